@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds ./linux, the kernel that is an ordinary program, around Linux's own build (Kbuild). `make help` lists the targets.
+#
+# The tree that Kbuild compiles is build/linux (scripts/prepare-tree: a pristine Linux 6.12 with our arch/um linked in);
+# objects go to build/kernel, or build/kernel-<name> with CONFIG=<name>. Kbuild is always called: it alone knows what
+# changed, and finds out in seconds.
+
+CONFIG ?= default
+JOBS   ?= $(shell nproc)
+ARGS   ?=
+PROVE_FLAGS ?=
+
+top    := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+build  := $(top)/build
+tree   := $(build)/linux
+out    := $(build)/kernel$(if $(filter-out default,$(CONFIG)),-$(CONFIG))
+# The default kernel is ./linux itself; the others lie beside their objects.
+binary := $(if $(filter default,$(CONFIG)),$(top)/linux,$(build)/linux-$(CONFIG))
+defconfig := $(if $(filter default,$(CONFIG)),defconfig,$(CONFIG)_defconfig)
+initramfs := $(build)/initramfs.cpio
+modules   := $(build)/modules
+
+# A kernel that only runs what it is given (debug: KUnit suites) needs no initramfs of its own, but it makes every kernel
+# one that can be tried by hand.
+export KSRC
+kbuild = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+
+tool_names := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/*.c tools/*/Makefile)))))
+
+all: kernel tools
+.PHONY: all
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+#: Targets:
+#:   make                  ./linux (with its embedded initramfs) and build/tools/*
+#:   make run              install what is needed, build, boot to a shell here; ARGS="mem=1G ..." are passed on
+#:   make test             install what is needed, build, run every test; PROVE_FLAGS="-v" or TESTS=tests/some.t
+#:   make bench            measure natively and in the guest, side by side
+#:   make menuconfig       change the configuration (also nconfig); the change is kept until the next `make defconfig`
+#:   make defconfig        go back to arch/um/configs
+#:   make kernel-modules   build the modules and install them below build/modules
+#:   make debian.img       a Debian 12 with systemd, in build/debian.img
+#:   make check-objects    prove that nothing was built from Linux's own arch/um, arch/x86/um or fs/hostfs
+#:   make linux-tiny       the kernel that only boots the initramfs: build/linux-tiny
+#:   make linux-debug      the kernel with lockdep and other checks: build/linux-debug
+#:   make clean            remove all that was built; `make distclean` removes the unpacked Linux as well
+#: Variables:
+#:   CONFIG=default|tiny|debug    which configuration the targets above are about
+#:   KSRC=<tree or tarball>       another Linux 6.12.x than Debian's linux-source-6.12
+#:   JOBS=<n>                     parallel compilations (default: one per processor)
+
+### The kernel
+
+kernel: configured
+	$(kbuild) linux
+	@cmp -s $(out)/linux $(binary) || { cp $(out)/linux $(binary).new && mv $(binary).new $(binary); }
+
+linux: kernel
+linux-tiny linux-debug: linux-%:
+	+$(MAKE) --no-print-directory CONFIG=$* kernel
+
+tree:
+	@scripts/prepare-tree $(tree)
+
+configured: tree $(initramfs)
+	@scripts/configure $(tree) $(out) $(defconfig) $(initramfs)
+
+defconfig: tree $(initramfs)
+	@rm -f $(out)/.config
+	@scripts/configure $(tree) $(out) $(defconfig) $(initramfs)
+
+menuconfig nconfig xconfig oldconfig savedefconfig: configured
+	$(kbuild) $@
+
+kernel-modules: kernel
+	$(kbuild) modules
+	@rm -rf $(modules)
+	$(kbuild) INSTALL_MOD_PATH=$(modules) modules_install
+
+check-objects: kernel
+	scripts/check-objects $(tree) $(out)
+
+$(initramfs): scripts/make-initramfs
+	@scripts/make-initramfs $@
+
+.PHONY: help kernel linux linux-tiny linux-debug tree configured defconfig menuconfig nconfig xconfig oldconfig savedefconfig
+.PHONY: kernel-modules check-objects
+
+### The tools: one folder each, with a Makefile of its own (called with OUT=<where the program goes>) or just C files
+
+HOSTCC ?= cc
+TOOL_CFLAGS = -O2 -g -Wall -Wextra -D_GNU_SOURCE -I$(top)/arch/um/include/host
+
+tools: $(tool_names:%=tool-%)
+
+tool-%:
+	@mkdir -p $(build)/tools
+	+$(if $(wildcard tools/$*/Makefile),@$(MAKE) --no-print-directory -C tools/$* OUT=$(build)/tools,\
+		@$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) $(build)/tools/$*)
+
+.SECONDEXPANSION:
+$(build)/tools/%: $$(wildcard tools/$$*/*.[ch])
+	@mkdir -p $(@D)
+	$(HOSTCC) $(TOOL_CFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: tools
+
+### Running it
+
+run:
+	@scripts/install-deps build
+	@$(MAKE) --no-print-directory all
+	@./linux $(ARGS)
+
+TESTS ?= tests
+
+test:
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory all
+	prove $(PROVE_FLAGS) $(TESTS)
+
+bench: all
+	tests/bench/run
+
+debian.img: $(build)/debian.img
+$(build)/debian.img: scripts/make-debian-image
+	@scripts/install-deps image
+	scripts/make-debian-image $@
+
+.PHONY: run test bench debian.img
+
+### Cleaning
+
+clean:
+	rm -rf $(build)/kernel* $(build)/tools $(build)/modules $(build)/linux-* $(build)/tests $(initramfs) linux
+
+distclean: clean
+	rm -rf $(build)
+
+.PHONY: clean distclean
