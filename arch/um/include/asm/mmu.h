@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the port keeps for each guest address space. */
+#ifndef __ASM_UM_MMU_H
+#define __ASM_UM_MMU_H
+
+struct host_space;
+struct task_struct;
+
+/* A range of guest addresses where the host's mappings may differ from the guest's page tables. */
+struct host_stale {
+	unsigned long start, end;
+};
+
+#define HOST_STALE_RANGES 8
+
+typedef struct mm_context {
+	struct host_space *space;		/* stub process; NULL until guest code first runs */
+	void *space_page;			/* the page that the engine was given */
+	struct task_struct *xstate_owner;	/* whose extended state is in the stub */
+	unsigned int areas;			/* at most this many host areas since the last drop of all */
+	unsigned int stale_count;
+	struct host_stale stale[HOST_STALE_RANGES];
+} mm_context_t;
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef __ASM_UM_PROCESSOR_H
+#define __ASM_UM_PROCESSOR_H
+
+#include <asm/ptrace.h>
+#include <asm/page.h>
+#include <asm/percpu.h>
+#include <asm/vdso/processor.h>
+#include <linux/cache.h>
+#include <linux/math64.h>
+
+struct task_struct;
+struct mm_struct;
+
+/* What a thread has besides pt_regs (which lie at the top of its kernel stack). */
+struct thread_struct {
+	unsigned long sp;		/* kernel stack pointer while switched out */
+
+	/* Extended state: in the buffer, or newer in the stub of the address space xstate_owner_of. See x86_64/xstate.c */
+	void *xstate;
+	struct mm_struct *xstate_live;
+
+	/* The last fault, for the signal frame */
+	unsigned long cr2, error_code, trap_nr;
+
+	unsigned long debug[8];		/* debug registers as a debugger set them */
+	bool single_step;		/* a debugger steps this thread */
+};
+
+#define INIT_THREAD { }
+
+extern unsigned long host_task_size;
+#define TASK_SIZE		host_task_size
+#define TASK_SIZE_MAX		host_task_size
+#define TASK_SIZE_OF(task)	host_task_size
+#define STACK_TOP		host_task_size
+#define STACK_TOP_MAX		host_task_size
+#define TASK_UNMAPPED_BASE	PAGE_ALIGN(TASK_SIZE / 3)
+
+#define task_pt_regs(task) \
+	((struct pt_regs *)(task_stack_page(task) + THREAD_SIZE - 16) - 1)
+#define KSTK_EIP(task)		(task_pt_regs(task)->ip)
+#define KSTK_ESP(task)		(task_pt_regs(task)->sp)
+
+void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp);
+unsigned long __get_wchan(struct task_struct *task);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract, part 4: guest RAM and the kernel's own mappings of it. Guest RAM is one file without a name; the offset
+ * of a page in it is its guest physical address. All of it is mapped, lazily, at HOST_RAM_BASE.
+ */
+#ifndef HOST_MEMORY_H
+#define HOST_MEMORY_H
+
+/* The kernel process's address space. Chosen to stay clear of where the host puts libc's mappings. */
+#define HOST_IMAGE_BASE		0x60000000UL		/* ./linux itself; small code model */
+#define HOST_MODULES_START	0x20000000UL		/* loadable modules, in reach of 32-bit offsets */
+#define HOST_MODULES_END	0x5f000000UL
+#define HOST_RAM_BASE		0x100000000000UL	/* linear map, up to 16 TiB */
+#define HOST_VMALLOC_START	0x200000000000UL
+#define HOST_VMALLOC_END	0x2f0000000000UL
+
+extern unsigned long host_ram_size;	/* bytes, page aligned; set before start_guest() */
+
+/*
+ * Maps guest RAM [offset, offset + length) at address in the kernel process (vmalloc and modules).
+ * prot: PROT_ bits. -ENOMEM when the host has no more areas for us. Does not sleep.
+ */
+int host_kernel_map(unsigned long address, unsigned long length, unsigned long offset, int prot);
+int host_kernel_unmap(unsigned long address, unsigned long length);
+
+/* Gives pages of guest RAM back to the host; they read as zero afterwards. */
+int host_ram_discard(unsigned long offset, unsigned long length);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract, part 6: the life of ./linux as a host process, and what the kernel side offers to the host side.
+ */
+#ifndef HOST_PROCESS_H
+#define HOST_PROCESS_H
+
+#include <host/regs.h>
+
+/* ---- host side ---- */
+
+/* Restores terminals, ends stub processes and exits. Never returns; runs nothing of the kernel. */
+void __attribute__((noreturn)) host_exit(int status);
+/* Starts ./linux again with its own command line; on failure says why and exits 1. */
+void __attribute__((noreturn)) host_restart(void);
+/* One line "linux: <message>" on stderr, then host_exit(1). For bad input and impossible hosts. */
+void __attribute__((noreturn, format(printf, 1, 2))) host_fatal(const char *format, ...);
+/* One line on stderr. */
+void __attribute__((format(printf, 1, 2))) host_warn(const char *format, ...);
+/* Writes to the host's standard output as it is, for messages before there is a console. */
+void host_early_write(const char *text, unsigned int length);
+/* Fills buffer with random bytes of the host; 0 or -errno. */
+int host_random(void *buffer, unsigned long length);
+/* One-line description of the host (uname). */
+const char *host_description(void);
+
+extern const char host_config_text[];		/* the .config of this kernel, for --showconfig */
+
+/* ---- kernel side, called by the host side ---- */
+
+/* Boots Linux with this command line, on the initial stack. Runs on the thread of virtual CPU 0. */
+void __attribute__((noreturn)) kernel_start(const char *command_line);
+
+/* A trap in kernel-side code: an interrupt (signo 0) or an exception that the host reported as a signal. */
+struct kernel_trap {
+	struct host_regs regs;
+	unsigned long signo, code, address, trapno, error_code;
+};
+/*
+ * Where the signal handler lets the thread continue; %rdi: a struct kernel_trap on the interrupted stack.
+ * Interrupts are soft-disabled. Returns to the registers in the structure.
+ */
+void kernel_trap_entry(struct kernel_trap *trap);
+
+/* True for an address in kernel-side code (text, init text, modules). Called in the signal handler. */
+int kernel_text_is_at(unsigned long ip);
+
+#endif
