@@ -21,10 +21,8 @@ defconfig := $(if $(filter default,$(CONFIG)),defconfig,$(CONFIG)_defconfig)
 initramfs := $(build)/initramfs.cpio
 modules   := $(build)/modules
 
-# A kernel that only runs what it is given (debug: KUnit suites) needs no initramfs of its own, but it makes every kernel
-# one that can be tried by hand.
 export KSRC
-kbuild = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+kbuild = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 tool_names := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/*.c tools/*/Makefile)))))
 
@@ -119,18 +117,21 @@ TESTS ?= tests
 
 test:
 	@scripts/install-deps test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all test-programs
 	prove $(PROVE_FLAGS) $(TESTS)
 
-bench: all
+test-programs:
+	+@$(MAKE) --no-print-directory -C tests
+
+bench: all linux-tiny test-programs
 	tests/bench/run
 
 debian.img: $(build)/debian.img
 $(build)/debian.img: scripts/make-debian-image
 	@scripts/install-deps image
-	scripts/make-debian-image $@
+	MODULES=$(modules) scripts/make-debian-image $@
 
-.PHONY: run test bench debian.img
+.PHONY: run test test-programs bench debian.img
 
 ### Cleaning
 
