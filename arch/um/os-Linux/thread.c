@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host threads that serve devices. They block all signals, so that signals meant for virtual CPUs land on those, and they
+ * live until the process ends.
+ */
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "os.h"
+
+/* Room for a signal frame with the largest extended state and for libc; not the 8 MiB of a program's stack. */
+#define STACK_SIZE (128 * 1024)
+
+int host_thread(void *(*body)(void *), void *argument)
+{
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	sigfillset(&all);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	/* The thread inherits the mask: it must never run, however briefly, without it. */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&thread, &attributes, body, argument);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return -error;
+}
