@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The two halves of the ubd driver: ubd_setup.c makes disks of options, ubd.c makes block devices of disks. */
+#ifndef UM_UBD_H
+#define UM_UBD_H
+
+#include <linux/blk-mq.h>
+
+#include <host/disk.h>
+
+#define UBD_DISKS	16
+#define UBD_MINORS	16
+#define UBD_SERIAL	20	/* characters, as ATA has it */
+
+struct ubd {
+	struct host_disk *disk;		/* NULL: there is no such disk */
+	struct host_disk_info info;
+	bool sync;			/* s */
+	bool no_discard;		/* t */
+	char serial[UBD_SERIAL + 1];
+	struct blk_mq_tag_set tags;
+	struct gendisk *gendisk;
+};
+
+extern struct ubd ubds[UBD_DISKS];
+
+#endif
