@@ -75,7 +75,9 @@ static int guardian(void *argument)
 
 	dup2(pipe, 0);
 	dup2(fd, 1);
-	close_range(2, ~0U, 0);
+	if (close_range(2, ~0U, 0) < 0)		/* before Linux 5.9 */
+		for (int i = 2; i < 1024; i++)
+			close(i);
 	setsid();
 	(void)!chdir("/");
 	munmap((void *)HOST_RAM_BASE, HOST_VMALLOC_END - HOST_RAM_BASE);
