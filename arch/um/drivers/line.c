@@ -181,7 +181,9 @@ static int line_open(struct tty_struct *tty, struct file *file)
 {
 	struct line *line = tty->driver_data;
 
-	line_resize(line, tty);
+	/* Later openers find what the guest may have set since. */
+	if (!tty_port_initialized(&line->port))
+		line_resize(line, tty);
 	return tty_port_open(&line->port, tty, file);
 }
 

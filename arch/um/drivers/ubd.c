@@ -4,7 +4,8 @@
  *
  * A request becomes a struct host_disk_request with the pages as segments of the linear map. The host either serves it at once
  * (a read of what it has cached) or queues it for the disk's thread; the last request of a batch wakes the thread. HOST_IRQ_BLOCK
- * says that something ended. One hardware queue: there is one host thread to feed.
+ * says that something ended. One hardware queue: there is one host thread to feed;
+ * and no scheduler by default, since the host has one.
  *
  * The disk has a volatile write cache, the host's page cache: flushes and FUA writes make data durable, everything does with the
  * flag s. What the host cannot do (freeing or zeroing ranges) is turned off at its first refusal.
@@ -185,7 +186,7 @@ static int add_disk_of(struct ubd *ubd, unsigned int index)
 	ubd->tags.queue_depth = QUEUE_DEPTH;
 	ubd->tags.numa_node = NUMA_NO_NODE;
 	ubd->tags.cmd_size = sizeof(struct ubd_request);
-	ubd->tags.flags = BLK_MQ_F_SHOULD_MERGE;
+	ubd->tags.flags = BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
 	error = blk_mq_alloc_tag_set(&ubd->tags);
 	if (error)
 		return error;
