@@ -41,7 +41,7 @@ struct stream {
 
 static struct console {
 	struct stream in, out;
-	int adds_returns;	/* the output is a terminal that needs \r\n */
+	int adds_returns;	/* the output is a terminal that needs \r before \n */
 } consoles[MAX_CONSOLES];
 static int count;
 
@@ -199,7 +199,7 @@ long host_console_write(int console, const void *buffer, unsigned long length)
 	return write_stream(&consoles[console].out, buffer, length);
 }
 
-static int print_all(struct stream *out, const char *text, unsigned long length)
+static void print_all(struct stream *out, const char *text, unsigned long length)
 {
 	while (length) {
 		long put = write_stream(out, text, length);
@@ -209,29 +209,30 @@ static int print_all(struct stream *out, const char *text, unsigned long length)
 			continue;
 		}
 		if (put <= 0)
-			return -1;
+			return;
 		text += put;
 		length -= put;
 	}
-	return 0;
 }
 
 void host_console_print(int console, const char *text, unsigned long length)
 {
 	struct stream *out = &consoles[console].out;
-	const char *end = text + length, *line;
+	char buffer[512];
+	unsigned long used = 0;
 
 	if (!consoles[console].adds_returns) {
 		print_all(out, text, length);
 		return;
 	}
-	for (; text < end; text = line) {
-		for (line = text; line < end && *line != '\n'; line++)
-			;
-		if (print_all(out, text, line - text) < 0)
-			return;
-		if (line < end && (line++, print_all(out, "\r\n", 2) < 0))
-			return;
+	while (length--) {
+		if (*text == '\n')
+			buffer[used++] = '\r';
+		buffer[used++] = *text++;
+		if (used >= sizeof(buffer) - 1 || !length) {
+			print_all(out, buffer, used);
+			used = 0;
+		}
 	}
 }
 
