@@ -75,6 +75,19 @@ static void __init parse(struct ubd_option *option, char *name)
 			   option->index, option->file);
 }
 
+static void __init __noreturn refuse_locked(const struct ubd_option *option, int owner)
+{
+	unsigned int n = option->index;
+	const char *file = option->file;
+
+	if (owner < 0)
+		host_fatal("ubd%u: %s is another disk already; give each disk a file, or share it with ubd%uc=%s on both",
+			   n, file, n, file);
+	if (owner > 0)
+		host_fatal("ubd%u: %s is in use by process %d; end that, or share it with ubd%uc=%s", n, file, owner, n, file);
+	host_fatal("ubd%u: %s is in use by another process; end that, or share it with ubd%uc=%s", n, file, n, file);
+}
+
 /* Says why the image cannot be used, and ends. */
 static void __init __noreturn refuse(const struct ubd_option *option, const struct host_disk_info *info, int error)
 {
@@ -95,11 +108,7 @@ static void __init __noreturn refuse(const struct ubd_option *option, const stru
 		host_fatal("ubd%u: %s is a COW file, and COW is not built yet; ubd%ud=%s takes it as plain data",
 			   n, file, n, file);
 	case -EAGAIN:
-		if (info->locked_by)
-			host_fatal("ubd%u: %s is in use by process %d; end that, or share it with ubd%uc=%s",
-				   n, file, info->locked_by, n, file);
-		host_fatal("ubd%u: %s is in use by another ./linux or another disk of this one; end that, or share it with ubd%uc=%s",
-			   n, file, n, file);
+		refuse_locked(option, info->locked_by);
 	default:
 		host_fatal("ubd%u: %s cannot be opened: error %d", n, file, -error);
 	}

@@ -3,8 +3,44 @@
 #ifndef OS_H
 #define OS_H
 
+#include <signal.h>
+
 /* process.c: calls function, last one first, when ./linux ends or restarts in an orderly way. */
 void host_at_exit(void (*function)(void));
+
+/* signals.c: the signal handlers and the stack they run on. */
+void host_signals_init(void);
+/* signals.c: undoes them, for the program that is started next. */
+void host_signals_default(void);
+
+/* clock.c: the timers of this thread's virtual CPU, and the one that brings a signal back that came at a bad moment. */
+void host_timers_init(void);
+void host_retry_soon(void);
+int host_is_retry(const siginfo_t *info);
+
+/* cpus.c: keeps a virtual CPU and its stub processes on one host CPU. */
+void host_cpus_init(void);
+void host_pin(void);		/* this thread stays where it is now */
+void host_unpin(void);		/* this thread may run anywhere again */
+void host_pin_process(int pid);	/* puts a stub process where this virtual CPU is */
+const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a cpu_set_t */
+
+/* file.c: a file without a name whose pages may be executed; its descriptor, or -errno. */
+int host_nameless_file(const char *name, unsigned long long size);
+
+/* ram.c: makes guest RAM. Fails with host_fatal(). */
+void host_ram_init(unsigned long size);
+extern int host_ram_fd;
+
+/* engine.c: chooses the engine. Fails with host_fatal(). */
+void host_engine_init(void);
+extern const struct engine host_ptrace_engine;
+extern int host_no_sysemu;	/* nosysemu on the command line, or found missing */
+int host_ptrace_init(void);	/* 0, or -errno with a line already on stderr */
+
+/* main.c: the program's own arguments. */
+extern char **host_argv;
+extern int host_self_fd;	/* ./linux itself, to start it again; -1 where the host does not tell */
 
 /* thread.c: a detached host thread that receives no signals. 0 or -errno. */
 int host_thread(void *(*body)(void *), void *argument);
@@ -22,5 +58,9 @@ void host_unwatch(int fd);
  * raw again when ./linux goes on after a stop. Does nothing for what is no terminal.
  */
 void host_terminal_raw(int fd);
+
+/* drivers/lock_owner.c: process id of who holds a lock on the file, or 0 when the host does not tell. */
+struct stat;
+int host_lock_owner(const struct stat *file);
 
 #endif

@@ -38,7 +38,7 @@ struct host_disk_info {
 	unsigned long long size;	/* bytes */
 	unsigned int block_size;	/* bytes; what the host allocates and frees at once */
 	int read_only;			/* also set when the host allows no more than reading */
-	int locked_by;			/* after -EAGAIN: process id of who has it, or 0 */
+	int locked_by;			/* after -EAGAIN: process id of who has it; -1: we; 0: unknown */
 };
 
 /*

@@ -242,7 +242,7 @@ static int open_image(const char *path, struct host_disk_info *info)
  * A lock of the open file: the same image twice in one ./linux is refused like in two, and it ends with the process,
  * whatever ends it.
  */
-static int lock_image(int fd, struct host_disk_info *info)
+static int lock_image(int fd, const struct stat *file, struct host_disk_info *info)
 {
 	struct flock lock = { .l_type = info->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
@@ -252,6 +252,10 @@ static int lock_image(int fd, struct host_disk_info *info)
 		return errno == ENOLCK || errno == EINVAL || errno == ENOSYS ? 0 : -errno;	/* no locks there */
 	if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
 		info->locked_by = lock.l_pid;
+	else
+		info->locked_by = host_lock_owner(file);
+	if (info->locked_by == getpid())
+		info->locked_by = -1;
 	return -EAGAIN;
 }
 
@@ -311,7 +315,7 @@ int host_disk_open(struct host_disk **result, const char *path, int flags, struc
 		return fd;
 	error = fstat(fd, &file) < 0 ? -errno : measure(fd, &file, info);
 	if (!error && !(flags & HOST_DISK_SHARED))
-		error = lock_image(fd, info);
+		error = lock_image(fd, &file, info);
 	if (!error && !(flags & HOST_DISK_PLAIN) && looks_like_cow(fd))
 		error = -EMEDIUMTYPE;
 	if (error)
