@@ -81,7 +81,7 @@ static void __init __noreturn refuse_locked(const struct ubd_option *option, int
 	const char *file = option->file;
 
 	if (owner < 0)
-		host_fatal("ubd%u: %s is another disk already; give each disk a file, or share it with ubd%uc=%s on both",
+		host_fatal("ubd%u: %s is another disk already; give each disk a file, or share it with ubd%uc=%s",
 			   n, file, n, file);
 	if (owner > 0)
 		host_fatal("ubd%u: %s is in use by process %d; end that, or share it with ubd%uc=%s", n, file, owner, n, file);
