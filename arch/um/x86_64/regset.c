@@ -14,6 +14,7 @@
 #include <linux/regset.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/user.h>
 #include <host/engine.h>
 #include "regset.h"
@@ -242,6 +243,54 @@ static const struct user_regset_view view = {
 const struct user_regset_view *task_user_regset_view(struct task_struct *task)
 {
 	return &view;
+}
+
+#define NAMED(name) { #name, offsetof(struct pt_regs, name) }
+
+static const struct {
+	const char *name;
+	unsigned int offset;
+} names[] = {
+	NAMED(r15), NAMED(r14), NAMED(r13), NAMED(r12), NAMED(bp), NAMED(bx), NAMED(r11), NAMED(r10), NAMED(r9), NAMED(r8),
+	NAMED(ax), NAMED(cx), NAMED(dx), NAMED(si), NAMED(di), NAMED(orig_ax), NAMED(ip), NAMED(cs), NAMED(flags),
+	NAMED(sp), NAMED(ss),
+};
+
+int regs_query_register_offset(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i].name, name))
+			return names[i].offset;
+	return -EINVAL;
+}
+
+const char *regs_query_register_name(unsigned int offset)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].offset == offset)
+			return names[i].name;
+	return NULL;
+}
+
+int regs_within_kernel_stack(struct pt_regs *regs, unsigned long address)
+{
+	return (address & ~(THREAD_SIZE - 1)) == (regs->sp & ~(THREAD_SIZE - 1));
+}
+
+/* Returns 0 for an entry outside of the stack. */
+unsigned long regs_get_kernel_stack_nth(struct pt_regs *regs, unsigned int n)
+{
+	unsigned long *entry = (unsigned long *)regs->sp + n;
+	unsigned long value;
+
+	if (!regs_within_kernel_stack(regs, (unsigned long)entry) ||
+	    copy_from_kernel_nofault(&value, entry, sizeof(value)))
+		return 0;
+	return value;
 }
 
 static int __init regset_init(void)

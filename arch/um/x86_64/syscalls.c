@@ -95,11 +95,12 @@ unsigned long arch_get_unmapped_area_topdown(struct file *file, unsigned long ad
 }
 
 /* Declared nowhere else for those who, like us, have no wrappers around system calls. */
+asmlinkage long sys_rt_sigreturn(void);
 asmlinkage long sys_arch_prctl(int option, unsigned long argument);
 asmlinkage long sys_modify_ldt(int function, void __user *pointer, unsigned long count);
 
 #undef __SYSCALL
-#define __SYSCALL(nr, entry)		[nr] = (sys_call_ptr_t)entry,
+#define __SYSCALL(nr, entry)		[nr] = (void *)entry,
 #define __SYSCALL_NORETURN(nr, entry)	__SYSCALL(nr, entry)
 #define __SYSCALL_WITH_COMPAT(nr, entry, compat) __SYSCALL(nr, entry)
 
