@@ -22,7 +22,9 @@ initramfs := $(build)/initramfs.cpio
 modules   := $(build)/modules
 
 export KSRC
-kbuild = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+# Interactive configurators must have no parallel make between them and the terminal.
+kconfig = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out)
+kbuild  = $(kconfig) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 tool_names := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/*.c tools/*/Makefile)))))
 
@@ -71,7 +73,7 @@ defconfig: tree $(initramfs)
 	@scripts/configure $(tree) $(out) $(defconfig) $(initramfs)
 
 menuconfig nconfig xconfig oldconfig savedefconfig: configured
-	$(kbuild) $@
+	$(kconfig) $@
 
 kernel-modules: kernel
 	$(kbuild) modules
