@@ -51,6 +51,12 @@ static inline void elf_clear_registers(struct pt_regs *regs)
 	regs->fs_base = regs->gs_base = 0;
 }
 
+/* Return from a handler is the program's own code, never the vDSO's. */
+static inline bool arch_syscall_is_vdso_sigreturn(struct pt_regs *regs)
+{
+	return false;
+}
+
 /* The largest signal frame there can be, in bytes. */
 unsigned long get_sigframe_size(void);
 
