@@ -3,6 +3,7 @@
  * Host threads that serve devices. They block all signals, so that signals meant for virtual CPUs land on those, and they
  * live until the process ends.
  */
+#define _GNU_SOURCE
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +15,8 @@
 
 int host_thread(void *(*body)(void *), void *argument)
 {
+	const cpu_set_t *cpus;
+	unsigned long cpus_size;
 	sigset_t all, before;
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -22,6 +25,8 @@ int host_thread(void *(*body)(void *), void *argument)
 	sigfillset(&all);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	cpus = host_all_cpus(&cpus_size);
+	pthread_attr_setaffinity_np(&attributes, cpus_size, cpus);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	/* The thread inherits the mask: it must never run, however briefly, without it. */
 	pthread_sigmask(SIG_SETMASK, &all, &before);

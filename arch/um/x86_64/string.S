@@ -6,7 +6,6 @@
 	.text
 
 SYM_FUNC_START(memcpy)
-SYM_FUNC_START_ALIAS(__memcpy)
 	movq	%rdi, %rax
 	cmpq	$16, %rdx
 	ja	.Llong
@@ -26,11 +25,11 @@ SYM_FUNC_START_ALIAS(__memcpy)
 	rep movsb
 	ret
 SYM_FUNC_END(memcpy)
+SYM_FUNC_ALIAS(__memcpy, memcpy)
 EXPORT_SYMBOL(memcpy)
 EXPORT_SYMBOL(__memcpy)
 
 SYM_FUNC_START(memmove)
-SYM_FUNC_START_ALIAS(__memmove)
 	movq	%rdi, %rax
 	movq	%rdi, %rcx
 	subq	%rsi, %rcx
@@ -56,11 +55,11 @@ SYM_FUNC_START_ALIAS(__memmove)
 .Ldone:
 	ret
 SYM_FUNC_END(memmove)
+SYM_FUNC_ALIAS(__memmove, memmove)
 EXPORT_SYMBOL(memmove)
 EXPORT_SYMBOL(__memmove)
 
 SYM_FUNC_START(memset)
-SYM_FUNC_START_ALIAS(__memset)
 	movq	%rdi, %r8
 	movl	%esi, %eax
 	movq	%rdx, %rcx
@@ -68,6 +67,7 @@ SYM_FUNC_START_ALIAS(__memset)
 	movq	%r8, %rax
 	ret
 SYM_FUNC_END(memset)
+SYM_FUNC_ALIAS(__memset, memset)
 EXPORT_SYMBOL(memset)
 EXPORT_SYMBOL(__memset)
 

@@ -17,6 +17,7 @@ typedef struct mm_context {
 	struct host_space *space;		/* stub process; NULL until guest code first runs */
 	void *space_page;			/* the page that the engine was given */
 	struct task_struct *xstate_owner;	/* whose extended state is in the stub */
+	unsigned long debug_id;			/* which debug registers are in the stub; 0: none. See asm/debug_regs.h */
 	unsigned int areas;			/* at most this many host areas since the last drop of all */
 	unsigned int stale_count;
 	struct host_stale stale[HOST_STALE_RANGES];

@@ -3,6 +3,7 @@
 #define __ASM_UM_PROCESSOR_H
 
 #include <asm/ptrace.h>
+#include <asm/cpufeature.h>
 #include <asm/page.h>
 #include <asm/percpu.h>
 #include <asm/vdso/processor.h>
@@ -24,6 +25,7 @@ struct thread_struct {
 	unsigned long cr2, error_code, trap_nr;
 
 	unsigned long debug[8];		/* debug registers as a debugger set them */
+	unsigned long debug_id;		/* names this state of them; 0: none is on. See asm/debug_regs.h */
 	bool single_step;		/* a debugger steps this thread */
 };
 
@@ -42,6 +44,13 @@ extern unsigned long host_task_size;
 #define KSTK_EIP(task)		(task_pt_regs(task)->ip)
 #define KSTK_ESP(task)		(task_pt_regs(task)->sp)
 
+/* A macro, since task_stack_page() is not known yet. */
+#define on_thread_stack() \
+	((unsigned long)__builtin_frame_address(0) - (unsigned long)task_stack_page(current) < THREAD_SIZE)
+
+unsigned long arch_align_stack(unsigned long sp);
+unsigned long arch_randomize_brk(struct mm_struct *mm);
+#define arch_randomize_brk arch_randomize_brk
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp);
 unsigned long __get_wchan(struct task_struct *task);
 

@@ -53,7 +53,20 @@ static inline bool regs_irqs_disabled(struct pt_regs *regs)
 	return !(regs->flags & X86_EFLAGS_IF);
 }
 
+/* Registers by name and kernel stack entries, for the kernel's own tracers. See x86_64/regset.c */
+#define MAX_REG_OFFSET (offsetof(struct pt_regs, gs))
+int regs_query_register_offset(const char *name);
+const char *regs_query_register_name(unsigned int offset);
+unsigned long regs_get_kernel_stack_nth(struct pt_regs *regs, unsigned int n);
+int regs_within_kernel_stack(struct pt_regs *regs, unsigned long address);
+
+static inline unsigned long regs_get_register(struct pt_regs *regs, unsigned int offset)
+{
+	return offset > MAX_REG_OFFSET ? 0 : *(unsigned long *)((unsigned long)regs + offset);
+}
+
 #define arch_has_single_step()	(1)
+#define ARCH_HAS_USER_SINGLE_STEP_REPORT
 #define current_pt_regs()	task_pt_regs(current)
 #define current_user_stack_pointer() (current_pt_regs()->sp)
 

@@ -69,6 +69,7 @@ struct engine {
 extern const struct engine *host_engine;	/* chosen at start */
 extern unsigned int host_xstate_size;		/* bytes of extended state; 512 where there is only FXSAVE */
 extern unsigned long host_xfeatures;		/* XCR0; 0: FXSAVE only */
+extern unsigned long host_hwcap2;		/* AT_HWCAP2 of the host (FSGSBASE) */
 extern unsigned long host_task_size;		/* guest addresses end here; stub pages lie above */
 extern unsigned int host_area_budget;		/* mappings that one stub process may have */
 

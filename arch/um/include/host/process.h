@@ -24,6 +24,13 @@ int host_random(void *buffer, unsigned long length);
 /* One-line description of the host (uname). */
 const char *host_description(void);
 
+/* The file that initrd= named, in memory: 1 if there is one, 0 if not. host_initrd_free gives the memory back. */
+int host_initrd(void **data, unsigned long *length);
+void host_initrd_free(void);
+/* Makes a part of the image inaccessible and gives its memory back. */
+void host_image_forget(void *start, unsigned long length);
+
+extern const char host_release[];		/* version of this kernel, for --version */
 extern const char host_config_text[];		/* the .config of this kernel, for --showconfig */
 
 /* ---- kernel side, called by the host side ---- */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Counters that explain speed, shown in /proc/um/counters (counters.c). Written by the virtual CPU, read by anyone. */
+#ifndef UM_COUNTERS_H
+#define UM_COUNTERS_H
+
+#include <host/engine.h>
+
+struct counters {
+	unsigned long syscalls, faults, exceptions, interrupts;	/* traps by kind */
+	unsigned long misses;		/* faults that only needed a host mapping */
+	unsigned long host_maps, host_unmaps, host_protects;	/* host mapping calls */
+	unsigned long pages;		/* pages mapped by them */
+	unsigned long batches, evictions, spaces;
+};
+
+extern struct counters counters;
+
+static inline void count_host_calls(const struct host_map *changes, int count)
+{
+	int i;
+
+	counters.batches++;
+	for (i = 0; i < count; i++) {
+		if (changes[i].op == HOST_MAP) {
+			counters.host_maps++;
+			counters.pages += changes[i].length / 4096;
+		} else if (changes[i].op == HOST_UNMAP) {
+			counters.host_unmaps++;
+		} else {
+			counters.host_protects++;
+		}
+	}
+}
+
+#define count_eviction()	(counters.evictions++)
+#define count_space()		(counters.spaces++)
+#define count_trap(kind)	(counters.kind++)
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page faults of guest code, and of the kernel on its behalf.
+ *
+ * What hardware does when a translation is missing from the TLB is done first (touch_page): if the guest's tables allow the
+ * access, set the accessed and dirty bits. Only then comes Linux's handle_mm_fault(). Runs on the thread that faulted,
+ * interrupts on.
+ */
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/perf_event.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <host/engine.h>
+#include "../x86_64/access.h"
+#include "counters.h"
+#include "kernel.h"
+#include <asm/gate.h>
+
+static vm_flags_t needed(unsigned long error_code)
+{
+	if (error_code & FAULT_WRITE)
+		return VM_WRITE;
+	if (error_code & FAULT_FETCH)
+		return VM_EXEC;
+	return VM_READ | VM_WRITE | VM_EXEC;	/* x86 can read what it can write or execute */
+}
+
+static int signal_for(vm_fault_t fault, int *code)
+{
+	if (fault & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE)) {
+		*code = BUS_ADRERR;
+		return SIGBUS;
+	}
+	*code = SEGV_MAPERR;
+	return SIGSEGV;
+}
+
+int fault_in(struct fault *fault, int *code)
+{
+	unsigned int flags = FAULT_FLAG_DEFAULT;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	vm_fault_t result;
+
+	*code = SEGV_MAPERR;
+	if (fault->address >= TASK_SIZE)
+		return SIGSEGV;
+	if (!mm || faulthandler_disabled())
+		return -EFAULT;
+	if (fault->error_code & FAULT_USER)
+		flags |= FAULT_FLAG_USER;
+	if (fault->error_code & FAULT_WRITE)
+		flags |= FAULT_FLAG_WRITE;
+	if (fault->error_code & FAULT_FETCH)
+		flags |= FAULT_FLAG_INSTRUCTION;
+retry:
+	vma = lock_mm_and_find_vma(mm, fault->address, NULL);
+	if (!vma)
+		return fatal_signal_pending(current) ? -EFAULT : SIGSEGV;
+	if (!(vma->vm_flags & needed(fault->error_code))) {
+		mmap_read_unlock(mm);
+		*code = SEGV_ACCERR;
+		return SIGSEGV;
+	}
+	result = handle_mm_fault(vma, fault->address, flags, NULL);
+	if (result & VM_FAULT_COMPLETED)
+		return 0;
+	if (fault_signal_pending(result, current_pt_regs()))
+		return (result & VM_FAULT_RETRY) ? -EFAULT : (mmap_read_unlock(mm), -EFAULT);
+	if (result & VM_FAULT_RETRY) {
+		flags |= FAULT_FLAG_TRIED;
+		goto retry;
+	}
+	mmap_read_unlock(mm);
+	if (likely(!(result & VM_FAULT_ERROR)))
+		return 0;
+	if (result & VM_FAULT_OOM) {
+		pagefault_out_of_memory();
+		return -EFAULT;
+	}
+	return signal_for(result, code);
+}
+
+/* ---- guest code ---- */
+
+static pte_t *user_pte_lock(struct mm_struct *mm, unsigned long address, spinlock_t **lock)
+{
+	pgd_t *pgd = pgd_offset(mm, address);
+	p4d_t *p4d = p4d_offset(pgd, address);
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, address);
+	if (pud_none(*pud))
+		return NULL;
+	pmd = pmd_offset(pud, address);
+	if (pmd_none(*pmd))
+		return NULL;
+	return pte_offset_map_lock(mm, pmd, address, lock);
+}
+
+/**
+ * touch_page - does what hardware does to an entry that allows an access
+ * @address: guest address
+ * @error_code: FAULT_WRITE and FAULT_FETCH tell the access
+ * @lock: receives the table's lock, held, on success
+ * Returns the entry, to be given to pte_unmap_unlock(), or NULL: the access is not allowed (yet).
+ */
+pte_t *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock)
+{
+	pte_t *at = user_pte_lock(mm, address, lock), pte;
+
+	if (!at)
+		return NULL;
+	pte = ptep_get(at);
+	if (!(pte_val(pte) & _PAGE_PRESENT) || !(pte_val(pte) & _PAGE_USER) ||
+	    ((error_code & FAULT_WRITE) && !pte_write(pte)) || ((error_code & FAULT_FETCH) && !pte_exec(pte))) {
+		pte_unmap_unlock(at, *lock);
+		return NULL;
+	}
+	if (!pte_young(pte) || ((error_code & FAULT_WRITE) && !pte_dirty(pte))) {
+		pte = pte_mkyoung(pte);
+		if (error_code & FAULT_WRITE)
+			pte = pte_mkdirty(pte);
+		set_pte(at, pte);
+	}
+	return at;
+}
+
+/* The entry allows the access and only the host did not know. */
+static bool was_miss(struct fault *fault)
+{
+	struct mm_struct *mm = current->mm;
+	spinlock_t *lock;
+	pte_t *at = touch_page(mm, fault->address, fault->error_code, &lock);
+	unsigned long flags;
+
+	if (!at)
+		return false;
+	pte_unmap_unlock(at, lock);
+	count_trap(misses);
+	local_irq_save(flags);
+	hostmap_load(mm, fault->address);
+	local_irq_restore(flags);
+	return true;
+}
+
+/*
+ * Under ptrace the host tells the address and whether it had a mapping there, not what was tried. A fetch is known by the instruction
+ * pointer: the page that holds it may not be executed. Otherwise a mapping that was there and did not suffice was written to; and where
+ * there was none, the instruction says. A wrong guess "read" costs one more fault, with a mapping then.
+ */
+static unsigned long guess_access(struct pt_regs *regs, unsigned long address, bool had_mapping)
+{
+	unsigned char code[15];
+	unsigned long distance = address - regs->ip;
+	spinlock_t *lock;
+	pte_t *at;
+	size_t length;
+
+	if (distance < sizeof(code)) {
+		at = touch_page(current->mm, address, FAULT_FETCH, &lock);
+		if (!at)
+			return FAULT_FETCH;
+		pte_unmap_unlock(at, lock);
+		if (!had_mapping && !distance)
+			return FAULT_FETCH;
+	}
+	if (had_mapping)
+		return FAULT_WRITE;
+	length = sizeof(code) - raw_copy_from_user(code, (void __user *)regs->ip, sizeof(code));
+	switch (instruction_writes(code, length)) {
+	case ACCESS_WRITES:
+		return FAULT_WRITE;
+	case ACCESS_BOTH:	/* one of its two places: the string destination or the stack is written */
+		return address == regs->di || regs->sp - address <= 8 ? FAULT_WRITE : 0;
+	default:
+		return 0;
+	}
+}
+
+static void send_fault_signal(struct pt_regs *regs, struct fault *fault, int signal, int code)
+{
+	struct thread_struct *thread = &current->thread;
+
+	thread->cr2 = fault->address;
+	thread->trap_nr = 14;
+	thread->error_code = fault->error_code | FAULT_USER;
+	if (code == SEGV_ACCERR)
+		thread->error_code |= FAULT_PRESENT;
+	if (show_unhandled_signals && unhandled_signal(current, signal) && printk_ratelimit())
+		pr_info("%s[%d]: fault at %lx ip %lx sp %lx error %lx\n", current->comm, task_pid_nr(current),
+			fault->address, regs->ip, regs->sp, thread->error_code);
+	force_sig_fault(signal, code, (void __user *)fault->address);
+}
+
+/* A page fault of guest code. Interrupts on. */
+void user_fault(struct pt_regs *regs, struct host_trap *trap)
+{
+	struct fault fault = { trap->address, FAULT_USER };
+	int code, signal;
+
+	if (vsyscall_emulate(regs, trap->address))
+		return;
+	if (trap->error_code & HOST_FAULT_GUESS)
+		fault.error_code |= guess_access(regs, trap->address, trap->error_code & HOST_FAULT_PRESENT);
+	else
+		fault.error_code = trap->error_code | FAULT_USER;
+	if (fault.address < TASK_SIZE && was_miss(&fault))
+		return;
+	signal = fault_in(&fault, &code);
+	if (signal > 0)
+		send_fault_signal(regs, &fault, signal, code);
+}

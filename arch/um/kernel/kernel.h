@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of arch/um/kernel and arch/um/x86_64 share with each other only. */
+#ifndef UM_KERNEL_H
+#define UM_KERNEL_H
+
+#include <linux/mm_types.h>
+#include <linux/spinlock_types.h>
+#include <linux/types.h>
+
+struct pt_regs;
+struct mm_struct;
+struct host_trap;
+
+/* memory.c */
+void memory_setup(void);
+void paging_init(void);
+
+/* hostmap.c */
+int hostmap_ready(struct mm_struct *mm);
+int hostmap_sync(struct mm_struct *mm);
+void hostmap_load(struct mm_struct *mm, unsigned long address);
+void hostmap_count(struct mm_struct *mm);
+
+/* kernelmap.c */
+bool kernelmap_fault(unsigned long address);
+
+/* fault.c */
+struct fault {
+	unsigned long address;
+	unsigned long error_code;	/* x86: 1 present, 2 write, 4 user, 16 fetch */
+};
+
+enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_FETCH = 16 };
+
+/* Makes the page accessible as error_code asks. 0, or the signal to send, with *code its si_code; -EFAULT: no signal due. */
+int fault_in(struct fault *fault, int *code);
+pte_t *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
+void user_fault(struct pt_regs *regs, struct host_trap *trap);
+
+/* trap.c */
+void __noreturn guest_loop(void);
+
+/* irq.c */
+void handle_interrupts(struct pt_regs *regs);
+
+/* process.c */
+extern int exit_code;
+
+#endif

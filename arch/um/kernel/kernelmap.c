@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's own mappings outside the linear map: vmalloc space and loadable modules.
+ *
+ * The tables of init_mm say what is mapped; the host's areas are a cache of them, filled when a range is mapped
+ * and, where that failed or was dropped for want of areas, by the fault of an access (kernelmap_fault). So a host ENOMEM here
+ * costs time, not the kernel's life. Runs on any virtual CPU, interrupts on or off; never sleeps.
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/vmalloc.h>
+#include <asm/cacheflush.h>
+#include <asm/tlbflush.h>
+#include <host/memory.h>
+#include "kernel.h"
+
+struct run {
+	unsigned long start, length, offset;
+	int prot;
+};
+
+static pte_t kernel_pte(unsigned long address)
+{
+	pgd_t *pgd = pgd_offset_k(address);
+	p4d_t *p4d = p4d_offset(pgd, address);
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (p4d_none(*p4d))
+		return __pte(0);
+	pud = pud_offset(p4d, address);
+	if (pud_none(*pud))
+		return __pte(0);
+	pmd = pmd_offset(pud, address);
+	if (pmd_none(*pmd))
+		return __pte(0);
+	return ptep_get(pte_offset_kernel(pmd, address));
+}
+
+static int pte_host_prot(pte_t pte)
+{
+	return PROT_READ | (pte_write(pte) ? PROT_WRITE : 0) | (pte_exec(pte) ? PROT_EXEC : 0);
+}
+
+static void map_run(const struct run *run)
+{
+	if (!run->length)
+		return;
+	if (!host_kernel_map(run->start, run->length, run->offset, run->prot))
+		return;
+	/* Out of areas: start over with none; faults bring back what is used. */
+	host_kernel_unmap(VMALLOC_START, VMALLOC_END - VMALLOC_START);
+	host_kernel_map(run->start, run->length, run->offset, run->prot);
+}
+
+static void map_range(unsigned long start, unsigned long end)
+{
+	struct run run = { };
+	unsigned long address;
+
+	for (address = start; address < end; address += PAGE_SIZE) {
+		pte_t pte = kernel_pte(address);
+		unsigned long offset = pte_pfn(pte) << PAGE_SHIFT;
+
+		if (run.length && pte_present(pte) && address == run.start + run.length &&
+		    offset == run.offset + run.length && pte_host_prot(pte) == run.prot) {
+			run.length += PAGE_SIZE;
+			continue;
+		}
+		map_run(&run);
+		run = (struct run) { };
+		if (pte_present(pte))
+			run = (struct run) { address, PAGE_SIZE, offset, pte_host_prot(pte) };
+	}
+	map_run(&run);
+}
+
+static bool is_mapped_space(unsigned long address)
+{
+	return (address >= VMALLOC_START && address < VMALLOC_END) || (address >= MODULES_VADDR && address < MODULES_END);
+}
+
+/* New mappings in [start, end). */
+void flush_cache_vmap(unsigned long start, unsigned long end)
+{
+	map_range(start & PAGE_MASK, PAGE_ALIGN(end));
+}
+
+/* Mappings in [start, end) are gone or have changed. */
+void flush_tlb_kernel_range(unsigned long start, unsigned long end)
+{
+	start &= PAGE_MASK;
+	end = PAGE_ALIGN(end);
+	if (end <= start)
+		return;
+	if (start < MODULES_END && end > VMALLOC_START) {	/* a lazy purge that spans both */
+		flush_tlb_kernel_range(start, MODULES_END);
+		flush_tlb_kernel_range(VMALLOC_START, end);
+		return;
+	}
+	host_kernel_unmap(start, end - start);
+	if (end - start <= PMD_SIZE)
+		map_range(start, end);
+}
+
+void flush_tlb_all(void)
+{
+	host_kernel_unmap(VMALLOC_START, VMALLOC_END - VMALLOC_START);
+}
+
+/**
+ * kernelmap_fault - brings in the host mapping of a kernel address
+ * Returns whether there was one to bring in.
+ */
+bool kernelmap_fault(unsigned long address)
+{
+	address &= PAGE_MASK;
+	if (!is_mapped_space(address) || !pte_present(kernel_pte(address)))
+		return false;
+	map_range(address, address + PAGE_SIZE);
+	return true;
+}

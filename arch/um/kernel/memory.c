@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest RAM: one memory zone, pages 0 to host_ram_size, in the linear map. The kernel image is not in it.
+ */
+#include <linux/init.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <asm/sections.h>
+#include <host/memory.h>
+#include <host/process.h>
+#include "kernel.h"
+
+pgd_t swapper_pg_dir[PTRS_PER_PGD] __page_aligned_bss;
+unsigned long *empty_zero_page;
+EXPORT_SYMBOL(empty_zero_page);
+
+void __init memory_setup(void)
+{
+	memblock_add(0, host_ram_size);
+	/* Physical address 0 stands for "none" in too many places to hand it out. */
+	memblock_reserve(0, PAGE_SIZE);
+	min_low_pfn = 0;
+	max_low_pfn = max_pfn = host_ram_size >> PAGE_SHIFT;
+	high_memory = __va(host_ram_size);
+	paging_init();
+}
+
+void __init paging_init(void)
+{
+	unsigned long ends[MAX_NR_ZONES] = { [ZONE_NORMAL] = max_low_pfn };
+
+	empty_zero_page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
+	if (!empty_zero_page)
+		panic("no memory for the zero page");
+	free_area_init(ends);
+}
+
+void __init mem_init(void)
+{
+	memblock_free_all();
+}
+
+/* The image is not guest RAM, so there is nothing to give to Linux; stray uses of init code fault from here on. */
+void free_initmem(void)
+{
+	host_image_forget(__init_begin, __init_end - __init_begin);
+}
+
+static const pgprot_t protection_map[16] = {
+	[VM_NONE]					= PAGE_NONE,
+	[VM_READ]					= PAGE_READONLY,
+	[VM_WRITE]					= PAGE_COPY,
+	[VM_WRITE | VM_READ]				= PAGE_COPY,
+	[VM_EXEC]					= PAGE_READONLY_EXEC,
+	[VM_EXEC | VM_READ]				= PAGE_READONLY_EXEC,
+	[VM_EXEC | VM_WRITE]				= PAGE_COPY_EXEC,
+	[VM_EXEC | VM_WRITE | VM_READ]			= PAGE_COPY_EXEC,
+	[VM_SHARED]					= PAGE_NONE,
+	[VM_SHARED | VM_READ]				= PAGE_READONLY,
+	[VM_SHARED | VM_WRITE]				= PAGE_SHARED,
+	[VM_SHARED | VM_WRITE | VM_READ]		= PAGE_SHARED,
+	[VM_SHARED | VM_EXEC]				= PAGE_READONLY_EXEC,
+	[VM_SHARED | VM_EXEC | VM_READ]			= PAGE_READONLY_EXEC,
+	[VM_SHARED | VM_EXEC | VM_WRITE]		= PAGE_SHARED_EXEC,
+	[VM_SHARED | VM_EXEC | VM_WRITE | VM_READ]	= PAGE_SHARED_EXEC,
+};
+DECLARE_VM_GET_PAGE_PROT

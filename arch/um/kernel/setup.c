@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From the host's main() to Linux's start_kernel(), and what start_kernel() asks of an architecture first.
+ *
+ * The command line is the one that the host side joined from its arguments. Guest RAM is already mapped.
+ * Runs on virtual CPU 0, interrupts off.
+ */
+#include <linux/console.h>
+#include <linux/delay.h>
+#include <linux/cpu.h>
+#include <linux/init.h>
+#include <linux/initrd.h>
+#include <linux/memblock.h>
+#include <linux/module.h>
+#include <linux/panic_notifier.h>
+#include <linux/root_dev.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/start_kernel.h>
+#include <linux/utsname.h>
+#include <asm/sections.h>
+#include <asm/setup.h>
+#include <generated/utsrelease.h>
+#include "kernel.h"
+#include <host/engine.h>
+#include <host/file.h>
+#include <host/memory.h>
+#include <host/process.h>
+
+char command_line[COMMAND_LINE_SIZE];
+const char host_release[] = UTS_RELEASE;
+
+DEFINE_PER_CPU(struct task_struct *, current_task) = &init_task;
+EXPORT_PER_CPU_SYMBOL(current_task);
+
+extern char builtin_initramfs[], builtin_initramfs_end[];
+
+static void first_console_write(struct console *console, const char *text, unsigned int length)
+{
+	host_early_write(text, length);
+}
+
+/* Speaks from the first line on, until the real console is there. */
+static struct console first_console = {
+	.name = "early",
+	.write = first_console_write,
+	.flags = CON_PRINTBUFFER | CON_BOOT | CON_ANYTIME,
+	.index = -1,
+};
+
+void kernel_start(const char *line)
+{
+	if (strscpy(boot_command_line, line, COMMAND_LINE_SIZE) < 0)
+		host_fatal("the command line is longer than %d characters", COMMAND_LINE_SIZE - 1);
+	start_kernel();
+	host_exit(1);
+}
+
+static bool __init names_option(const char *name)
+{
+	const char *at = boot_command_line;
+	size_t length = strlen(name);
+
+	while ((at = strstr(at, name))) {
+		if (at == boot_command_line || at[-1] == ' ')
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+/* The built-in file system is booted when the command line names nothing else to boot from. */
+static void __init choose_initrd(void)
+{
+	void *data;
+	unsigned long length;
+
+	if (host_initrd(&data, &length) > 0) {
+		initrd_start = (unsigned long)data;
+		initrd_end = initrd_start + length;
+		return;
+	}
+	if (names_option("root=") || names_option("ubd0") || names_option("ubda"))
+		return;
+	initrd_start = (unsigned long)builtin_initramfs;
+	initrd_end = (unsigned long)builtin_initramfs_end;
+	if (initrd_start == initrd_end)
+		initrd_start = initrd_end = 0;
+}
+
+/* Neither kind of initrd lies in memory that Linux could use. */
+void free_initrd_mem(unsigned long start, unsigned long end)
+{
+	host_initrd_free();
+}
+
+void __init setup_arch(char **line)
+{
+	register_console(&first_console);
+	pr_info("Host: %s; engine: %s\n", host_description(), host_engine->name);
+	setup_initial_init_mm(_stext, _etext, _edata, _end);
+	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
+	*line = command_line;
+	memory_setup();
+	ROOT_DEV = MKDEV(98, 0);
+	choose_initrd();
+	parse_early_param();
+}
+
+/* The host side took these from the command line before Linux began. */
+static int __init taken_by_host(char *value)
+{
+	return 0;
+}
+early_param("mem", taken_by_host);
+
+static int __init nosysemu_taken_by_host(char *value)
+{
+	return 0;
+}
+early_param("nosysemu", nosysemu_taken_by_host);
+
+void __init trap_init(void)
+{
+}
+
+static int show_cpuinfo(struct seq_file *file, void *v)
+{
+	unsigned int a = 0x80000002, out[12], i;
+	char model[49] = "";
+
+	for (i = 0; i < 3; i++, a++)
+		asm("cpuid" : "=a"(out[4 * i]), "=b"(out[4 * i + 1]), "=c"(out[4 * i + 2]), "=d"(out[4 * i + 3])
+		    : "a"(a), "c"(0));
+	memcpy(model, out, 48);
+	seq_printf(file, "processor\t: 0\nvendor_id\t: User-Mode Linux\nmodel name\t: %s\nmode\t\t: %s\nhost\t\t: %s\n",
+		   strim(model), host_engine->name, host_description());
+	seq_printf(file, "bogomips\t: %lu.%02lu\n\n", loops_per_jiffy / (500000 / HZ), (loops_per_jiffy / (5000 / HZ)) % 100);
+	return 0;
+}
+
+static void *cpuinfo_start(struct seq_file *file, loff_t *at)
+{
+	return *at ? NULL : file;
+}
+
+static void *cpuinfo_next(struct seq_file *file, void *v, loff_t *at)
+{
+	++*at;
+	return NULL;
+}
+
+static void cpuinfo_stop(struct seq_file *file, void *v)
+{
+}
+
+const struct seq_operations cpuinfo_op = {
+	.start = cpuinfo_start,
+	.next = cpuinfo_next,
+	.stop = cpuinfo_stop,
+	.show = show_cpuinfo,
+};

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a guest thread: run guest code, see why it stopped, serve it, go on.
+ *
+ *   guest_loop -> engine->run -> syscall | fault | exception | interrupt -> the generic entry code, which also
+ *   delivers signals and schedules -> hostmap_ready -> engine->run ...
+ *
+ * Runs at the bottom of every user thread's kernel stack. Interrupts are off between the exit work of one trap
+ * and the entry work of the next.
+ */
+#include <linux/entry-common.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <asm/syscall.h>
+#include <asm/xstate.h>
+#include <host/engine.h>
+#include "counters.h"
+#include <asm/debug_regs.h>
+#include "kernel.h"
+
+static_assert(sizeof(struct pt_regs) == sizeof(struct host_regs));
+static_assert(offsetof(struct pt_regs, fs_base) == offsetof(struct host_regs, fs_base));
+
+#define INT80_LENGTH 2
+
+/* int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault. */
+static bool is_foreign_syscall(struct pt_regs *regs)
+{
+	u8 code[INT80_LENGTH];
+
+	if (regs->cs != USER_CS)
+		return true;
+	if (raw_copy_from_user(code, (void __user *)(regs->ip - INT80_LENGTH), sizeof(code)))
+		return false;
+	return code[0] == 0xcd && code[1] == 0x80;
+}
+
+static void general_protection(struct pt_regs *regs)
+{
+	current->thread.trap_nr = 13;
+	current->thread.error_code = 0;
+	force_sig(SIGSEGV);
+}
+
+static void handle_syscall(struct pt_regs *regs)
+{
+	long nr = regs->orig_ax;
+
+	count_trap(syscalls);
+	if (unlikely(is_foreign_syscall(regs))) {
+		irqentry_enter_from_user_mode(regs);
+		local_irq_enable();
+		regs->ip -= INT80_LENGTH;
+		regs->orig_ax = -1;
+		general_protection(regs);
+		local_irq_disable();
+		irqentry_exit_to_user_mode(regs);
+		return;
+	}
+	regs->ax = -ENOSYS;
+	nr = syscall_enter_from_user_mode(regs, nr);
+	if (nr != -1)
+		regs->ax = do_syscall(regs, nr);
+	syscall_exit_to_user_mode(regs);
+}
+
+static int trap_number(struct host_trap *trap)
+{
+	switch (trap->signo) {
+	case SIGFPE:
+		return trap->code == FPE_INTDIV ? 0 : trap->code == FPE_FLTINV || trap->code == FPE_FLTDIV ? 16 : 19;
+	case SIGTRAP:
+		return trap->code == TRAP_TRACE || trap->code == TRAP_HWBKPT ? 1 : 3;
+	case SIGILL:
+		return 6;
+	case SIGBUS:
+		return trap->code == BUS_ADRALN ? 17 : 12;
+	default:
+		return 13;
+	}
+}
+
+static void handle_exception(struct pt_regs *regs, struct host_trap *trap)
+{
+	struct thread_struct *thread = &current->thread;
+
+	count_trap(exceptions);
+	thread->trap_nr = trap_number(trap);
+	thread->error_code = 0;
+	thread->cr2 = 0;
+	if (trap->signo == SIGTRAP && trap->code == TRAP_HWBKPT)
+		debug_trapped(current);
+	if (trap->signo == SIGSEGV)
+		force_sig(SIGSEGV);		/* SI_KERNEL, as for a general protection fault */
+	else if (trap->signo == SIGTRAP && trap->code == SI_KERNEL)
+		force_sig(SIGTRAP);		/* int3 */
+	else
+		force_sig_fault(trap->signo, trap->code, (void __user *)trap->address);
+}
+
+static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
+{
+	if (likely(trap->kind == TRAP_SYSCALL)) {
+		handle_syscall(regs);
+		return;
+	}
+	regs->orig_ax = -1;
+	if (trap->kind == TRAP_INTERRUPT) {
+		count_trap(interrupts);
+		handle_interrupts(regs);
+		return;
+	}
+	irqentry_enter_from_user_mode(regs);
+	local_irq_enable();
+	if (trap->kind == TRAP_FAULT) {
+		count_trap(faults);
+		user_fault(regs, trap);
+	} else if (trap->kind == TRAP_EXCEPTION) {
+		handle_exception(regs, trap);
+	} else {
+		pr_warn("%s[%d]: its stub process was killed on the host\n", current->comm, task_pid_nr(current));
+		force_fatal_sig(SIGKILL);
+	}
+	local_irq_disable();
+	irqentry_exit_to_user_mode(regs);
+}
+
+/* A thread whose stub process cannot be made or kept dies; the kernel goes on. */
+static void no_stub(struct pt_regs *regs, int error)
+{
+	irqentry_enter_from_user_mode(regs);
+	local_irq_enable();
+	pr_err_ratelimited("%s[%d]: killed: the host gives no stub process (error %d)\n", current->comm, task_pid_nr(current), error);
+	force_fatal_sig(SIGKILL);
+	local_irq_disable();
+	irqentry_exit_to_user_mode(regs);
+}
+
+void __noreturn guest_loop(void)
+{
+	struct pt_regs *regs = current_pt_regs();
+
+	for (;;) {
+		struct host_trap trap;
+		int error;
+
+		error = hostmap_ready(current->mm);
+		if (!error)
+			error = xstate_load();
+		if (!error)
+			error = debug_load();
+		if (unlikely(error)) {
+			no_stub(regs, error);
+			continue;
+		}
+		host_engine->run(current->mm->context.space, (struct host_regs *)regs,
+				 current->thread.single_step ? HOST_STEP : 0, &trap);
+		handle_trap(regs, &trap);
+	}
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host clocks, the one-shot timer of each virtual CPU, and sleeping until it or another interrupt comes.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <host/process.h>
+#include <host/time.h>
+#include <host/vcpu.h>
+
+#include "os.h"
+
+#define NS_PER_SEC 1000000000ULL
+
+static unsigned long long read_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_SEC + now.tv_nsec;
+}
+
+unsigned long long host_monotonic_ns(void)
+{
+	return read_ns(CLOCK_MONOTONIC);
+}
+
+unsigned long long host_realtime_ns(void)
+{
+	return read_ns(CLOCK_REALTIME);
+}
+
+enum { EVENT, RETRY };
+
+static timer_t make_timer(int which)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = SIGALRM,
+		.sigev_value.sival_int = which,
+		._sigev_un._tid = syscall(SYS_gettid),
+	};
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer))
+		host_fatal("the host gives no timer: %s", strerror(errno));
+	return timer;
+}
+
+static void arm(timer_t timer, unsigned long long ns)
+{
+	struct itimerspec when = { .it_value = { ns / NS_PER_SEC, ns % NS_PER_SEC } };
+
+	timer_settime(timer, 0, &when, NULL);
+}
+
+static timer_t event_timer, retry_timer;
+static int timers_made;
+
+void host_timers_init(void)
+{
+	event_timer = make_timer(EVENT);
+	retry_timer = make_timer(RETRY);
+	timers_made = 1;
+}
+
+void host_timer_arm(unsigned long long delta_ns)
+{
+	arm(event_timer, delta_ns);
+}
+
+/* Called in the signal handler. */
+void host_retry_soon(void)
+{
+	if (timers_made)
+		arm(retry_timer, 20000);
+}
+
+/* Tells the two uses of SIGALRM apart. */
+int host_is_retry(const siginfo_t *info)
+{
+	return info->si_code == SI_TIMER && timers_made && info->si_value.sival_int == RETRY;
+}
+
+void host_delay_ns(unsigned long ns)
+{
+	unsigned long long end = host_monotonic_ns() + ns;
+
+	while (host_monotonic_ns() < end)
+		__builtin_ia32_pause();
+}
+
+void host_idle(void)
+{
+	struct vcpu *vcpu = this_vcpu();
+	sigset_t all, before;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {
+		host_unpin();
+		sigsuspend(&before);
+		host_pin();
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}

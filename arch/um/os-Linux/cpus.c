@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which host CPU runs what. A virtual CPU and its stub processes run by turns, never at once, and handing over across
+ * host CPUs costs several times as much as on one; so all stay on the CPU where the virtual CPU is. The host may
+ * move it whenever it sleeps (host_idle) and every so often while it works; the stubs follow.
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <unistd.h>
+
+#include <host/vcpu.h>
+
+#include "os.h"
+
+static cpu_set_t all_cpus;
+
+void host_cpus_init(void)
+{
+	if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus))
+		CPU_ZERO(&all_cpus);
+	host_pin();
+}
+
+const void *host_all_cpus(unsigned long *size)
+{
+	*size = sizeof(all_cpus);
+	return &all_cpus;
+}
+
+static void pin_to(int pid, int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(pid, sizeof(one), &one);
+}
+
+void host_pin(void)
+{
+	int cpu = sched_getcpu();
+
+	this_vcpu()->host_cpu = cpu;
+	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_COUNT(&all_cpus) > 1)
+		pin_to(0, cpu);
+}
+
+void host_unpin(void)
+{
+	if (CPU_COUNT(&all_cpus) > 1)
+		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+}
+
+void host_pin_process(int pid)
+{
+	int cpu = this_vcpu()->host_cpu;
+
+	if (cpu >= 0 && CPU_COUNT(&all_cpus) > 1)
+		pin_to(pid, cpu);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How ./linux ends or begins again, and the lines it says on standard error.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <host/process.h>
+
+#include "os.h"
+
+#define MAX_AT_EXIT 16
+
+static void (*at_exit[MAX_AT_EXIT])(void);
+static int at_exit_count;
+
+void host_at_exit(void (*function)(void))
+{
+	if (at_exit_count == MAX_AT_EXIT)
+		host_fatal("too many things to undo at exit");
+	at_exit[at_exit_count++] = function;
+}
+
+static void undo(void)
+{
+	while (at_exit_count)
+		at_exit[--at_exit_count]();
+}
+
+/* Stub processes are killed by the host as we go (PTRACE_O_EXITKILL). */
+void host_exit(int status)
+{
+	undo();
+	_exit(status);
+}
+
+void host_restart(void)
+{
+	static char *const no_arguments[] = { NULL };
+
+	undo();
+	host_signals_default();
+	host_unpin();
+	if (host_self_fd >= 0)
+		syscall(SYS_execveat, host_self_fd, "", host_argv ? host_argv : (char **)no_arguments, environ, AT_EMPTY_PATH);
+	host_fatal("cannot start again: %s", strerror(errno));
+}
+
+static void say(const char *format, va_list arguments)
+{
+	char line[1024];
+	int length = snprintf(line, sizeof(line), "linux: ");
+
+	length += vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length++] = '\n';
+	if (write(2, line, length) < 0)
+		return;		/* nobody listens */
+}
+
+void host_fatal(const char *format, ...)
+{
+	va_list arguments;
+
+	undo();
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+	_exit(1);
+}
+
+void host_warn(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments);
+	va_end(arguments);
+}
+
+void host_early_write(const char *text, unsigned int length)
+{
+	while (length) {
+		ssize_t done = write(1, text, length);
+
+		if (done <= 0)
+			return;
+		text += done;
+		length -= done;
+	}
+}
+
+int host_random(void *buffer, unsigned long length)
+{
+	ssize_t done = getrandom(buffer, length, 0);
+
+	return done == (ssize_t)length ? 0 : -EIO;
+}
+
+const char *host_description(void)
+{
+	static char text[512];
+	struct utsname name;
+
+	if (!uname(&name))
+		snprintf(text, sizeof(text), "%s %s %s", name.sysname, name.release, name.machine);
+	return text;
+}
+
+void host_image_forget(void *start, unsigned long length)
+{
+	mmap(start, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ./linux as a host program: its arguments, and the order in which the host side gets ready.
+ *
+ * What the host side needs of the command line (mem=, initrd=, nosysemu) it takes here; the whole line goes to Linux, where
+ * each of these names is registered too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <host/engine.h>
+#include <host/process.h>
+
+#include "os.h"
+
+#define DEFAULT_RAM	(256UL << 20)
+#define LEAST_RAM	(32UL << 20)
+#define MOST_RAM	(1UL << 44)	/* what fits between HOST_RAM_BASE and HOST_VMALLOC_START */
+
+char **host_argv;
+int host_self_fd = -1;
+
+static void *initrd;
+static unsigned long initrd_length;
+
+static const char help[] =
+"usage: linux [option ...]\n"
+"\n"
+"A Linux kernel that is an ordinary program. Without options it boots the small file system that is built in.\n"
+"\n"
+"  mem=<n>[K|M|G]         size of guest RAM, at least 32M (default 256M)\n"
+"  ubd<n><flags>=<file>   the file is disk number n, /dev/ubda for 0; flags: r read-only, s synchronous,\n"
+"                         d plain data, c shared (no lock), t no discard\n"
+"  root=<device>          root file system (default /dev/ubda)\n"
+"  initrd=<file>          initial file system, a cpio archive\n"
+"  con<n>=<in>[,<out>]    channel of terminal n: fd:<n>, null, none (default: con0=fd:0,fd:1)\n"
+"  nosysemu               stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
+"  noreboot               a panic does not restart\n"
+"  panic=<seconds>        a panic restarts after so many seconds\n"
+"  --help                 this text\n"
+"  --version              the version of the kernel\n"
+"  --showconfig           the configuration that the kernel was built with\n"
+"\n"
+"All other options are Linux's own; see Documentation/admin-guide/kernel-parameters.txt.\n"
+"Exit status: 0 after poweroff and halt (or what was written to /proc/exitcode), 1 after an error at the start,\n"
+"134 after a panic.\n";
+
+/* Size with suffix; fails on anything else. */
+static unsigned long parse_size(const char *text)
+{
+	unsigned long long value;
+	int shift = 0;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	switch (*end) {
+	case 'k': case 'K': shift = 10; end++; break;
+	case 'm': case 'M': shift = 20; end++; break;
+	case 'g': case 'G': shift = 30; end++; break;
+	case 't': case 'T': shift = 40; end++; break;
+	}
+	if (errno || end == text || *end || text[0] == '-' || value > (MOST_RAM >> shift))
+		host_fatal("mem=%s: not a size between 32M and %luG; write a number with K, M or G", text, MOST_RAM >> 30);
+	value = (value << shift) & ~4095ULL;
+	if (value < LEAST_RAM)
+		host_fatal("mem=%s: too little memory; Linux needs at least 32M", text);
+	return value;
+}
+
+static void read_initrd(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status))
+		host_fatal("initrd=%s: %s", path, strerror(errno));
+	if (!S_ISREG(status.st_mode) || !status.st_size)
+		host_fatal("initrd=%s: not a file with something in it", path);
+	initrd_length = status.st_size;
+	initrd = mmap(NULL, initrd_length, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (initrd == MAP_FAILED)
+		host_fatal("initrd=%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+int host_initrd(void **data, unsigned long *length)
+{
+	*data = initrd;
+	*length = initrd_length;
+	return initrd != NULL;
+}
+
+void host_initrd_free(void)
+{
+	if (initrd)
+		munmap(initrd, initrd_length);
+	initrd = NULL;
+}
+
+static int print_and_exit(const char *text)
+{
+	fputs(text, stdout);
+	return fflush(stdout) ? 1 : 0;
+}
+
+static int print_version(void)
+{
+	printf("%s\n", host_release);
+	return fflush(stdout) ? 1 : 0;
+}
+
+static char *join(char **words)
+{
+	size_t length = 1;
+	char *line;
+
+	for (char **word = words; *word; word++)
+		length += strlen(*word) + 1;
+	line = calloc(1, length);
+	if (!line)
+		host_fatal("no memory for the command line");
+	for (char **word = words; *word; word++) {
+		if (word != words)
+			strcat(line, " ");
+		strcat(line, *word);
+	}
+	return line;
+}
+
+/* Descriptors 0 to 2 must be something, or files that we open would be taken for them. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			fd = host_nameless_file("null", 0);
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static void find_self(void)
+{
+	host_self_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (host_self_fd < 0)
+		host_self_fd = open(host_argv[0], O_RDONLY | O_CLOEXEC);
+}
+
+static unsigned long read_options(char **words)
+{
+	unsigned long ram = DEFAULT_RAM;
+
+	for (; *words; words++) {
+		if (!strncmp(*words, "mem=", 4))
+			ram = parse_size(*words + 4);
+		else if (!strncmp(*words, "initrd=", 7))
+			read_initrd(*words + 7);
+		else if (!strcmp(*words, "nosysemu"))
+			host_no_sysemu = 1;
+	}
+	return ram;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long ram;
+
+	fill_standard_descriptors();
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--help"))
+			return print_and_exit(help);
+		if (!strcmp(argv[i], "--version"))
+			return print_version();
+		if (!strcmp(argv[i], "--showconfig"))
+			return print_and_exit(host_config_text);
+	}
+	host_argv = argv;
+	find_self();
+	ram = read_options(argv + 1);
+	host_cpus_init();
+	host_ram_init(ram);
+	host_signals_init();
+	host_engine_init();
+	kernel_start(join(argv + 1));
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ptrace engine: guest code runs in a traced stub process; its system calls stop it before the host sees them
+ * (PTRACE_SYSEMU), its faults and other exceptions as signals on their way to it.
+ *
+ *  1. A stop is classified by what wait4() says; general registers move with one call in, one out.
+ *  2. For a fault the host tells the address and whether a mapping was there, not what the access was: the kernel side finds out
+ *     (HOST_FAULT_GUESS). Nothing is ever delivered in the stub, so its extended state stays where it is.
+ *  3. Where the host lacks PTRACE_SYSEMU, each system call stops twice: at the first its number becomes -1, which is none.
+ *     Single steps are then made only over instructions that are no system calls.
+ *  4. Stubs of ended address spaces are kept, emptied and used again: making one costs some hundred microseconds.
+ *
+ * Security (HACKING.md, section 5): guest code makes no host call since every one of it stops before it happens; the stub's own run
+ * only when the tracer set all registers.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <host/engine.h>
+#include <host/memory.h>
+#include <host/process.h>
+#include <host/vcpu.h>
+
+#include "os.h"
+#include "stub_process.h"
+
+#ifndef PTRACE_SYSEMU
+#define PTRACE_SYSEMU 31
+#endif
+#ifndef PTRACE_SYSEMU_SINGLESTEP
+#define PTRACE_SYSEMU_SINGLESTEP 32
+#endif
+
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+
+struct host_space {
+	int pid;
+	int cpu;			/* host CPU that it is pinned to */
+	struct stub_request *requests;	/* its page, as we see it */
+	struct host_space *next;	/* in the pool */
+};
+
+int host_no_sysemu;
+unsigned long host_task_size = STUB_CODE;
+unsigned int host_area_budget;
+
+/* ---- 4. address spaces ---- */
+
+#define POOL_MAX 8
+
+static struct host_space *pool;
+static int pool_size;
+
+static int create(struct host_space **result, void *page, unsigned long page_offset)
+{
+	struct host_space *space;
+	int pid;
+
+	while ((space = pool)) {
+		pool = space->next;
+		pool_size--;
+		if (!stub_adopt(space->pid, page_offset))
+			goto found;
+		stub_end(space->pid);
+		free(space);
+	}
+	space = calloc(1, sizeof(*space));
+	if (!space)
+		return -ENOMEM;
+	pid = stub_start(page_offset);
+	if (pid < 0) {
+		free(space);
+		return pid;
+	}
+	space->pid = pid;
+	space->cpu = this_vcpu()->host_cpu;
+found:
+	space->requests = page;
+	*result = space;
+	return 0;
+}
+
+static void destroy(struct host_space *space)
+{
+	if (pool_size < POOL_MAX) {
+		space->next = pool;
+		pool = space;
+		pool_size++;
+		return;
+	}
+	stub_end(space->pid);
+	free(space);
+}
+
+/* ---- mappings ---- */
+
+static void write_request(struct stub_request *request, const struct host_map *change)
+{
+	switch (change->op) {
+	case HOST_MAP:
+		*request = (struct stub_request) { SYS_mmap, { change->start, change->length, change->prot,
+			MAP_SHARED | MAP_FIXED | MAP_POPULATE, 0, change->offset } };
+		break;
+	case HOST_UNMAP:
+		*request = (struct stub_request) { SYS_munmap, { change->start, change->length } };
+		break;
+	default:
+		*request = (struct stub_request) { SYS_mprotect, { change->start, change->length, change->prot } };
+	}
+}
+
+static int apply(struct host_space *space, const struct host_map *changes, int count)
+{
+	for (int i = 0; i < count; i++)
+		write_request(&space->requests[i], &changes[i]);
+	return stub_perform(space->pid, count);
+}
+
+/* ---- 1. running ---- */
+
+static void stay_together(struct host_space *space)
+{
+	int cpu = this_vcpu()->host_cpu;
+
+	if (space->cpu == cpu)
+		return;
+	host_pin_process(space->pid);
+	space->cpu = cpu;
+}
+
+static void classify_signal(struct host_space *space, int signo, struct host_trap *trap)
+{
+	siginfo_t info;
+
+	trap->kind = TRAP_INTERRUPT;
+	if (signo != SIGSEGV && signo != SIGBUS && signo != SIGFPE && signo != SIGILL && signo != SIGTRAP)
+		return;		/* the kick, or something that somebody on the host sent */
+	if (ptrace(PTRACE_GETSIGINFO, space->pid, 0, &info)) {
+		trap->kind = TRAP_LOST;
+		return;
+	}
+	if (info.si_code <= 0)
+		return;		/* sent, not caused by guest code */
+	trap->kind = TRAP_EXCEPTION;
+	trap->signo = signo;
+	trap->code = info.si_code;
+	trap->address = (unsigned long)info.si_addr;
+	if (signo == SIGSEGV && (info.si_code == SEGV_MAPERR || info.si_code == SEGV_ACCERR)) {
+		trap->kind = TRAP_FAULT;
+		trap->error_code = HOST_FAULT_GUESS | (info.si_code == SEGV_ACCERR ? HOST_FAULT_PRESENT : 0);
+	}
+}
+
+static void classify(struct host_space *space, int status, struct host_trap *trap)
+{
+	memset(trap, 0, sizeof(*trap));
+	if (status < 0)
+		trap->kind = TRAP_LOST;
+	else if (WSTOPSIG(status) == SYSCALL_STOP)
+		trap->kind = TRAP_SYSCALL;
+	else
+		classify_signal(space, WSTOPSIG(status), trap);
+}
+
+/* ---- 3. without PTRACE_SYSEMU ---- */
+
+/* Is the instruction at ip, prefixes included, a system call of any kind? */
+static int at_system_call(int pid, unsigned long ip)
+{
+	for (int i = 0; i < 15; i++, ip++) {
+		unsigned char byte, next;
+		long word;
+
+		errno = 0;
+		word = ptrace(PTRACE_PEEKTEXT, pid, ip, 0);
+		if (errno)
+			return 1;	/* cannot be seen: the careful answer */
+		byte = word;
+		next = word >> 8;
+		if ((byte == 0x0f && (next == 0x05 || next == 0x34)) || byte == 0xcd)
+			return 1;
+		/* prefixes: segment, size, lock, rep, REX */
+		if (byte != 0x26 && byte != 0x2e && byte != 0x36 && byte != 0x3e && (byte & 0xfc) != 0x64 && byte != 0xf0 &&
+		    byte != 0xf2 && byte != 0xf3 && (byte & 0xf0) != 0x40)
+			return 0;
+	}
+	return 0;
+}
+
+/* Makes the host call that is about to happen none, and stops after it. The registers are as before it. */
+static int cancel_system_call(struct host_space *space, struct host_regs *regs)
+{
+	int status;
+
+	if (ptrace(PTRACE_POKEUSER, space->pid, offsetof(struct user_regs_struct, orig_rax), -1L))
+		return -1;
+	do {
+		if (ptrace(PTRACE_SYSCALL, space->pid, 0, 0))
+			return -1;
+		status = stub_wait(space->pid);
+		if (status < 0)
+			return -1;
+	} while (WSTOPSIG(status) != SYSCALL_STOP);
+	return 0;
+}
+
+static int resume_request(struct host_space *space, const struct host_regs *regs, int how)
+{
+	if (!host_no_sysemu)
+		return how & HOST_STEP ? PTRACE_SYSEMU_SINGLESTEP : PTRACE_SYSEMU;
+	return how & HOST_STEP && !at_system_call(space->pid, regs->ip) ? PTRACE_SINGLESTEP : PTRACE_SYSCALL;
+}
+
+static void run(struct host_space *space, struct host_regs *regs, int how, struct host_trap *trap)
+{
+	struct vcpu *vcpu = this_vcpu();
+	int status;
+
+	vcpu->in_guest = space->pid;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->irq_pending, __ATOMIC_RELAXED)) {
+		vcpu->in_guest = 0;
+		memset(trap, 0, sizeof(*trap));
+		trap->kind = TRAP_INTERRUPT;
+		return;
+	}
+	stay_together(space);
+	/* No system call to restart: or the host would, by what it finds in %rax. */
+	regs->orig_ax = -1;
+	if (ptrace(PTRACE_SETREGS, space->pid, 0, regs) ||
+	    ptrace(resume_request(space, regs, how), space->pid, 0, 0))
+		status = -1;
+	else
+		status = stub_wait(space->pid);
+	vcpu->in_guest = 0;
+	if (status >= 0 && ptrace(PTRACE_GETREGS, space->pid, 0, regs))
+		status = -1;
+	classify(space, status, trap);
+	if (trap->kind == TRAP_SYSCALL && host_no_sysemu && cancel_system_call(space, regs))
+		trap->kind = TRAP_LOST;
+}
+
+/* ---- extended state and debug registers ---- */
+
+static int regset(int pid, int request, void *data, size_t *size)
+{
+	struct iovec area = { data, *size };
+	/* NT_PRFPREG is the 512 bytes of FXSAVE. */
+	long kind = host_xfeatures ? NT_X86_XSTATE : NT_PRFPREG;
+
+	if (ptrace(request, pid, kind, &area))
+		return -errno;
+	*size = area.iov_len;
+	return 0;
+}
+
+static int get_xstate(struct host_space *space, void *xstate)
+{
+	size_t size = host_xstate_size;
+
+	return regset(space->pid, PTRACE_GETREGSET, xstate, &size);
+}
+
+static int set_xstate(struct host_space *space, const void *xstate)
+{
+	size_t size = host_xstate_size;
+
+	return regset(space->pid, PTRACE_SETREGSET, (void *)xstate, &size);
+}
+
+static int set_debug(struct host_space *space, int number, unsigned long value)
+{
+	return ptrace(PTRACE_POKEUSER, space->pid, offsetof(struct user, u_debugreg[number]), value) ? -errno : 0;
+}
+
+static int get_debug(struct host_space *space, int number, unsigned long *value)
+{
+	errno = 0;
+	*value = ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, u_debugreg[number]), 0);
+	return -errno;
+}
+
+const struct engine host_ptrace_engine = {
+	.name = "ptrace",
+	.create = create,
+	.destroy = destroy,
+	.apply = apply,
+	.run = run,
+	.get_xstate = get_xstate,
+	.set_xstate = set_xstate,
+	.set_debug = set_debug,
+	.get_debug = get_debug,
+};
+
+/* ---- what this host offers ---- */
+
+/* The size of extended state is what the host returns; which features it has stands at byte 464 (struct xregs_state). */
+static int measure_xstate(int pid)
+{
+	static char area[65536] __attribute__((aligned(64)));
+	size_t size = sizeof(area);
+
+	host_xfeatures = ~0UL;
+	if (!regset(pid, PTRACE_GETREGSET, area, &size) && size >= 576) {
+		memcpy(&host_xfeatures, area + 464, sizeof(host_xfeatures));
+	} else {
+		host_xfeatures = 0;
+		size = sizeof(area);
+		if (regset(pid, PTRACE_GETREGSET, area, &size))
+			return -errno;
+	}
+	host_xstate_size = size;
+	return 0;
+}
+
+/* Lets the stub try a getpid: if it was intercepted, there is SYSEMU. */
+static void try_sysemu(struct host_space *space)
+{
+	struct user_regs_struct regs;
+	int status = -1;
+
+	space->requests[0] = (struct stub_request) { SYS_getpid, { 0 } };
+	if (host_no_sysemu || ptrace(PTRACE_GETREGS, space->pid, 0, &regs))
+		return;
+	regs.rip = STUB_CODE + stub_batch_offset();
+	regs.rbx = STUB_REQUESTS;
+	regs.r12 = 1;
+	if (!ptrace(PTRACE_SETREGS, space->pid, 0, &regs) && !ptrace(PTRACE_SYSEMU, space->pid, 0, 0))
+		status = stub_wait(space->pid);
+	if (status >= 0 && WSTOPSIG(status) == SYSCALL_STOP)
+		return;
+	host_warn("the host has no PTRACE_SYSEMU: each system call stops twice");
+	host_no_sysemu = 1;
+}
+
+static unsigned int area_budget(void)
+{
+	unsigned int limit = 65530;
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+
+	if (file) {
+		if (fscanf(file, "%u", &limit) != 1)
+			limit = 65530;
+		fclose(file);
+	}
+	return limit > 2048 ? limit - 1024 : limit / 2;
+}
+
+static void say_why_not(int error)
+{
+	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
+		host_warn("the host does not let this process trace its stub processes (%s): allow ptrace, in a container with "
+			  "a seccomp profile that has it or --cap-add=SYS_PTRACE", strerror(-error));
+	else if (error == -EAGAIN)
+		host_warn("the host gives no more processes (%s): see 'ulimit -u' and the pids limit of the container", strerror(-error));
+	else
+		host_warn("cannot start a stub process: %s", strerror(-error));
+}
+
+int host_ptrace_init(void)
+{
+	struct host_space *space;
+	int error;
+
+	host_area_budget = area_budget();
+	/* The first page of guest RAM is reserved: the kernel never uses it. */
+	error = create(&space, (void *)HOST_RAM_BASE, 0);
+	if (!error)
+		error = measure_xstate(space->pid);
+	if (error) {
+		say_why_not(error);
+		return error;
+	}
+	try_sysemu(space);
+	stub_end(space->pid);
+	free(space);
+	return 0;
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stub processes under ptrace.
+ *
+ *  1. vfork and exec of the embedded program (stub/), from a file without a name, so that nothing of ./linux, of libc or of
+ *     its restartable sequences is in the new process. It inherits guest RAM as descriptor 0, its own file as 1, and no others.
+ *     If ./linux dies, however that happens, the host kills it (PDEATHSIG at first, then PTRACE_O_EXITKILL).
+ *  2. The tracer makes it map its code and request pages at the top of the address space, one call at a time through registers;
+ *  3. then, from there, unmap everything else.
+ *
+ * Guest code never runs while PTRACE_CONT lets the stub's own system calls through: a stub does what the tracer pointed it at.
+ * Runs on the thread of the virtual CPU, which is the tracer.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <host/engine.h>
+#include <host/memory.h>
+#include <host/process.h>
+
+#include "os.h"
+#include "stub_process.h"
+
+extern const unsigned char host_stub_image[], host_stub_image_end[];
+
+static int stub_fd = -1;
+static unsigned long batch_offset;	/* of the batch loop in the stub's page */
+static unsigned long syscall_offset;	/* of its system call instruction */
+
+/* ---- 1. a process ---- */
+
+/* What the child could not do, for the parent to read: they share memory until exec. */
+static volatile int child_error;
+static char child_stack[16384] __attribute__((aligned(16)));
+
+static void close_from(unsigned int first)
+{
+	struct rlimit limit = { 1024, 1024 };
+
+	if (!syscall(SYS_close_range, first, ~0U, 0))
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);	/* before Linux 5.9 */
+	for (unsigned int fd = first; fd < limit.rlim_cur && fd < 65536; fd++)
+		close(fd);
+}
+
+static int child(void *parent)
+{
+	static char name[] = "linux-stub";
+	char *const arguments[] = { name, NULL }, *const environment[] = { NULL };
+	struct rlimit none = { 0, 0 };
+	int ram, image;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != (int)(intptr_t)parent)
+		_exit(1);
+	/* Out of the way of 0 and 1 first. */
+	ram = fcntl(host_ram_fd, F_DUPFD, 3);
+	image = fcntl(stub_fd, F_DUPFD, 3);
+	if (dup2(ram, 0) < 0 || dup2(image, 1) < 0)
+		goto failed;
+	close_from(2);
+	setrlimit(RLIMIT_CORE, &none);
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		goto failed;
+	syscall(SYS_execveat, 1, "", arguments, environment, AT_EMPTY_PATH);
+failed:
+	child_error = errno;
+	_exit(1);
+}
+
+int stub_wait(int pid)
+{
+	int status, done;
+
+	do {
+		done = wait4(pid, &status, __WALL, NULL);
+	} while (done < 0 && errno == EINTR);
+	return done == pid && WIFSTOPPED(status) ? status : -1;
+}
+
+void stub_end(int pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	while (wait4(pid, &status, __WALL, NULL) == pid && !WIFEXITED(status) && !WIFSIGNALED(status))
+		;
+}
+
+static int spawn(void)
+{
+	sigset_t all, before;
+	int pid;
+
+	child_error = 0;
+	/* The child runs on our memory: no handler may run in it. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	pid = clone(child, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)(intptr_t)getpid());
+	if (pid < 0)
+		child_error = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return -child_error;
+	if (child_error || stub_wait(pid) < 0) {
+		stub_end(pid);
+		return child_error ? -child_error : -ESRCH;
+	}
+	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) {
+		int error = errno;
+
+		stub_end(pid);
+		return -error;
+	}
+	return pid;
+}
+
+/* ---- running its code ---- */
+
+/* Lets the stub run until its int3. Signals for it mean nothing: the kick of the virtual CPU comes again when it matters. */
+static int run_to_int3(int pid, struct user_regs_struct *regs)
+{
+	regs->orig_rax = -1;
+	if (ptrace(PTRACE_SETREGS, pid, 0, regs))
+		return -ESRCH;
+	for (;;) {
+		int status;
+
+		if (ptrace(PTRACE_CONT, pid, 0, 0))
+			return -ESRCH;
+		status = stub_wait(pid);
+		if (status < 0)
+			return -ESRCH;
+		if (WSTOPSIG(status) == SIGTRAP)
+			break;
+		if (WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGILL)
+			return -ESRCH;
+	}
+	return ptrace(PTRACE_GETREGS, pid, 0, regs) ? -ESRCH : 0;
+}
+
+static void base_registers(struct user_regs_struct *regs)
+{
+	memset(regs, 0, sizeof(*regs));
+	regs->cs = 0x33;
+	regs->ss = 0x2b;
+	regs->eflags = 0x202;
+}
+
+int stub_perform(int pid, int count)
+{
+	struct user_regs_struct regs;
+	int error;
+
+	base_registers(&regs);
+	regs.rip = STUB_CODE + batch_offset;
+	regs.rbx = STUB_REQUESTS;
+	regs.r12 = count;
+	error = run_to_int3(pid, &regs);
+	if (error || !regs.r12)
+		return error;
+	return (long)regs.rax < 0 ? (int)regs.rax : -EIO;
+}
+
+/* One host call by a stub whose code still lies at page, with all arguments in registers. */
+static long remote_call(int pid, unsigned long page, long number, const long *arguments)
+{
+	struct user_regs_struct regs;
+	int error;
+
+	base_registers(&regs);
+	regs.rip = page + syscall_offset;
+	regs.r12 = 1;
+	regs.rax = number;
+	regs.rdi = arguments[0];
+	regs.rsi = arguments[1];
+	regs.rdx = arguments[2];
+	regs.r10 = arguments[3];
+	regs.r8 = arguments[4];
+	regs.r9 = arguments[5];
+	error = run_to_int3(pid, &regs);
+	return error ? error : (long)regs.rax;
+}
+
+/* ---- 2, 3. its address space ---- */
+
+static long map_page(int pid, unsigned long code, unsigned long address, int prot, int fd, unsigned long offset)
+{
+	const long arguments[] = { address, 4096, prot, MAP_SHARED | MAP_FIXED, fd, offset };
+	long result = remote_call(pid, code, SYS_mmap, arguments);
+
+	return result == (long)address ? 0 : result < 0 ? result : -EIO;
+}
+
+/* The requests that leave nothing but the two pages. */
+static int write_cleaning_requests(struct stub_request *requests)
+{
+	requests[0] = (struct stub_request) { SYS_munmap, { 0, STUB_CODE } };
+	requests[1] = (struct stub_request) { SYS_close, { 1 } };
+	return 2;
+}
+
+static int furnish(int pid, unsigned long page_offset)
+{
+	unsigned long loaded = ((const Elf64_Ehdr *)host_stub_image)->e_entry & ~4095UL;
+	struct stub_request *requests = (void *)(HOST_RAM_BASE + page_offset);
+	long error;
+
+	error = map_page(pid, loaded, STUB_CODE, PROT_READ | PROT_EXEC, 1, 0);
+	if (!error)
+		error = map_page(pid, loaded, STUB_REQUESTS, PROT_READ, 0, page_offset);
+	if (!error)
+		error = stub_perform(pid, write_cleaning_requests(requests));
+	return error;
+}
+
+static int prepare_image(void)
+{
+	unsigned long size = host_stub_image_end - host_stub_image;
+	const Elf64_Ehdr *header = (const void *)host_stub_image;
+	const unsigned char *at;
+	char path[64];
+	int fd, reopened;
+
+	if (stub_fd >= 0)
+		return 0;
+	batch_offset = header->e_entry & 4095;
+	at = memmem(host_stub_image + batch_offset, size - batch_offset, "\x0f\x05", 2);
+	if (!at)
+		return -ENOEXEC;
+	syscall_offset = at - host_stub_image;
+	fd = host_nameless_file("linux-stub", 4096);
+	if (fd < 0)
+		return fd;
+	if (pwrite(fd, host_stub_image, size, 0) != (ssize_t)size)
+		return -EIO;
+	/* What is open for writing cannot be executed, unless it is a memfd. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reopened = open(path, O_RDONLY | O_CLOEXEC);
+	if (reopened >= 0) {
+		close(fd);
+		fd = reopened;
+	}
+	stub_fd = fd;
+	return 0;
+}
+
+int stub_start(unsigned long page_offset)
+{
+	int pid, error = prepare_image();
+
+	if (error)
+		return error;
+	pid = spawn();
+	if (pid < 0)
+		return pid;
+	error = furnish(pid, page_offset);
+	if (!error)
+		return pid;
+	stub_end(pid);
+	return error;
+}
+
+int stub_adopt(int pid, unsigned long page_offset)
+{
+	struct stub_request *requests = (void *)(HOST_RAM_BASE + page_offset);
+	long error = map_page(pid, STUB_CODE, STUB_REQUESTS, PROT_READ, 0, page_offset);
+
+	requests[0] = (struct stub_request) { SYS_munmap, { 0, STUB_CODE } };
+	return error ? error : stub_perform(pid, 1);
+}
+
+unsigned long stub_batch_offset(void)
+{
+	return batch_offset;
+}
