@@ -64,7 +64,7 @@ def build(*targets):
     with open(os.path.join(OBJECTS, ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = subprocess.run(["make", "-s", "-C", os.path.join(TOP, "tests"), *targets],
-                              capture_output=True, text=True, env=_clean_environment())
+                              capture_output=True, text=True, env=clean_environment())
     if made.returncode:
         tap.ok(False, "the test programs build", made.stdout + made.stderr)
         tap.done()
@@ -75,7 +75,7 @@ def built(name):
     return os.path.join(OBJECTS, name)
 
 
-def _clean_environment():
+def clean_environment():
     """The environment without what an outer make leaves in it."""
     return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
 
@@ -175,7 +175,8 @@ class Instance:
             data = os.read(self.console, 65536)
         except OSError:
             data = b""
-        self.text += data.decode(errors="replace").replace("\r", "")
+        # Without carriage returns, and without the question for the cursor's place that busybox's shell asks.
+        self.text += data.decode(errors="replace").replace("\r", "").replace("\x1b[6n", "")
         return bool(data)
 
     def expect(self, pattern, timeout, start=0):
@@ -302,6 +303,7 @@ class Program:
         self.name, self.command, self.seconds = name, command, seconds
         self.status = None      # exit status; None: the guest died under it
         self.output = ""
+        self.took = 0.0         # seconds of guest time
 
 
 def run_programs(programs, files=None, tree_maker=None, **how):
@@ -313,21 +315,24 @@ def run_programs(programs, files=None, tree_maker=None, **how):
     while left:
         lines = ["cd /tmp"]
         for index, program in enumerate(left):
-            lines += [f"echo GUEST-BEGIN {index}",
+            lines += [f"echo GUEST-BEGIN {index}", "read started rest </proc/uptime",
                       f"timeout -k 5 {program.seconds} sh -c {shlex.quote(program.command)} </dev/null 2>&1",
-                      "status=$?", "echo", f"echo GUEST-END {index} $status"]
+                      "status=$?", "read ended rest </proc/uptime", "echo",
+                      f"echo GUEST-END {index} $status $started $ended"]
         result = run("\n".join(lines) + "\n", files=files, tree=tree_maker() if tree_maker else None,
                      timeout=60 + sum(p.seconds for p in left), **how)
         results.append(result)
         reached = 0
         for index, program in enumerate(left):
-            match = re.search(rf"^GUEST-BEGIN {index}$\n(.*?)(?:^GUEST-END {index} (\d+)$|\Z)",
+            match = re.search(rf"^GUEST-BEGIN {index}$\n(.*?)(?:^GUEST-END {index} (\d+) (\S+) (\S+)$|\Z)",
                               result.output, re.M | re.S)
             if not match:
                 break
             reached = index + 1
             program.output = match.group(1)
             program.status = int(match.group(2)) if match.group(2) else None
+            if match.group(2):
+                program.took = float(match.group(4)) - float(match.group(3))
             if program.status is None:
                 program.output = result.tail(60)
                 break

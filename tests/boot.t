@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starting and leaving: the embedded shell, the terminal afterwards, options, clear errors, every way to end."""
+import fcntl
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import tap
+import uml
+
+PROMPT = r"^.*[#$] $"
+BOOT = 30   # seconds until a prompt at the latest
+
+
+def window(fd, rows, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+class Session:
+    """./linux with its embedded initramfs on a pty, up to the prompt."""
+
+    def __init__(self, *arguments):
+        self.it = uml.Instance(arguments, terminal=True)
+        window(self.it.slave, 33, 99)
+        self.before = termios.tcgetattr(self.it.slave)
+        self.up = self.it.expect(PROMPT, BOOT) is not None
+
+    def answers(self, command, pattern, timeout=10):
+        start = self.it.type(command + "\n")
+        return self.it.expect(pattern, timeout, start)
+
+    def terminal_is_back(self):
+        """Whether the terminal is as it was, within a moment of the main process's death."""
+        for _ in range(100):
+            if termios.tcgetattr(self.it.slave) == self.before:
+                return True
+            self.it.read(0.02)
+        return False
+
+    def tail(self):
+        return "\n".join(self.it.text.splitlines()[-15:])
+
+
+def shell():
+    session = Session()
+    tap.ok(session.up, "./linux without arguments boots to a shell", session.tail)
+    if not session.up:
+        session.it.close()
+        return
+    tap.ok(re.search(r"[Tt]o leave.*poweroff.*Ctrl-D", session.it.text), "it prints how to leave", session.tail)
+    tap.ok(session.answers("echo hello-$((6*7))", r"^hello-42$"), "the shell runs commands", session.tail)
+    tap.ok(session.answers("ls -d /proc/self /sys/kernel /dev/null", r"^/dev/null +/proc/self +/sys/kernel|^/sys/kernel"),
+           "/proc, /sys and /dev are there", session.tail)
+    tap.ok(session.answers("stty size", r"^33 99$"), "the console has the window's size", session.tail)
+    window(session.it.slave, 20, 70)
+    os.kill(session.it.pid, signal.SIGWINCH)
+    tap.ok(session.answers("stty size", r"^20 70$"), "a change of the window's size reaches the guest", session.tail)
+    start = session.it.type("sleep 1000\n")
+    session.it.expect(r"sleep 1000", 5, start)
+    session.it.read(0.5)
+    tap.ok(session.answers("\x03echo after-$((1+1))", r"^after-2$"), "Ctrl-C interrupts a program in the guest, not the instance",
+           session.tail)
+    session.it.type("poweroff\n")
+    tap.equal(session.it.wait(20), 0, "poweroff ends it with status 0", session.tail)
+    tap.ok(session.terminal_is_back(), "and the terminal is as it was")
+    tap.ok(not session.it.close(), "and no process is left")
+
+    session = Session()
+    session.it.type("\x04")
+    tap.equal(session.it.wait(20), 0, "Ctrl-D ends it with status 0", session.tail)
+    tap.ok(session.terminal_is_back(), "and the terminal is as it was")
+    tap.ok(not session.it.close(), "and no process is left")
+
+
+def violent_ends():
+    session = Session()
+    session.it.type("echo c > /proc/sysrq-trigger\n")
+    status = session.it.wait(20)
+    tap.ok(status not in (0, None), "a panic ends it with a non-zero status", f"status {status}\n{session.tail()}")
+    tap.ok("Kernel panic" in session.it.text and "sysrq triggered crash" in session.it.text, "the panic names its cause",
+           session.tail)
+    tap.ok(re.search(r"sysrq_handle_crash|__handle_sysrq|write_sysrq_trigger", session.it.text),
+           "and its stack trace names functions", session.tail)
+    tap.ok(session.terminal_is_back(), "the terminal is as it was after a panic")
+    tap.ok(not session.it.close(), "and no process is left")
+    for name in ("TERM", "INT", "HUP", "KILL"):
+        session = Session()
+        if not tap.ok(session.up, f"boots to be ended by SIG{name}", session.tail):
+            session.it.close()
+            continue
+        os.kill(session.it.pid, getattr(signal, "SIG" + name))
+        status = session.it.wait(10)
+        tap.ok(status is not None, f"SIG{name} to the main process ends the instance", session.tail)
+        tap.ok(session.terminal_is_back(), f"the terminal is as it was after SIG{name}")
+        tap.ok(not session.it.close(), f"no process is left after SIG{name}")
+
+
+def options():
+    for option, pattern in (("--help", r"mem="), ("--version", r"^\S*\d+\.\d+"), ("--showconfig", r"^CONFIG_UML=y$")):
+        shown = subprocess.run([uml.LINUX, option], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+        tap.ok(shown.returncode == 0 and re.search(pattern, shown.stdout, re.M),
+               f"{option} prints and ends with status 0", f"status {shown.returncode}\n{shown.stdout[:300]}{shown.stderr[:300]}")
+
+
+def refuses(arguments, about, sentence, wrap=()):
+    """One line that names what is wrong, status 1, no stack trace."""
+    result = uml.boot_and_judge(arguments, 20, wrap=wrap)
+    lines = [line for line in result.console.splitlines() if line.strip()]
+    tap.ok(result.exit == 1 and len(lines) == 1 and re.search(about, lines[0]), sentence,
+           f"status {result.exit}, {len(lines)} lines:\n" + "\n".join(lines[-12:]))
+    tap.ok(not result.leaked, "and nothing is left")
+
+
+def errors():
+    image = uml.scratch("disk")
+    with open(image, "wb") as out:
+        out.truncate(1 << 20)
+    refuses([f"ubd0Q={image}"], "ubd", "an unknown ubd option is one line, status 1")
+    refuses(["ubd99=" + image], "ubd", "a ubd number that does not exist is one line, status 1")
+    refuses(["ubd0=/nowhere/image"], "/nowhere/image", "a missing image is one line, status 1")
+    refuses(["initrd=/nowhere/initrd"], "/nowhere/initrd", "a missing initrd is one line, status 1")
+    refuses(["mem=1M"], "mem", "too little memory is one line, status 1")
+    refuses(["mem=plenty"], "mem", "a mem= that is no size is one line, status 1")
+    refuses(["con0=bogus:1"], "con0", "a console channel that does not exist is one line, status 1")
+    refuses([], "ptrace", "a host without ptrace is one line, status 1", wrap=[uml.built("host/deny"), "ptrace", "--"])
+
+
+def endings():
+    for command, wanted in (("poweroff -f", 0), ("halt -f", 0)):
+        result = uml.run(command, mem="64M")
+        tap.equal(result.exit, wanted, f"`{command}` ends with status {wanted}", result.tail)
+        uml.clean(result)
+    result = uml.run("echo 7 > /proc/exitcode; poweroff -f", mem="64M")
+    tap.equal(result.exit, 7, "/proc/exitcode sets the exit status", result.tail)
+
+    again = "if [ -e /second ]; then cat /proc/cmdline; exit 5; fi; touch /second; sync; "
+    result = uml.run(again + "reboot -f", mem="64M", disk=16, arguments=["mark=first"])
+    tap.ok(result.console.count("GUEST-READY") == 2 and result.status == 5 and result.exit == 0,
+           "reboot starts the program again in the same process", result.tail)
+    tap.ok(re.search(r"mark=first", result.output), "with its own command line", result.tail)
+    result = uml.run(again + "echo c > /proc/sysrq-trigger", mem="64M", disk=16, arguments=["panic=1"])
+    tap.ok(result.console.count("GUEST-READY") == 2 and result.status == 5 and result.exit == 0,
+           "panic=1 restarts after a panic", result.tail)
+    result = uml.run("echo c > /proc/sysrq-trigger", mem="64M", arguments=["panic=1", "noreboot"])
+    tap.ok(result.console.count("GUEST-READY") == 1 and result.exit not in (0, None),
+           "with noreboot a panic ends it with a non-zero status all the same", result.tail)
+    result = uml.run("sh -c 'kill -9 1'; exit 3", mem="64M")
+    tap.equal(result.status, 3, "init cannot be killed from inside", result.tail)
+
+
+def sizes():
+    def memory(result):
+        match = re.search(r"^MemTotal: +(\d+)", result.output, re.M)
+        return int(match.group(1)) if match else 0
+
+    result = uml.run("cat /proc/meminfo; exit 0", mem="32M")
+    tap.ok(result.status == 0 and 12 << 10 < memory(result) <= 32 << 10, "mem=32M boots", result.tail)
+    uml.clean(result)
+    with open("/proc/meminfo") as source:
+        host = int(re.search(r"MemTotal: +(\d+)", source.read()).group(1)) >> 20
+    result = uml.run("cat /proc/meminfo; exit 0", mem=f"{host + 8192}M")
+    tap.ok(result.status == 0 and memory(result) > host << 10, "more memory than the host has boots", result.tail)
+    uml.clean(result)
+
+
+def little_things():
+    result = uml.run("""
+        cat /proc/sys/kernel/random/entropy_avail
+        dd if=/dev/random of=/dev/null bs=64 count=1 2>/dev/null && echo random-ready
+        cat /proc/1/stack
+        uname -m
+        date +%s
+        exit 0""", mem="64M")
+    tap.ok("random-ready" in result.output and "crng" not in result.output, "the random generator is ready at once", result.tail)
+    tap.ok(re.search(r"^x86_64$", result.output, re.M), "the machine is x86_64", result.tail)
+    uml.clean(result)
+    result = uml.boot_and_judge(["mem=64M", "initrd=" + uml.scratch("guest.cpio"), "rdinit=/init", "con0=null"], 30)
+    tap.ok(result.exit == 0 and "random-ready" not in result.console, "con0=null discards the console", result.tail)
+
+
+uml.require()
+uml.build()
+shell()
+violent_ends()
+options()
+errors()
+endings()
+sizes()
+little_things()
+tap.done()

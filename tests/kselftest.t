@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel tree's own selftests, run inside the guest; one line each, and a reason for each that is left out."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import image
+import kselftest
+import tap
+import uml
+from kselftest import Test, group
+
+NO_HUGE = "needs huge pages, which the port does not have"
+NO_DEBUG_REGISTERS = "needs hardware breakpoints"
+CODE32 = "runs 32-bit code; this is a 64-bit port"
+OTHER_CPU = "needs processor features that the host must grant first"
+LONG = None if os.environ.get("KSELFTEST_LONG") else "takes minutes; KSELFTEST_LONG=1 runs it"
+VM = ("vm_util.c", "thp_settings.c")
+
+
+def mm(names, **how):
+    return [Test("mm", name, sources=(name + ".c", *VM), libs=("-lrt", "-lm"), flags=("-no-pie", "-I{tree}"), **how)
+            for name in names.split()]
+
+
+UFFD = dict(sources=("uffd-unit-tests.c", "uffd-common.c", *VM), flags=("-no-pie", "-I{tree}"))
+THUNK = ("-no-pie",)
+
+TESTS = [
+    *group("sigaltstack", "sas"),
+    *group("timers", "posix_timers nanosleep mqueue-lat", libs=("-lrt", "-lm"), seconds=90),
+    *group("timers", "nsleep-lat set-timer-lat", reason=LONG, seconds=200),
+    Test("timers", "inconsistency-check", arguments="-c 1 -t 2", libs=("-lrt",)),
+    Test("timers", "threadtest", arguments="-n 4 -t 4", libs=("-lrt",)),
+    *group("timers", "raw_skew", reason=LONG, libs=("-lrt",), seconds=300),
+    *group("timers", "rtcpie", reason="needs a real-time clock with interrupts"),
+    *group("timens", "timens timerfd timer clock_nanosleep procfs exec futex vfork_exec", libs=("-lrt",)),
+    *group("futex/functional", "futex_wait_timeout futex_wait_wouldblock futex_requeue_pi futex_requeue_pi_signal_restart "
+           "futex_requeue_pi_mismatched_ops futex_wait_uninitialized_heap futex_wait_private_mapped_file futex_wait "
+           "futex_requeue futex_waitv"),
+    *group("clone3", "clone3 clone3_clear_sighand clone3_set_tid", libs=("-lcap",)),
+    *group("clone3", "clone3_cap_checkpoint_restore", reason="relies on the insides of an older libcap; fails natively too"),
+    Test("exec", "execveat", before="cd /kselftest/exec; ln -sf execveat execveat.symlink; chmod 644 execveat.denatured; "),
+    *group("exec", "non-regular recursion-depth null-argv"),
+    *[Test("exec", f"load_address.static.{align}", sources=("load_address.c",), dynamic=True,
+           flags=("-fPIE", "-static-pie", f"-Wl,-z,max-page-size={align}")) for align in ("0x1000", "0x200000", "0x1000000")],
+    *mm("madv_populate map_fixed_noreplace map_populate mdwe_test mkdirty mlock2-tests mremap_dontunmap "
+        "on-fault-limit seal_elf mseal_test soft-dirty droppable"),
+    Test("mm", "mremap_test", sources=("mremap_test.c", *VM), flags=("-no-pie",), libs=("-lrt",), seconds=120),
+    Test("mm", "mrelease_test", sources=("mrelease_test.c", *VM), flags=("-no-pie",), libs=("-lrt",)),
+    Test("mm", "mlock-random-test", sources=("mlock-random-test.c", *VM), libs=("-lcap",)),
+    Test("mm", "memfd_secret", sources=("memfd_secret.c", *VM), libs=("-lcap",)),
+    Test("mm", "cow", sources=("cow.c", *VM), flags=("-I{tree}",), seconds=90),
+    Test("mm", "pagemap_ioctl", sources=("pagemap_ioctl.c", *VM), flags=("-I{tree}",), libs=("-lm",), seconds=120),
+    Test("mm", "uffd-unit-tests", **UFFD, seconds=120),
+    Test("mm", "uffd-stress", sources=("uffd-stress.c", "uffd-common.c", *VM), flags=("-no-pie",), arguments="anon 20 4",
+         seconds=120),
+    *group("mm", "compaction_test hugepage-mmap hugetlb-madvise khugepaged transhuge-stress split_huge_page_test", reason=NO_HUGE),
+    *group("mm", "protection_keys pkey_sighandler_tests", reason="needs protection keys"),
+    *group("mm", "va_high_addr_switch virtual_address_range", reason="needs 5-level page tables or all memory"),
+    *group("mincore", "mincore_selftest"),
+    *group("membarrier", "membarrier_test_single_thread membarrier_test_multi_thread"),
+    Test("memfd", "memfd_test", sources=("memfd_test.c", "common.c"), flags=("-D_FILE_OFFSET_BITS=64",)),
+    *group("pidfd", "pidfd_test pidfd_fdinfo_test pidfd_open_test pidfd_poll_test pidfd_wait pidfd_getfd_test "
+           "pidfd_setns_test"),
+    *group("ptrace", "get_syscall_info peeksiginfo get_set_sud"),
+    *group("ptrace", "vmaccess", reason="its second half describes a change that Linux never took; fails natively too"),
+    Test("rseq", "basic_test", sources=("basic_test.c", "rseq.c"), dynamic=True),
+    Test("rseq", "basic_percpu_ops_test", sources=("basic_percpu_ops_test.c", "rseq.c"), dynamic=True, seconds=200,
+         reason=LONG),
+    Test("rseq", "param_test", arguments="-T s -r 20000 -t 4", sources=("param_test.c", "rseq.c"), dynamic=True, seconds=120),
+    Test("seccomp", "seccomp_bpf", libs=("-lcap",), seconds=120),
+    *group("syscall_user_dispatch", "sud_test"),
+    *group("kcmp", "kcmp_test"),
+    *group("core", "close_range_test unshare_test"),
+    *group("proc", "proc-self-map-files-001 proc-self-syscall proc-self-wchan proc-uptime-001 proc-pid-vm proc-empty-vm"),
+    *group("size", "get_size", flags=("-ffreestanding", "-nostartfiles")),
+    Test("vDSO", "vdso_test_gettimeofday", sources=("parse_vdso.c", "vdso_test_gettimeofday.c")),
+    Test("vDSO", "vdso_test_getcpu", sources=("parse_vdso.c", "vdso_test_getcpu.c")),
+    Test("vDSO", "vdso_test_abi", sources=("parse_vdso.c", "vdso_test_abi.c")),
+    *group("vDSO", "vdso_test_clock_getres"),
+    *group("vDSO", "vdso_test_correctness", dynamic=True, libs=("-ldl",)),
+    *group("x86", "single_step_syscall syscall_nt test_vsyscall sigtrap_loop syscall_arg_fault "
+           "sigaltstack fsgsbase syscall_numbering corrupt_xstate_header sigreturn test_mremap_vdso", flags=THUNK),
+    Test("x86", "check_initial_reg_state", flags=("-no-pie", "-Wl,-ereal_start")),
+    Test("x86", "nx_stack", flags=("-no-pie", "-Wl,-z,noexecstack")),
+    Test("x86", "fsgsbase_restore", sources=("fsgsbase_restore.c", "clang_helpers_64.S"), flags=THUNK),
+    Test("x86", "sysret_rip", sources=("sysret_rip.c", "clang_helpers_64.S"), flags=THUNK),
+    *group("x86", "sysret_ss_attrs ldt_gdt ptrace_syscall entry_from_vm86 unwind_vdso", reason=CODE32),
+    *group("x86", "mov_ss_trap", reason=NO_DEBUG_REGISTERS),
+    *group("x86", "iopl ioperm", reason="a guest has no ports"),
+    *group("x86", "amx lam test_shadow_stack", reason=OTHER_CPU),
+]
+
+
+def tree_of(tests):
+    tree = image.Tree()
+    for test in tests:
+        add = tree.copy_program if test.dynamic else tree.copy
+        add(test.path, test.guest_path())
+    if any(test.name == "execveat" for test in tests):
+        tree.add("kselftest/exec/script", "#!/bin/sh\nexit $#\n")
+        tree.add("bin/bash", "#!/bin/sh\nexec /bin/busybox sh \"$@\"\n")
+        tree.copy(kselftest.OUT + "/exec/execveat", "kselftest/exec/execveat.denatured")
+        tree.directory("kselftest/exec/subdir")
+    return tree
+
+
+def main():
+    uml.require()
+    uml.build()
+    chosen = [test for test in TESTS if re.search(os.environ.get("KSELFTEST", ""), test.title)]
+    kselftest.build_all(chosen)
+    runnable = [test for test in chosen if not test.reason and not test.error]
+    programs = {test: uml.Program(test.title, test.command(), test.seconds) for test in runnable}
+    results = uml.run_programs(list(programs.values()), tree_maker=lambda: tree_of(runnable), mem="1G")
+    for test in chosen:
+        if test.reason:
+            tap.skip(f"kselftest {test.title}", test.reason)
+        elif test.error:
+            tap.ok(False, f"kselftest {test.title} builds", test.error)
+        elif programs[test].status == 4:
+            why = re.findall(r"SKIP:?\s*(.*)", programs[test].output, re.I)
+            tap.skip(f"kselftest {test.title}", why[-1] if why else "it says that it cannot run here")
+        else:
+            output = programs[test].output.splitlines()
+            telling = [line for line in output if re.search(r"not ok|FAIL|fail|error|Error", line)]
+            tap.ok(programs[test].status == 0, f"kselftest {test.title}",
+                   "\n".join([f"status {programs[test].status}", *(telling[:12] or output[-12:])]))
+    slow = sorted(programs.values(), key=lambda program: -program.took)[:8]
+    tap.diag("longest: " + ", ".join(f"{program.name} {program.took:.0f} s" for program in slow))
+    uml.clean(results)
+    tap.done()
+
+
+main()
