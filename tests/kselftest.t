@@ -101,7 +101,7 @@ def tree_of(tests):
         add = tree.copy_program if test.dynamic else tree.copy
         add(test.path, test.guest_path())
     if any(test.name == "execveat" for test in tests):
-        tree.add("kselftest/exec/script", "#!/bin/sh\nexit $#\n")
+        tree.add("kselftest/exec/script", "#!/bin/sh\nexit $*\n")
         tree.add("bin/bash", "#!/bin/sh\nexec /bin/busybox sh \"$@\"\n")
         tree.copy(kselftest.OUT + "/exec/execveat", "kselftest/exec/execveat.denatured")
         tree.directory("kselftest/exec/subdir")
