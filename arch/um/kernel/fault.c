@@ -18,6 +18,8 @@
 #include "kernel.h"
 #include <asm/gate.h>
 
+int show_unhandled_signals = 1;
+
 static vm_flags_t needed(unsigned long error_code)
 {
 	if (error_code & FAULT_WRITE)

@@ -23,6 +23,7 @@ void __init memory_setup(void)
 	min_low_pfn = 0;
 	max_low_pfn = max_pfn = host_ram_size >> PAGE_SHIFT;
 	high_memory = __va(host_ram_size);
+	set_max_mapnr(max_pfn);
 	paging_init();
 }
 

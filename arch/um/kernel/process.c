@@ -4,6 +4,7 @@
  */
 #include <linux/cpu.h>
 #include <linux/elf.h>
+#include <linux/elf-randomize.h>
 #include <linux/entry-common.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>

@@ -7,7 +7,6 @@
 #include <asm/page.h>
 #include <asm/thread_info.h>
 #include <asm/cache.h>
-#include <host/memory.h>
 
 OUTPUT_FORMAT("elf64-x86-64")
 OUTPUT_ARCH(i386:x86-64)

@@ -49,7 +49,6 @@ extern unsigned long host_task_size;
 	((unsigned long)__builtin_frame_address(0) - (unsigned long)task_stack_page(current) < THREAD_SIZE)
 
 unsigned long arch_align_stack(unsigned long sp);
-unsigned long arch_randomize_brk(struct mm_struct *mm);
 #define arch_randomize_brk arch_randomize_brk
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp);
 unsigned long __get_wchan(struct task_struct *task);
