@@ -43,7 +43,8 @@ TESTS = [
     *group("clone3", "clone3 clone3_clear_sighand clone3_set_tid", libs=("-lcap",)),
     *group("clone3", "clone3_cap_checkpoint_restore", reason="relies on the insides of an older libcap; fails natively too"),
     Test("exec", "execveat", before="cd /kselftest/exec; ln -sf execveat execveat.symlink; chmod 644 execveat.denatured; "),
-    *group("exec", "non-regular recursion-depth null-argv"),
+    Test("exec", "non-regular", before="cp --remove-destination /kselftest/true /bin/true; "),
+    *group("exec", "recursion-depth null-argv"),
     *[Test("exec", f"load_address.static.{align}", sources=("load_address.c",), dynamic=True,
            flags=("-fPIE", "-static-pie", f"-Wl,-z,max-page-size={align}")) for align in ("0x1000", "0x200000", "0x1000000")],
     *mm("madv_populate map_fixed_noreplace map_populate mdwe_test mkdirty mlock2-tests mremap_dontunmap "
@@ -100,6 +101,7 @@ def tree_of(tests):
     for test in tests:
         add = tree.copy_program if test.dynamic else tree.copy
         add(test.path, test.guest_path())
+    tree.copy(uml.built("bench/tiny"), "kselftest/true")
     if any(test.name == "execveat" for test in tests):
         tree.add("kselftest/exec/script", "#!/bin/sh\nexit $*\n")
         tree.add("bin/bash", "#!/bin/sh\nexec /bin/busybox sh \"$@\"\n")

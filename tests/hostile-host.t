@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hosts that give little: no privileges, a container-like sandbox, refused calls, closed streams, company; and no traces."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import image
+import tap
+import uml
+
+uml.require()
+uml.build()
+
+WORK = """
+set -e
+i=0; while [ $i -lt 30 ]; do sh -c 'exit 0'; i=$((i+1)); done
+dd if=/dev/zero of=/tmp/file bs=64k count=64 2>/dev/null
+[ $(wc -c </tmp/file) = 4194304 ]
+(exit 3) || [ $? = 3 ]
+exit 11
+"""
+
+
+def boots(sentence, mem="64M", **how):
+    """The guest does some work and ends with the status that says so."""
+    result = uml.run(WORK, mem=mem, **how)
+    tap.ok(result.status == 11 and result.exit == 0 and not result.problems, sentence, result.tail)
+    tap.ok(not result.leaked, "and leaves nothing", f"left: {result.leaked}")
+    return result
+
+
+# What other users may read and run, wherever the checkout lies.
+public = uml.scratch("public")
+os.mkdir(public)
+kernel = shutil.copy(uml.LINUX, os.path.join(public, "linux"))
+deny = shutil.copy(uml.built("host/deny"), os.path.join(public, "deny"))
+for path in (os.path.dirname(public), public):
+    os.chmod(path, 0o755)
+
+if os.getuid() == 0:
+    boots("runs as an unprivileged user", linux=kernel, cwd="/", env=dict(os.environ, HOME="/nonexistent"),
+          wrap=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
+else:
+    boots("runs as an unprivileged user")
+
+namespaces = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]
+if subprocess.run([*namespaces, "true"], capture_output=True).returncode:
+    tap.skip("runs in a sandbox", "this host gives no user namespaces")
+else:
+    # Nothing can be written but stdout: the root is read-only, and so is every place for temporary files.
+    bare = ("for d in /dev/shm /tmp /var/tmp /run; do [ -d $d ] && mount -t tmpfs -o ro,size=1k none $d; done; "
+            "mount --bind / /mnt 2>/dev/null; mount -o remount,bind,ro / 2>/dev/null; mount -t proc proc /proc; "
+            'exec "$0" "$@"')
+    hidden = os.path.join(uml.OBJECTS, "sandbox")       # /tmp is covered there
+    os.makedirs(hidden, exist_ok=True)
+    tree = image.Tree()
+    tree.base(WORK)
+    archive = os.path.join(hidden, "guest.cpio")
+    tree.write_cpio(archive)
+    result = uml.boot_and_judge(["mem=64M", "initrd=" + archive, "rdinit=/init"], 60, wrap=[*namespaces, "sh", "-c", bare])
+    tap.ok(result.status == 11 and not result.problems,
+           "runs in a sandbox: user, mount and pid namespaces, read-only root, nothing in /dev/shm or /tmp", result.tail)
+    tap.ok(not result.leaked, "and leaves nothing", f"left: {result.leaked}")
+
+boots("runs under nice", wrap=["nice", "-n", "15"])
+boots("runs with stdin closed", stdin="closed")
+boots("runs where memfd_create is refused", wrap=[deny, "memfd_create", "--"])
+boots("runs where seccomp is refused", wrap=[deny, "seccomp", "--"])
+boots("runs the older way with nosysemu", arguments=["nosysemu"])
+boots("runs with a small limit of open files", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
+boots("runs with a small stack limit", wrap=["sh", "-c", 'ulimit -s 256; exec "$0" "$@"'])
+
+# Twenty at once
+tree = image.Tree()
+tree.base(WORK)
+archive = uml.scratch("many.cpio")
+tree.write_cpio(archive)
+many = [uml.Instance(["mem=64M", "initrd=" + archive, "rdinit=/init"]) for _ in range(20)]
+deadline = time.monotonic() + 180
+for instance in many:
+    instance.wait(max(1, deadline - time.monotonic()))
+good = sum("GUEST-STATUS 11" in instance.text and instance.process.returncode == 0 for instance in many)
+for instance in many:
+    instance.kill()
+tap.equal(good, 20, "20 instances at once all do their work", many[0].text[-1500:])
+left = uml.orphans({i.pid for i in many})
+for instance in many:
+    instance.close()
+tap.ok(not left, "and leave nothing", f"left: {left}")
+
+
+# Violent death with many processes in the guest
+BUSY = """
+for i in 1 2 3 4 5 6 7 8; do sh -c 'while :; do sh -c :; done' & done
+for i in 1 2 3 4; do sh -c 'while :; do :; done' & done
+sleep 1; echo GUEST-BUSY
+wait
+"""
+for name in ("KILL", "TERM", "SEGV"):
+    tree = image.Tree()
+    tree.base(BUSY)
+    archive = uml.scratch("busy.cpio")
+    tree.write_cpio(archive)
+    instance = uml.Instance(["mem=64M", "initrd=" + archive, "rdinit=/init"])
+    tap.ok(instance.expect("^GUEST-BUSY$", 60), f"a busy guest is up to be ended by SIG{name}", instance.text[-1500:])
+    below = uml.descendants(instance.pid)
+    os.kill(instance.pid, getattr(signal, "SIG" + name))
+    tap.ok(instance.wait(10) is not None, f"SIG{name} ends it")
+    left = instance.close()
+    alive = [pid for pid in below if (uml.stat_of(pid) or "Z")[0] not in "ZX"]
+    tap.ok(below and not left and not alive, f"none of its host processes outlives SIG{name}",
+           f"{len(below)} before, left {left}, alive {alive}")
+tap.done()
