@@ -145,7 +145,7 @@ static int __init ubd_option(char *name)
 	if (error)
 		refuse(&option, &ubd->info, error);
 	if (ubd->info.size < SECTOR_SIZE)
-		host_fatal("ubd%u: %s is empty; `truncate -s 1G %s` gives it a size",
+		host_fatal("ubd%u: %s is smaller than one sector; `truncate -s 1G %s` gives it a size",
 			   option.index, option.file, option.file);
 	ubd->sync = option.flags & HOST_DISK_SYNC;
 	ubd->no_discard = option.no_discard;

@@ -41,7 +41,7 @@ struct stream {
 
 static struct console {
 	struct stream in, out;
-	int adds_returns;	/* the output is a terminal that needs \r before \n */
+	int is_terminal;	/* the output */
 } consoles[MAX_CONSOLES];
 static int count;
 
@@ -123,7 +123,6 @@ static int open_stream(struct stream *stream, int fd, int unwanted)
 int host_console_open(int in, int out)
 {
 	struct console *console = &consoles[count];
-	struct termios termios;
 	int error;
 
 	if (count == MAX_CONSOLES)
@@ -142,7 +141,7 @@ int host_console_open(int in, int out)
 			return error;
 		host_terminal_raw(in);
 	}
-	console->adds_returns = out >= 0 && tcgetattr(out, &termios) == 0 && !(termios.c_oflag & OPOST);
+	console->is_terminal = out >= 0 && isatty(out);
 	return count++;
 }
 
@@ -215,13 +214,21 @@ static void print_all(struct stream *out, const char *text, unsigned long length
 	}
 }
 
+/* Asked each time: another line, or the user, may make the terminal raw or undo it. */
+static int adds_returns(const struct console *console)
+{
+	struct termios now;
+
+	return !console->is_terminal || tcgetattr(console->out.fd, &now) < 0 || (now.c_oflag & OPOST);
+}
+
 void host_console_print(int console, const char *text, unsigned long length)
 {
 	struct stream *out = &consoles[console].out;
 	char buffer[512];
 	unsigned long used = 0;
 
-	if (!consoles[console].adds_returns) {
+	if (adds_returns(&consoles[console])) {
 		print_all(out, text, length);
 		return;
 	}
