@@ -64,7 +64,9 @@ def shell():
     start = session.it.type("sleep 1000\n")
     session.it.expect(r"sleep 1000", 5, start)
     session.it.read(0.5)
-    tap.ok(session.answers("\x03echo after-$((1+1))", r"^after-2$"), "Ctrl-C interrupts a program in the guest, not the instance",
+    start = session.it.type("\x03")
+    session.it.expect(PROMPT, 5, start)
+    tap.ok(session.answers("echo after-$((1+1))", r"^after-2$"), "Ctrl-C interrupts a program in the guest, not the instance",
            session.tail)
     session.it.type("poweroff\n")
     tap.equal(session.it.wait(20), 0, "poweroff ends it with status 0", session.tail)

@@ -23,15 +23,19 @@ seconds = int(os.environ.get("STRESS_SECONDS", "120"))
 each = max(1, seconds // len(STRESSORS))
 programs = []
 for name in STRESSORS:
+    # The exec stressor refuses to run as root.
+    start = "chmod 1777 /tmp; setuidgid nobody " if name == "exec" else ""
     # bigheap grows until the out-of-memory killer ends it unless it is limited.
     limit = "ulimit -v 400000; " if name == "bigheap" else ""
-    programs.append(uml.Program(name, f"{limit}/usr/bin/stress-ng --verify --temp-path /tmp --oomable --{name} 1 "
+    programs.append(uml.Program(name, f"{limit}{start}/usr/bin/stress-ng --verify --temp-path /tmp --oomable --{name} 1 "
                                       f"{MORE.get(name, '')} -t {each}", each + 60))
 
 
 def tree():
     made = image.Tree()
     made.copy_program(stress, "usr/bin/stress-ng")
+    made.add("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n", 0o644)
+    made.add("etc/group", "root:x:0:\nnogroup:x:65534:\n", 0o644)
     return made
 
 
