@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Registers, signals, ptrace, seccomp and core dumps inside the guest (programs under tests/guest).
+"""Registers, signals, ptrace, seccomp, core dumps and a hostile program inside the guest (programs under tests/guest).
 
 REGS_SECONDS sets how long the register torture runs under load: 60 shows what issue 2 asks for.
 """
@@ -18,6 +18,7 @@ programs = [
     uml.Program("regs", f"/test/regs {seconds}", 60 + 2 * seconds),
     uml.Program("signals", "/test/signals"),
     uml.Program("trace", "/test/trace"),
+    uml.Program("escape", "/test/escape"),
 ]
 results = uml.run_programs(programs, files={f"test/{p.name}": uml.built(f"guest/{p.name}") for p in programs},
                            mem="256M")
