@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Touches scattered pages one at a time: usage: scatter read|write <pages> <pages apart>.
+ * Touches scattered pages one at a time: usage: scatter [read|write <pages> <pages apart>].
  *
  * The order is scattered too (a full-period walk), so that no two touches in a row are neighbours. `read` touches
  * pages never written: page tables grow, memory does not. `write` gives each page its number, then reads all of them
@@ -19,6 +19,8 @@ int main(int argc, char **argv)
 	unsigned long pages, stride, at = 0, bad = 0;
 	volatile unsigned long *area;
 
+	if (argc == 1)
+		argv = (char *[]){ argv[0], "write", "65536", "2", NULL }, argc = 4;
 	if (argc != 4) {
 		say("usage: scatter read|write <pages, a power of two> <pages apart>\n");
 		return 2;
