@@ -104,6 +104,7 @@ void stub_end(int pid)
 
 static int spawn(void)
 {
+	unsigned long no_signals = 0;	/* as large as the host's set, which is not libc's */
 	sigset_t all, before;
 	int pid;
 
@@ -121,7 +122,9 @@ static int spawn(void)
 		stub_end(pid);
 		return child_error ? -child_error : -ESRCH;
 	}
-	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) {
+	/* Exec kept the mask that the child was made with, which would keep the virtual CPU's kick from stopping it. */
+	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) ||
+	    ptrace(PTRACE_SETSIGMASK, pid, sizeof(no_signals), &no_signals)) {
 		int error = errno;
 
 		stub_end(pid);
