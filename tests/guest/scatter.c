@@ -15,12 +15,15 @@
 
 int main(int argc, char **argv)
 {
+	static char *usual[] = { "scatter", "write", "65536", "2" };
 	int writing;
 	unsigned long pages, stride, at = 0, bad = 0;
 	volatile unsigned long *area;
 
-	if (argc == 1)
-		argv = (char *[]){ argv[0], "write", "65536", "2", NULL }, argc = 4;
+	if (argc == 1) {
+		argv = usual;
+		argc = 4;
+	}
 	if (argc != 4) {
 		say("usage: scatter read|write <pages, a power of two> <pages apart>\n");
 		return 2;
