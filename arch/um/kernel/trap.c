@@ -69,7 +69,7 @@ static int trap_number(struct host_trap *trap)
 {
 	switch (trap->signo) {
 	case SIGFPE:
-		return trap->code == FPE_INTDIV ? 0 : trap->code == FPE_FLTINV || trap->code == FPE_FLTDIV ? 16 : 19;
+		return trap->code == FPE_INTDIV ? 0 : xstate_x87_error(current) ? 16 : 19;
 	case SIGTRAP:
 		return trap->code == TRAP_TRACE || trap->code == TRAP_HWBKPT ? 1 : 3;
 	case SIGILL:

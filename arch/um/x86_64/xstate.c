@@ -171,6 +171,14 @@ int xstate_copy(struct task_struct *dst, struct task_struct *src)
 	return 0;
 }
 
+/* Bit 7 of the status word sums up the exceptions that the control word lets through. */
+bool xstate_x87_error(struct task_struct *task)
+{
+	struct xsave_area *area = xstate_read(task);
+
+	return area && (area->fx.swd & 0x80);
+}
+
 void xstate_release(struct task_struct *task)
 {
 	unsigned long flags;

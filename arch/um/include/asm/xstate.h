@@ -10,6 +10,8 @@
 #ifndef __ASM_UM_XSTATE_H
 #define __ASM_UM_XSTATE_H
 
+#include <linux/types.h>
+
 struct task_struct;
 struct mm_struct;
 
@@ -21,6 +23,8 @@ void *xstate_write(struct task_struct *task);
 int xstate_reset(struct task_struct *task);
 /* Copies src's state to the new task dst. Returns 0 or -ENOMEM. */
 int xstate_copy(struct task_struct *dst, struct task_struct *src);
+/* Is it the x87 unit that has an exception pending? Otherwise a floating point error was one of SSE. */
+bool xstate_x87_error(struct task_struct *task);
 /* The task goes away. */
 void xstate_release(struct task_struct *task);
 /* Before guest code runs: the stub of current->mm gets the state of current, if it has not got it. 0 or -errno. */
