@@ -33,7 +33,7 @@ LINUX = os.path.abspath(os.environ.get("LINUX", os.path.join(TOP, "linux")))
 OBJECTS = os.path.join(TOP, "build", "tests")
 
 PROBLEM = re.compile(
-    r"WARNING:|\bBUG:|\bOops\b|Call Trace|Kernel panic|general protection fault|INFO: task .* blocked|"
+    r"WARNING:|\bBUG:|\bOops\b|Call Trace|Kernel panic|general protection fault:|INFO: task .* blocked|"
     r"INFO: rcu|self-detected stall|soft lockup|possible (recursive|circular) locking|"
     r"suspicious RCU usage|inconsistent lock state|invalid wait context|DEBUG_LOCKS_WARN_ON|"
     r"UBSAN:|KASAN:|KFENCE:|Bad page|scheduling while atomic|sleeping function called")

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A small vhost-user server, to be the other half of virtio_uml in tests: a disk in memory, a PCI device, and bad manners.
+
+    peer = vhost.Disk(path, sectors=2048)     # listens at once, serves in a thread
+    ...                                       # boot with virtio_uml.device=<path>:2
+    peer.close()
+
+A subclass answers one request of a ring in serve(ring, out, room): @out is what the guest sent, @room how many bytes it has room for;
+the result is what it gets. Message layout and numbers: docs/interop/vhost-user.rst of QEMU.
+"""
+import array
+import contextlib
+import mmap
+import os
+import select
+import socket
+import struct
+import threading
+
+GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
+SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
+SET_VRING_KICK, SET_VRING_CALL, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 12, 13, 15, 16
+GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG, SET_CONFIG = 17, 18, 24, 25
+
+F_VERSION_1, F_PROTOCOL_FEATURES = 1 << 32, 1 << 30
+P_MQ, P_REPLY_ACK, P_CONFIG = 1 << 0, 1 << 3, 1 << 9
+NEXT, WRITE = 1, 2
+
+
+class Ring:
+    """One virtqueue as the server sees it."""
+
+    def __init__(self):
+        self.size = self.base = 0
+        self.desc = self.used = self.avail = 0
+        self.kick = self.call = None
+        self.waiting = []       # heads that the server keeps for later
+
+
+class Peer:
+    """A server with one connection; its thread ends with the connection or close()."""
+
+    features = F_VERSION_1 | F_PROTOCOL_FEATURES
+    protocol = P_REPLY_ACK | P_CONFIG | P_MQ
+    rings = 1
+
+    def __init__(self, path):
+        self.config = bytearray(256)
+        self.ring = [Ring() for _ in range(self.rings)]
+        self.memory = None
+        self.requests = []      # what the guest's kernel asked for, in order
+        self.lock = threading.Lock()
+        self.stop, self.stopper = os.pipe()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            os.write(self.stopper, b".")
+        self.thread.join(5)
+
+    # The connection
+
+    def run(self):
+        with contextlib.suppress(ConnectionError, OSError, EOFError, struct.error):
+            ready, _, _ = select.select([self.listener, self.stop], [], [])
+            if self.stop not in ready:
+                self.socket, _ = self.listener.accept()
+                self.talk()
+        self.listener.close()
+        if hasattr(self, "socket"):
+            self.socket.close()
+
+    def talk(self):
+        while True:
+            kicks = {ring.kick: ring for ring in self.ring if ring.kick is not None}
+            ready, _, _ = select.select([self.stop, self.socket, *kicks], [], [])
+            if self.stop in ready:
+                return
+            if self.socket in ready:
+                self.one_request()
+                continue
+            for fd in ready:
+                os.read(fd, 8)
+                self.work(kicks[fd])
+
+    def receive(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.socket.recv(length - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def one_request(self):
+        header, fds = b"", array.array("i")
+        header, control, _, _ = self.socket.recvmsg(12, socket.CMSG_SPACE(4 * 8))
+        for _, _, data in control:
+            fds.frombytes(data[:len(data) // 4 * 4])
+        if not header:
+            raise EOFError
+        header += self.receive(12 - len(header))
+        request, flags, size = struct.unpack("<III", header)
+        payload = self.receive(size)
+        self.requests.append(request)
+        answer = self.answer(request, payload, list(fds))
+        if answer is None and flags & 8:
+            answer = struct.pack("<Q", 0)
+        if answer is not None:
+            self.reply(request, answer)
+
+    def reply(self, request, answer):
+        """Send an answer; the tests of bad manners replace this."""
+        self.socket.sendall(struct.pack("<III", request, 5, len(answer)) + answer)
+
+    def answer(self, request, payload, fds):
+        if request == GET_FEATURES:
+            return struct.pack("<Q", self.features)
+        if request == GET_PROTOCOL_FEATURES:
+            return struct.pack("<Q", self.protocol)
+        if request == GET_QUEUE_NUM:
+            return struct.pack("<Q", self.rings)
+        if request == GET_CONFIG:
+            offset, size, flags = struct.unpack_from("<III", payload)
+            return payload[:12] + bytes(self.config[offset:offset + size])
+        if request == SET_CONFIG:
+            offset, size, flags = struct.unpack_from("<III", payload)
+            self.config[offset:offset + size] = payload[12:]
+        elif request == SET_MEM_TABLE:
+            _, _, _, size, self.user, offset = struct.unpack("<IIQQQQ", payload)
+            self.memory = mmap.mmap(fds[0], size, offset=offset)
+            os.close(fds[0])
+        elif request in (SET_VRING_KICK, SET_VRING_CALL):
+            ring = self.ring[payload[0]]
+            if request == SET_VRING_KICK:
+                ring.kick = fds[0]
+            else:
+                ring.call = fds[0]
+        elif request == SET_VRING_ADDR:
+            index, _, desc, used, avail, _ = struct.unpack("<IIQQQQ", payload)
+            ring = self.ring[index]
+            ring.desc, ring.used, ring.avail = (address - self.user for address in (desc, used, avail))
+        elif request in (SET_VRING_NUM, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_ENABLE):
+            index, number = struct.unpack("<II", payload)
+            ring = self.ring[index]
+            if request == SET_VRING_NUM:
+                ring.size = number
+            elif request == SET_VRING_BASE:
+                ring.base = number
+            elif request == GET_VRING_BASE:
+                if ring.kick is not None:
+                    os.close(ring.kick)
+                ring.kick = None
+                return struct.pack("<II", index, ring.base & 0xffff)
+        return None
+
+    # Rings
+
+    def chain(self, ring, head):
+        """The request at @head: (bytes sent, [(address, length) of room])."""
+        out, room = b"", []
+        while True:
+            address, length, flags, following = struct.unpack_from("<QIHH", self.memory, ring.desc + 16 * head)
+            if flags & WRITE:
+                room.append((address, length))
+            else:
+                out += self.memory[address:address + length]
+            if not flags & NEXT:
+                return out, room
+            head = following
+
+    def take(self, ring):
+        """Head of the next request of the guest, or None."""
+        if ring.base & 0xffff == struct.unpack_from("<H", self.memory, ring.avail + 2)[0]:
+            return None
+        head, = struct.unpack_from("<H", self.memory, ring.avail + 4 + 2 * (ring.base % ring.size))
+        ring.base += 1
+        return head
+
+    def give(self, ring, head, data, room):
+        """End a request with @data."""
+        length = len(data)
+        for address, space in room:
+            part, data = data[:space], data[space:]
+            self.memory[address:address + len(part)] = part
+        self.used(ring, head, length)
+
+    def used(self, ring, head, length):
+        index, = struct.unpack_from("<H", self.memory, ring.used + 2)
+        struct.pack_into("<II", self.memory, ring.used + 4 + 8 * (index % ring.size), head, length)
+        struct.pack_into("<H", self.memory, ring.used + 2, (index + 1) & 0xffff)
+        os.write(ring.call, struct.pack("<Q", 1))
+
+    def work(self, ring):
+        while (head := self.take(ring)) is not None:
+            out, room = self.chain(ring, head)
+            self.give(ring, head, self.serve(ring, out, sum(length for _, length in room)), room)
+
+
+class Disk(Peer):
+    """virtio-blk, id 2: @sectors of memory; requests: 16-byte header, data, status byte."""
+
+    def __init__(self, path, sectors=2048):
+        self.data = bytearray(sectors * 512)
+        super().__init__(path)
+        struct.pack_into("<Q", self.config, 0, sectors)
+
+    def serve(self, ring, out, room):
+        kind, _, sector = struct.unpack_from("<IIQ", out)
+        if kind == 0:
+            return bytes(self.data[sector * 512:sector * 512 + room - 1]) + b"\0"
+        if kind == 1:
+            self.data[sector * 512:sector * 512 + len(out) - 16] = out[16:]
+        return bytes(room - 1) + (b"\0" if kind in (0, 1, 4) else b"\2")
+
+
+class PciDevice(Peer):
+    """<linux/virtio_pcidev.h>: a PCI device with a 4 KiB memory BAR; rings 0 commands, 1 interrupts."""
+
+    rings = 2
+    BAR = 4096
+
+    def __init__(self, path, vendor=0x1234, device=0x5678, pci_class=0x070002):
+        self.space = bytearray(256)
+        self.bar = bytearray(self.BAR)
+        struct.pack_into("<HHHHI", self.space, 0, vendor, device, 0, 0, pci_class << 8)
+        self.space[0x3d] = 1            # INTA
+        super().__init__(path)
+
+    def work(self, ring):
+        if ring is self.ring[0]:
+            super().work(ring)
+
+    def interrupt(self, op, address, data=b""):
+        """Send one of the interrupt messages."""
+        ring = self.ring[1]
+        head = self.take(ring)
+        _, room = self.chain(ring, head)
+        self.give(ring, head, struct.pack("<BBHIQ", op, 0, 0, len(data), address) + data, room)
+
+    def serve(self, ring, out, room):
+        op, bar, _, size, address = struct.unpack_from("<BBHIQ", out)
+        data = out[16:]
+        if op == 1:
+            return bytes(self.space[address:address + size]).ljust(size, b"\0")
+        if op == 2:
+            self.write_config(address, data)
+        elif op == 3:
+            return self.read_bar(bar, address, size)
+        elif op == 4:
+            self.write_bar(bar, address, data)
+        elif op == 5:
+            self.write_bar(bar, address, data[:1] * size)
+        return b""
+
+    def write_config(self, address, data):
+        if 0x10 <= address < 0x28:
+            number, = struct.unpack("<I", data)
+            number = number & -self.BAR & 0xffffffff if address == 0x10 else 0
+            struct.pack_into("<I", self.space, address, number)
+        elif address in (0x04, 0x3c):
+            self.space[address:address + len(data)] = data
+
+    def read_bar(self, bar, address, size):
+        return bytes(self.bar[address:address + size])
+
+    def write_bar(self, bar, address, data):
+        self.bar[address:address + len(data)] = data

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Virtio devices of vhost-user servers: a disk of ours, one of qemu-storage-daemon, servers that go away or lie, and PCI."""
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import tap
+import uml
+import vhost
+
+uml.require()
+CONFIG = subprocess.run([uml.LINUX, "--showconfig"], capture_output=True, text=True).stdout
+if "CONFIG_VIRTIO_UML=y\n" not in CONFIG or "CONFIG_VIRTIO_BLK=y\n" not in CONFIG:
+    tap.skip_all("this kernel is built without VIRTIO_UML or VIRTIO_BLK")
+ENVIRONMENT = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
+SOCKETS = iter(range(1000))
+
+
+def socket_name():
+    return uml.scratch(f"socket{next(SOCKETS)}")
+
+
+def boot(script, path, virtio_id=2, **how):
+    return uml.run(script, mem="64M", arguments=[f"virtio_uml.device={path}:{virtio_id}"], timeout=60, **how)
+
+
+# A disk
+path = socket_name()
+disk = vhost.Disk(path, sectors=8192)
+disk.data[512 * 77:512 * 77 + 5] = b"hello"
+result = boot("""
+    [ "$(blockdev --getsize64 /dev/vda)" = 4194304 ] && echo size-right
+    dd if=/dev/vda bs=512 skip=77 count=1 2>/dev/null | head -c 5; echo
+    i=0; while [ $i -lt 5000 ]; do echo "line $i"; i=$((i+1)); done > /tmp/big
+    dd if=/tmp/big of=/dev/vda bs=4096 seek=3 conv=fsync 2>/dev/null
+    echo 3 > /proc/sys/vm/drop_caches
+    dd if=/dev/vda bs=4096 skip=3 2>/dev/null | cmp -n $(wc -c < /tmp/big) /tmp/big - && echo read-back
+    exit 0""", path)
+tap.ok("size-right" in result.output and "hello" in result.output, "a vhost-user disk has its size and its data", result.tail)
+tap.ok("read-back" in result.output, "what is written to it is read back", result.tail)
+tap.ok(bytes(disk.data[12288:12302]) == b"line 0\nline 1\n", "and is in the server", result.tail)
+uml.clean(result)
+disk.close()
+
+# A server that nobody here wrote
+if not shutil.which("qemu-storage-daemon"):
+    tap.skip("a disk of qemu-storage-daemon", "it is not on this machine (Debian package qemu-system-common)")
+else:
+    path, image = socket_name(), uml.scratch("qsd.ext4")
+    with open(image, "wb") as out:
+        out.truncate(32 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", image], check=True, env=ENVIRONMENT)
+    daemon = subprocess.Popen(["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=disk,filename={image}",
+                               "--export", f"type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix,addr.path={path},"
+                               "writable=on,num-queues=2"])
+    uml.Instance.everyone.add(daemon.pid)
+    while not os.path.exists(path) and daemon.poll() is None:
+        time.sleep(0.05)
+    result = boot("""
+        set -e
+        mkdir /data; mount -t ext4 /dev/vda /data; cd /data
+        i=0; while [ $i -lt 100 ]; do echo $i > file$i; i=$((i+1)); done
+        dd if=/dev/urandom of=big bs=1M count=8 2>/dev/null
+        md5sum big > sum; sync; echo 3 > /proc/sys/vm/drop_caches
+        md5sum -c sum
+        cd /; umount /data
+        exit 0""", path)
+    daemon.terminate()
+    daemon.wait()
+    check = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True, env=ENVIRONMENT)
+    tap.ok(result.status == 0 and check.returncode == 0, "a file system on a disk of qemu-storage-daemon is written, read and clean",
+           lambda: result.tail() + check.stdout)
+    uml.clean(result)
+
+# A server that goes away
+path = socket_name()
+disk = vhost.Disk(path)
+
+
+def hang_up(instance):
+    if instance.expect("^HANG-UP$", 30):
+        disk.close()
+        instance.type("go\n")
+
+
+result = boot("""
+    dd if=/dev/vda of=/dev/null bs=512 count=1 2>/dev/null && echo first-read
+    echo HANG-UP; read go; sleep 1
+    timeout 10 dd if=/dev/vda of=/dev/null bs=4096 skip=9 count=1 || echo then-error-$?
+    dmesg | grep -c 'the device is broken'
+    exit 0""", path, drive=hang_up, terminal=True)
+tap.ok("first-read" in result.output and "then-error-1" in result.output, "a server that goes away makes I/O errors", result.tail)
+tap.ok("\n1\n" in result.output and result.status == 0, "said in one line, and the guest goes on", result.tail)
+
+
+# Servers that lie
+class Liar(vhost.Disk):
+    """Lies in the answer to one request of the protocol."""
+
+    def __init__(self, path, about, how):
+        self.about, self.how = about, how
+        super().__init__(path)
+
+    def reply(self, request, answer):
+        if request != self.about:
+            super().reply(request, answer)
+        elif self.how == "long":
+            self.socket.sendall(struct.pack("<III", request, 5, 0x7fffffff) + bytes(100))
+        elif self.how == "other":
+            super().reply(request + 1, answer)
+        elif self.how == "noise":
+            self.socket.sendall(os.urandom(64))
+
+
+class BadRing(vhost.Disk):
+    """Ends requests that were never made, with lengths that cannot be."""
+
+    def work(self, ring):
+        while self.take(ring) is not None:
+            self.used(ring, 0x7ffffff0, 0xffffffff)
+
+
+for about, how, name in ((vhost.GET_FEATURES, "long", "an answer of 2 GiB"), (vhost.GET_PROTOCOL_FEATURES, "other", "the wrong answer")):
+    path = socket_name()
+    liar = Liar(path, about, how)
+    result = uml.boot_and_judge(["mem=64M", f"virtio_uml.device={path}:2"], 30)
+    tap.ok(result.exit == 1 and "does not talk vhost-user" in result.console, f"{name} at the start is refused", result.tail)
+    liar.close()
+for about, how, name in ((vhost.GET_CONFIG, "long", "too long a configuration"), (vhost.SET_VRING_ADDR, "noise", "noise")):
+    path = socket_name()
+    liar = Liar(path, about, how)
+    result = boot("ls /dev/vda; dmesg | grep -c 'the device is broken'; exit 0", path)
+    tap.ok(result.status == 0 and "\n1\n" in result.output, f"{name} later breaks the device and nothing else", result.tail)
+    liar.close()
+path = socket_name()
+liar = BadRing(path)
+result = boot("sleep 1; dmesg | grep 'not a head\\|out of range'; exit 0", path)
+tap.ok(result.status == 0 and ("not a head" in result.output or "out of range" in result.output),
+       "a ring with nonsense in it breaks the ring and nothing else", result.tail)
+liar.close()
+
+# Options
+for option, sentence in ((f"{uml.scratch('none')}:2", "no such socket"), (f"{uml.scratch('none')}", "give <socket>:<virtio id>")):
+    result = uml.boot_and_judge(["mem=64M", f"virtio_uml.device={option}"], 30)
+    last = ([line for line in result.console.splitlines() if line.strip()] or [""])[-1]
+    tap.ok(result.exit == 1 and sentence in last, f"virtio_uml.device= without what it needs ends with a line: {sentence}", result.tail)
+
+# PCI
+if "CONFIG_UML_PCI_OVER_VIRTIO=y\n" not in CONFIG:
+    tap.skip("a PCI device over virtio", "this kernel is built without UML_PCI_OVER_VIRTIO")
+else:
+    path = socket_name()
+    device = vhost.PciDevice(path)
+    number = CONFIG.split("CONFIG_UML_PCI_OVER_VIRTIO_DEVICE_ID=")[1].split()[0]
+    result = boot("""
+        cd /sys/bus/pci/devices/0000:00:00.0 || exit 1
+        cat vendor device class resource irq
+        od -A n -t x2 -N 4 config
+        exit 0""", path, virtio_id=number)
+    tap.ok(result.status == 0 and "0x1234\n0x5678\n0x070002\n" in result.output, "a PCI device over virtio is found", result.tail)
+    tap.ok("0x00000000c0000000 0x00000000c0000fff" in result.output and device.space[0x10:0x14] == b"\0\0\0\xc0",
+           "its BAR gets an address", result.tail)
+    uml.clean(result)
+    device.close()
+tap.done()
