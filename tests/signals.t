@@ -18,6 +18,7 @@ programs = [
     uml.Program("regs", f"/test/regs {seconds}", 60 + 2 * seconds),
     uml.Program("signals", "/test/signals"),
     uml.Program("trace", "/test/trace"),
+    uml.Program("hardware", "/test/hardware"),
     uml.Program("escape", "/test/escape"),
 ]
 results = uml.run_programs(programs, files={f"test/{p.name}": uml.built(f"guest/{p.name}") for p in programs},
