@@ -319,8 +319,16 @@ def run_programs(programs, files=None, tree_maker=None, **how):
                       f"timeout -k 5 {program.seconds} sh -c {shlex.quote(program.command)} </dev/null 2>&1",
                       "status=$?", "read ended rest </proc/uptime", "echo",
                       f"echo GUEST-END {index} $status $started $ended"]
+
+        def watch(instance, batch=left):
+            """End a guest that makes no progress: its own timeout should have ended the program."""
+            for index, program in enumerate(batch):
+                if not instance.expect(rf"^GUEST-END {index} ", program.seconds + 20):
+                    instance.kill()
+                    return
+
         result = run("\n".join(lines) + "\n", files=files, tree=tree_maker() if tree_maker else None,
-                     timeout=60 + sum(p.seconds for p in left), **how)
+                     timeout=90, drive=watch, **how)
         results.append(result)
         reached = 0
         for index, program in enumerate(left):
