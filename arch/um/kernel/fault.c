@@ -69,9 +69,10 @@ retry:
 	result = handle_mm_fault(vma, fault->address, flags, NULL);
 	if (result & VM_FAULT_COMPLETED)
 		return 0;
-	if (fault_signal_pending(result, current_pt_regs()))
-		return (result & VM_FAULT_RETRY) ? -EFAULT : (mmap_read_unlock(mm), -EFAULT);
 	if (result & VM_FAULT_RETRY) {
+		/* The kernel's own accesses end early only when the process dies. */
+		if (fatal_signal_pending(current) || ((flags & FAULT_FLAG_USER) && signal_pending(current)))
+			return -EFAULT;
 		flags |= FAULT_FLAG_TRIED;
 		goto retry;
 	}
@@ -79,7 +80,8 @@ retry:
 	if (likely(!(result & VM_FAULT_ERROR)))
 		return 0;
 	if (result & VM_FAULT_OOM) {
-		pagefault_out_of_memory();
+		if (flags & FAULT_FLAG_USER)
+			pagefault_out_of_memory();
 		return -EFAULT;
 	}
 	return signal_for(result, code);
@@ -169,8 +171,8 @@ static unsigned long guess_access(struct pt_regs *regs, unsigned long address, b
 		if (!at)
 			return FAULT_FETCH;
 		pte_unmap_unlock(at, lock);
-		if (!had_mapping && !distance)
-			return FAULT_FETCH;
+		if (!had_mapping)
+			return FAULT_FETCH;	/* it may have been a data access: then it faults once more */
 	}
 	if (had_mapping)
 		return FAULT_WRITE;

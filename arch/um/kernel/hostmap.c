@@ -117,8 +117,10 @@ static void sync_page(struct batch *batch, pte_t *at, unsigned long address)
 		change.op = pte_hosted(pte) ? HOST_PROTECT : HOST_MAP;
 		change.offset = pte_pfn(pte) << PAGE_SHIFT;
 		change.prot = host_prot(pte);
-		if (!pte_hosted(pte))
-			set_pte(at, pte_mkhosted(pte));
+		set_pte(at, __pte((pte_val(pte) & ~_PAGE_HOSTED_RW) | _PAGE_HOSTED |
+				  (change.prot & PROT_WRITE ? _PAGE_HOSTED_RW : 0)));
+	} else if (pte_present(pte)) {
+		set_pte(at, pte_mkunhosted(pte));
 	}
 	add(batch, &change);
 }
@@ -161,9 +163,9 @@ static void sync_range(struct batch *batch, unsigned long address, unsigned long
 	}
 }
 
-/* ---- 4. dropping all ---- */
-
-static void forget_hosted(struct mm_struct *mm)
+/* Calls fn for every present page of mm that may be hosted. */
+static void for_each_hosted(struct mm_struct *mm, struct batch *batch,
+			    void (*fn)(struct batch *batch, pte_t *at, unsigned long address))
 {
 	unsigned long address, next;
 
@@ -175,9 +177,25 @@ static void forget_hosted(struct mm_struct *mm)
 			continue;
 		for (; address < next; address += PAGE_SIZE, pte++)
 			if (pte_present(ptep_get(pte)) && pte_hosted(ptep_get(pte)))
-				set_pte(pte, __pte(pte_val(ptep_get(pte)) & ~_PAGE_HOSTED));
+				fn(batch, pte, address);
 		pte_unmap(pte - 1);
 	}
+}
+
+/* After fork: one call for each area that was writable. */
+static void sync_rights(struct batch *batch, pte_t *at, unsigned long address)
+{
+	pte_t pte = ptep_get(at);
+
+	if (!guest_may(pte) || (pte_hosted_rw(pte) && !(host_prot(pte) & PROT_WRITE)))
+		sync_page(batch, at, address);
+}
+
+/* ---- 4. dropping all ---- */
+
+static void forget(struct batch *batch, pte_t *at, unsigned long address)
+{
+	set_pte(at, pte_mkunhosted(ptep_get(at)));
 }
 
 static int drop_all(struct mm_struct *mm)
@@ -185,8 +203,9 @@ static int drop_all(struct mm_struct *mm)
 	const struct host_map everything = { .start = 0, .length = TASK_SIZE, .op = HOST_UNMAP };
 
 	count_eviction();
-	forget_hosted(mm);
+	for_each_hosted(mm, NULL, forget);
 	mm->context.areas = 0;
+	mm->context.rights_stale = false;
 	mm->context.stale_count = 0;
 	return host_engine->apply(mm->context.space, &everything, 1);
 }
@@ -221,9 +240,12 @@ int hostmap_sync(struct mm_struct *mm)
 	struct batch *batch;
 	unsigned int i;
 
-	if (!context->stale_count)
+	if (!context->stale_count && !context->rights_stale)
 		return 0;
 	batch = batch_begin(mm);
+	if (context->rights_stale)
+		for_each_hosted(mm, batch, sync_rights);
+	context->rights_stale = false;
 	for (i = 0; i < context->stale_count; i++)
 		sync_range(batch, context->stale[i].start, context->stale[i].end);
 	context->stale_count = 0;
@@ -240,7 +262,9 @@ static bool continues(pte_t pte, pte_t neighbour, long distance)
 
 static void load_one(struct batch *batch, pte_t *at, unsigned long address)
 {
-	set_pte(at, __pte((pte_val(ptep_get(at)) & ~_PAGE_HOSTED) | _PAGE_ACCESSED));
+	if (!pte_accessible(batch->mm, ptep_get(at)))
+		return;
+	set_pte(at, pte_mkyoung(pte_mkunhosted(ptep_get(at))));
 	sync_page(batch, at, address);
 }
 
@@ -293,6 +317,8 @@ void destroy_context(struct mm_struct *mm)
 	if (context->space) {
 		local_irq_save(flags);
 		xstate_leave(mm);
+		if (context->debug_id)		/* the stub may serve another address space next */
+			host_engine->set_debug(context->space, 7, 0);
 		host_engine->destroy(context->space);
 		context->space = NULL;
 		local_irq_restore(flags);
@@ -315,6 +341,8 @@ int hostmap_ready(struct mm_struct *mm)
 		if (error)
 			return error;
 		count_space();
+		for_each_hosted(mm, NULL, forget);	/* fork copied the parent's hints */
+		context->rights_stale = false;
 		context->stale_count = 0;	/* an empty address space agrees with anything */
 		context->areas = 0;
 	}

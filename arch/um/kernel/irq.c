@@ -139,7 +139,7 @@ void kernel_trap(struct kernel_trap *trap)
 		enable_and_handle(regs);
 		return;
 	}
-	if (!(trap->signo == SIGSEGV && kernelmap_fault(trap->address)) && !fixup(regs))
+	if (!(trap->signo == SIGSEGV && kernelmap_fault(trap->address, trap->error_code & FAULT_WRITE)) && !fixup(regs))
 		die(trap, regs);
 	if (were_on)
 		enable_and_handle(regs);
@@ -173,3 +173,8 @@ void __init init_IRQ(void)
 		irq_set_chip_and_handler(irq, &host_chip, handle_simple_irq);
 }
 
+/* Numbers that drivers ask for start behind the host's. */
+unsigned int arch_dynirq_lower_bound(unsigned int from)
+{
+	return max_t(unsigned int, from, HOST_IRQ_COUNT);
+}

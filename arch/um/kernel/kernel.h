@@ -19,10 +19,9 @@ void paging_init(void);
 int hostmap_ready(struct mm_struct *mm);
 int hostmap_sync(struct mm_struct *mm);
 void hostmap_load(struct mm_struct *mm, unsigned long address);
-void hostmap_count(struct mm_struct *mm);
 
 /* kernelmap.c */
-bool kernelmap_fault(unsigned long address);
+bool kernelmap_fault(unsigned long address, bool write);
 
 /* fault.c */
 struct fault {
@@ -43,7 +42,7 @@ void __noreturn guest_loop(void);
 /* irq.c */
 void handle_interrupts(struct pt_regs *regs);
 
-/* process.c */
+/* reboot.c */
 extern int exit_code;
 
 #endif

@@ -43,18 +43,16 @@ static int pte_host_prot(pte_t pte)
 	return PROT_READ | (pte_write(pte) ? PROT_WRITE : 0) | (pte_exec(pte) ? PROT_EXEC : 0);
 }
 
-static void map_run(const struct run *run)
+static bool map_run(const struct run *run)
 {
-	if (!run->length)
-		return;
-	if (!host_kernel_map(run->start, run->length, run->offset, run->prot))
-		return;
+	if (!run->length || !host_kernel_map(run->start, run->length, run->offset, run->prot))
+		return true;
 	/* Out of areas: start over with none; faults bring back what is used. */
 	host_kernel_unmap(VMALLOC_START, VMALLOC_END - VMALLOC_START);
-	host_kernel_map(run->start, run->length, run->offset, run->prot);
+	return !host_kernel_map(run->start, run->length, run->offset, run->prot);
 }
 
-static void map_range(unsigned long start, unsigned long end)
+static bool map_range(unsigned long start, unsigned long end)
 {
 	struct run run = { };
 	unsigned long address;
@@ -68,12 +66,13 @@ static void map_range(unsigned long start, unsigned long end)
 			run.length += PAGE_SIZE;
 			continue;
 		}
-		map_run(&run);
+		if (!map_run(&run))
+			return false;
 		run = (struct run) { };
 		if (pte_present(pte))
 			run = (struct run) { address, PAGE_SIZE, offset, pte_host_prot(pte) };
 	}
-	map_run(&run);
+	return map_run(&run);
 }
 
 static bool is_mapped_space(unsigned long address)
@@ -87,21 +86,22 @@ void flush_cache_vmap(unsigned long start, unsigned long end)
 	map_range(start & PAGE_MASK, PAGE_ALIGN(end));
 }
 
-/* Mappings in [start, end) are gone or have changed. */
-void flush_tlb_kernel_range(unsigned long start, unsigned long end)
+static void flush_within(unsigned long start, unsigned long end, unsigned long low, unsigned long high)
 {
-	start &= PAGE_MASK;
-	end = PAGE_ALIGN(end);
-	if (end <= start)
+	start = max(start & PAGE_MASK, low);
+	end = min(PAGE_ALIGN(end), high);
+	if (start >= end)
 		return;
-	if (start < MODULES_END && end > VMALLOC_START) {	/* a lazy purge that spans both */
-		flush_tlb_kernel_range(start, MODULES_END);
-		flush_tlb_kernel_range(VMALLOC_START, end);
-		return;
-	}
 	host_kernel_unmap(start, end - start);
 	if (end - start <= PMD_SIZE)
 		map_range(start, end);
+}
+
+/* Mappings in [start, end) are gone or have changed. The range may be wide and span the linear map, which stays. */
+void flush_tlb_kernel_range(unsigned long start, unsigned long end)
+{
+	flush_within(start, end, MODULES_VADDR, MODULES_END);
+	flush_within(start, end, VMALLOC_START, VMALLOC_END);
 }
 
 void flush_tlb_all(void)
@@ -111,13 +111,16 @@ void flush_tlb_all(void)
 
 /**
  * kernelmap_fault - brings in the host mapping of a kernel address
- * Returns whether there was one to bring in.
+ * @write: the access was a write
+ * Returns whether there was one to bring in that allows the access.
  */
-bool kernelmap_fault(unsigned long address)
+bool kernelmap_fault(unsigned long address, bool write)
 {
+	pte_t pte;
+
 	address &= PAGE_MASK;
-	if (!is_mapped_space(address) || !pte_present(kernel_pte(address)))
+	if (!is_mapped_space(address))
 		return false;
-	map_range(address, address + PAGE_SIZE);
-	return true;
+	pte = kernel_pte(address);
+	return pte_present(pte) && (!write || pte_write(pte)) && map_range(address, address + PAGE_SIZE);
 }

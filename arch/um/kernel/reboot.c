@@ -17,7 +17,7 @@
 #define PANIC_STATUS 134	/* as a shell shows SIGABRT */
 
 int exit_code;
-void (*pm_power_off)(void);
+void (*pm_power_off)(void) = machine_power_off;
 EXPORT_SYMBOL(pm_power_off);
 
 static bool no_reboot;

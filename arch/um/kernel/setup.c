@@ -48,7 +48,7 @@ static struct console first_console = {
 	.index = -1,
 };
 
-void kernel_start(const char *line)
+void __ref kernel_start(const char *line)
 {
 	if (strscpy(boot_command_line, line, COMMAND_LINE_SIZE) < 0)
 		host_fatal("the command line is longer than %d characters", COMMAND_LINE_SIZE - 1);
@@ -75,6 +75,8 @@ static void __init choose_initrd(void)
 	void *data;
 	unsigned long length;
 
+	if (!IS_ENABLED(CONFIG_BLK_DEV_INITRD))
+		return;
 	if (host_initrd(&data, &length) > 0) {
 		initrd_start = (unsigned long)data;
 		initrd_end = initrd_start + length;
@@ -96,15 +98,15 @@ void free_initrd_mem(unsigned long start, unsigned long end)
 
 void __init setup_arch(char **line)
 {
+	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
+	*line = command_line;
+	parse_early_param();	/* quiet and loglevel= are among them */
 	register_console(&first_console);
 	pr_info("Host: %s; engine: %s\n", host_description(), host_engine->name);
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
-	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
-	*line = command_line;
 	memory_setup();
 	ROOT_DEV = MKDEV(98, 0);
 	choose_initrd();
-	parse_early_param();
 }
 
 /* The host side took these from the command line before Linux began. */

@@ -24,16 +24,13 @@ static_assert(offsetof(struct pt_regs, fs_base) == offsetof(struct host_regs, fs
 
 #define INT80_LENGTH 2
 
-/* int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault. */
+/*
+ * int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault.
+ * The syscall instruction leaves its return address in %rcx; who forges that for int $0x80 gets a 64-bit system call.
+ */
 static bool is_foreign_syscall(struct pt_regs *regs)
 {
-	u8 code[INT80_LENGTH];
-
-	if (regs->cs != USER_CS)
-		return true;
-	if (raw_copy_from_user(code, (void __user *)(regs->ip - INT80_LENGTH), sizeof(code)))
-		return false;
-	return code[0] == 0xcd && code[1] == 0x80;
+	return regs->cs != USER_CS || regs->cx != regs->ip;
 }
 
 static void general_protection(struct pt_regs *regs)

@@ -75,11 +75,24 @@ void host_timer_arm(unsigned long long delta_ns)
 	arm(event_timer, delta_ns);
 }
 
-/* Called in the signal handler. */
+/* Called in the signal handler. Long host calls are asked less and less often whether they are over. */
+#define FIRST_RETRY_NS 20000
+#define LAST_RETRY_NS 2000000
+
+static unsigned long retry_ns = FIRST_RETRY_NS;
+
 void host_retry_soon(void)
 {
-	if (timers_made)
-		arm(retry_timer, 20000);
+	if (!timers_made)
+		return;
+	arm(retry_timer, retry_ns);
+	if (retry_ns < LAST_RETRY_NS)
+		retry_ns *= 2;
+}
+
+void host_retry_reset(void)
+{
+	retry_ns = FIRST_RETRY_NS;
 }
 
 /* Tells the two uses of SIGALRM apart. */

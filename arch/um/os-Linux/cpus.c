@@ -51,6 +51,23 @@ void host_unpin(void)
 		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
 }
 
+/* One tick in PERIOD the thread is free to go, for the length of a tick. */
+#define PERIOD 64
+
+void host_pin_now_and_then(void)
+{
+	static unsigned int ticks;
+
+	switch (++ticks % PERIOD) {
+	case 0:
+		host_unpin();
+		break;
+	case 1:
+		host_pin();
+		break;
+	}
+}
+
 void host_pin_process(int pid)
 {
 	int cpu = this_vcpu()->host_cpu;

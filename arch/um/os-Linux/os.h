@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-/* process.c: calls function, last one first, when ./linux ends or restarts in an orderly way. */
+/* exit.c: calls function, last one first, when ./linux ends or restarts in an orderly way. */
 void host_at_exit(void (*function)(void));
 
 /* signals.c: the signal handlers and the stack they run on. */
@@ -16,12 +16,14 @@ void host_signals_default(void);
 /* clock.c: the timers of this thread's virtual CPU, and the one that brings a signal back that came at a bad moment. */
 void host_timers_init(void);
 void host_retry_soon(void);
+void host_retry_reset(void);
 int host_is_retry(const siginfo_t *info);
 
 /* cpus.c: keeps a virtual CPU and its stub processes on one host CPU. */
 void host_cpus_init(void);
 void host_pin(void);		/* this thread stays where it is now */
 void host_unpin(void);		/* this thread may run anywhere again */
+void host_pin_now_and_then(void);	/* at each timer interrupt: lets the host move a busy thread once in a while */
 void host_pin_process(int pid);	/* puts a stub process where this virtual CPU is */
 const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a cpu_set_t */
 
@@ -32,7 +34,7 @@ int host_nameless_file(const char *name, unsigned long long size);
 void host_ram_init(unsigned long size);
 extern int host_ram_fd;
 
-/* engine.c: chooses the engine. Fails with host_fatal(). */
+/* engine.c: chooses the engine. Ends with a line and status 1 where there is none. */
 void host_engine_init(void);
 extern const struct engine host_ptrace_engine;
 extern int host_no_sysemu;	/* nosysemu on the command line, or found missing */

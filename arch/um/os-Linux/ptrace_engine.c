@@ -50,7 +50,9 @@ struct host_space {
 	int pid;
 	int cpu;			/* host CPU that it is pinned to */
 	struct stub_request *requests;	/* its page, as we see it */
+	int gone;			/* the stub process was killed and waited for; its pid is no longer ours */
 	struct host_space *next;	/* in the pool */
+	struct host_space *all_next, **all_link;
 };
 
 int host_no_sysemu;
@@ -61,8 +63,36 @@ unsigned int host_area_budget;
 
 #define POOL_MAX 8
 
-static struct host_space *pool;
+static struct host_space *pool, *all_spaces;
 static int pool_size;
+
+static void enlist(struct host_space *space)
+{
+	space->all_next = all_spaces;
+	space->all_link = &all_spaces;
+	if (all_spaces)
+		all_spaces->all_link = &space->all_next;
+	all_spaces = space;
+}
+
+static void discard(struct host_space *space)
+{
+	if (!space->gone)
+		stub_end(space->pid);
+	*space->all_link = space->all_next;
+	if (space->all_next)
+		space->all_next->all_link = space->all_link;
+	free(space);
+}
+
+/* At the end, and before ./linux starts itself again: exec by the tracer does not end the traced. */
+static void end_all(void)
+{
+	for (struct host_space *space = all_spaces; space; space = space->all_next)
+		if (!space->gone)
+			stub_end(space->pid);
+	all_spaces = NULL;
+}
 
 static int create(struct host_space **result, void *page, unsigned long page_offset)
 {
@@ -74,8 +104,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 		pool_size--;
 		if (!stub_adopt(space->pid, page_offset))
 			goto found;
-		stub_end(space->pid);
-		free(space);
+		discard(space);
 	}
 	space = calloc(1, sizeof(*space));
 	if (!space)
@@ -87,6 +116,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 	}
 	space->pid = pid;
 	space->cpu = this_vcpu()->host_cpu;
+	enlist(space);
 found:
 	space->requests = page;
 	*result = space;
@@ -95,14 +125,13 @@ found:
 
 static void destroy(struct host_space *space)
 {
-	if (pool_size < POOL_MAX) {
+	if (!space->gone && pool_size < POOL_MAX) {
 		space->next = pool;
 		pool = space;
 		pool_size++;
 		return;
 	}
-	stub_end(space->pid);
-	free(space);
+	discard(space);
 }
 
 /* ---- mappings ---- */
@@ -124,9 +153,13 @@ static void write_request(struct stub_request *request, const struct host_map *c
 
 static int apply(struct host_space *space, const struct host_map *changes, int count)
 {
+	int error;
+
 	for (int i = 0; i < count; i++)
 		write_request(&space->requests[i], &changes[i]);
-	return stub_perform(space->pid, count);
+	error = stub_perform(space->pid, count);
+	space->gone |= error == -ESRCH;
+	return error;
 }
 
 /* ---- 1. running ---- */
@@ -241,10 +274,13 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	/* No system call to restart: or the host would, by what it finds in %rax. */
 	regs->orig_ax = -1;
 	if (ptrace(PTRACE_SETREGS, space->pid, 0, regs) ||
-	    ptrace(resume_request(space, regs, how), space->pid, 0, 0))
+	    ptrace(resume_request(space, regs, how), space->pid, 0, 0)) {
+		stub_end(space->pid);
 		status = -1;
-	else
+	} else {
 		status = stub_wait(space->pid);
+	}
+	space->gone = status < 0;
 	vcpu->in_guest = 0;
 	if (status >= 0 && ptrace(PTRACE_GETREGS, space->pid, 0, regs))
 		status = -1;
@@ -385,7 +421,7 @@ int host_ptrace_init(void)
 		return error;
 	}
 	try_sysemu(space);
-	stub_end(space->pid);
-	free(space);
+	discard(space);
+	host_at_exit(end_all);
 	return 0;
 }

@@ -77,17 +77,20 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	ucontext_t *context = frame;
 	int saved = errno;
 
-	if (signo == SIGALRM && !host_is_retry(info))
+	if (signo == SIGALRM && !host_is_retry(info)) {
 		__atomic_or_fetch(&vcpu->irq_pending, 1UL << HOST_IRQ_TIMER, __ATOMIC_SEQ_CST);
+		host_pin_now_and_then();
+	}
 	if (!vcpu->irq_pending)
 		;
 	else if (vcpu->in_guest)
 		syscall(SYS_tgkill, vcpu->in_guest, vcpu->in_guest, SIGUSR1);
 	else if (!vcpu->irq_enabled)
 		;
-	else if (kernel_text_is_at(context->uc_mcontext.gregs[REG_RIP]))
+	else if (kernel_text_is_at(context->uc_mcontext.gregs[REG_RIP])) {
+		host_retry_reset();
 		divert(context, NULL);
-	else
+	} else
 		host_retry_soon();
 	errno = saved;
 }
@@ -118,8 +121,14 @@ static void take(const int *signals, int count, void (*handler)(int, siginfo_t *
 
 	/* One frame at a time is all that the signal stack has room for. */
 	sigfillset(&action.sa_mask);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		struct sigaction before;
+
+		/* What the caller ignores (nohup) stays ignored. */
+		if (handler == on_ending && !sigaction(signals[i], NULL, &before) && before.sa_handler == SIG_IGN)
+			continue;
 		sigaction(signals[i], &action, NULL);
+	}
 }
 
 #define TAKE(signals, handler, flags) take(signals, sizeof(signals) / sizeof(*signals), handler, flags)

@@ -26,7 +26,8 @@ int host_thread(void *(*body)(void *), void *argument)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	cpus = host_all_cpus(&cpus_size);
-	pthread_attr_setaffinity_np(&attributes, cpus_size, cpus);
+	if (CPU_COUNT(cpus))
+		pthread_attr_setaffinity_np(&attributes, cpus_size, cpus);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	/* The thread inherits the mask: it must never run, however briefly, without it. */
 	pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -19,6 +19,7 @@ typedef struct mm_context {
 	struct task_struct *xstate_owner;	/* whose extended state is in the stub */
 	unsigned long debug_id;			/* which debug registers are in the stub; 0: none. See asm/debug_regs.h */
 	unsigned int areas;			/* at most this many host areas since the last drop of all */
+	bool rights_stale;			/* pages may be hosted with more rights than they have */
 	unsigned int stale_count;
 	struct host_stale stale[HOST_STALE_RANGES];
 } mm_context_t;

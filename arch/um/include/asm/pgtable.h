@@ -2,9 +2,11 @@
 /*
  * Guest page tables: four levels of 512 entries, read by nobody but us (the host's hardware sees the host's tables).
  *
- * _PAGE_HOSTED says that the stub process probably maps this page at this place: a hint. It goes when an entry becomes old, is
- * moved or is made anew, so "old" implies "not hosted" and the accessed bit can be kept without hardware; a page that is not
- * dirty is hosted without write permission for the same reason.
+ * _PAGE_HOSTED says that the stub process probably maps this page at this place, _PAGE_HOSTED_RW that it may write to it there:
+ * hints to make fewer host calls. What must hold: a page that the host maps has the bits, or a stale range covers it
+ * (asm/tlbflush.h). An entry that moves loses them; a new address space loses all that it inherited (kernel/hostmap.c). Pages that are
+ * not young are not brought in, and pages that are not dirty only without write permission, so that accessed and dirty bits are kept
+ * without hardware.
  */
 #ifndef __ASM_UM_PGTABLE_H
 #define __ASM_UM_PGTABLE_H
@@ -15,6 +17,7 @@
 #define _PAGE_PRESENT	BIT(0)
 #define _PAGE_RW	BIT(1)
 #define _PAGE_USER	BIT(2)
+#define _PAGE_HOSTED_RW	BIT(3)	/* with _PAGE_HOSTED: hosted with write permission */
 #define _PAGE_ACCESSED	BIT(5)
 #define _PAGE_DIRTY	BIT(6)
 #define _PAGE_PROTNONE	BIT(8)	/* present to the kernel, not to the guest */
@@ -26,7 +29,7 @@
 
 #define _PAGE_PFN_MASK	(GENMASK(51, PAGE_SHIFT))
 #define _PAGE_TABLE	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
-#define _PAGE_CHG_MASK	(_PAGE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_HOSTED | _PAGE_SPECIAL | \
+#define _PAGE_CHG_MASK	(_PAGE_PFN_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_HOSTED | _PAGE_HOSTED_RW | _PAGE_SPECIAL | \
 			 _PAGE_SOFT_DIRTY | _PAGE_UFFD_WP)
 
 /* An entry that is not present: a swap entry. Bits 0 and 8 stay clear. */
@@ -146,10 +149,11 @@ PTE_SET(mkdirty, _PAGE_DIRTY | _PAGE_SOFT_DIRTY)
 PTE_SET(mkyoung, _PAGE_ACCESSED)
 PTE_SET(mkwrite_novma, _PAGE_RW)
 PTE_SET(mkspecial, _PAGE_SPECIAL)
-PTE_SET(mkhosted, _PAGE_HOSTED)
 PTE_CLEAR(wrprotect, _PAGE_RW)
 PTE_CLEAR(mkclean, _PAGE_DIRTY)
-PTE_CLEAR(mkold, _PAGE_ACCESSED | _PAGE_HOSTED)
+PTE_CLEAR(mkold, _PAGE_ACCESSED)
+PTE_CLEAR(mkunhosted, _PAGE_HOSTED | _PAGE_HOSTED_RW)
+PTE_TEST(hosted_rw, _PAGE_HOSTED_RW)
 
 static inline int pte_exec(pte_t e)
 {
@@ -170,6 +174,12 @@ PTE_CLEAR(swp_clear_soft_dirty, _PAGE_SWP_SOFT_DIRTY)
 #endif
 
 #ifdef CONFIG_HAVE_ARCH_USERFAULTFD_WP
+static inline int pmd_uffd_wp(pmd_t e) { return 0; }
+static inline pmd_t pmd_mkuffd_wp(pmd_t e) { return e; }
+static inline pmd_t pmd_clear_uffd_wp(pmd_t e) { return e; }
+static inline int pmd_swp_uffd_wp(pmd_t e) { return 0; }
+static inline pmd_t pmd_swp_mkuffd_wp(pmd_t e) { return e; }
+static inline pmd_t pmd_swp_clear_uffd_wp(pmd_t e) { return e; }
 PTE_TEST(uffd_wp, _PAGE_UFFD_WP)
 static inline pte_t pte_mkuffd_wp(pte_t e)
 {
@@ -200,7 +210,7 @@ static inline void set_pte(pte_t *at, pte_t e)
 
 /* An entry that moves to another address is not hosted there. */
 #define __HAVE_ARCH_MOVE_PTE
-#define move_pte(pte, old_addr, new_addr) __pte(pte_val(pte) & ~_PAGE_HOSTED)
+#define move_pte(pte, old_addr, new_addr) pte_mkunhosted(pte)
 
 #define __swp_type(e)		(((e).val >> 9) & 31)
 #define __swp_offset(e)		((e).val >> 14)

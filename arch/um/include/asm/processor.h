@@ -17,7 +17,7 @@ struct mm_struct;
 struct thread_struct {
 	unsigned long sp;		/* kernel stack pointer while switched out */
 
-	/* Extended state: in the buffer, or newer in the stub of the address space xstate_owner_of. See x86_64/xstate.c */
+	/* Extended state: in the buffer, or newer in the stub of the address space xstate_live. See x86_64/xstate.c */
 	void *xstate;
 	struct mm_struct *xstate_live;
 

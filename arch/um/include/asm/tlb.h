@@ -12,7 +12,7 @@ static void tlb_flush(struct mmu_gather *tlb);
 static inline void tlb_flush(struct mmu_gather *tlb)
 {
 	if (tlb->fullmm || tlb->need_flush_all)
-		flush_tlb_mm(tlb->mm);
+		hostmap_stale(tlb->mm, 0, TASK_SIZE);
 	else if (tlb->end)
 		hostmap_stale(tlb->mm, tlb->start, tlb->end);
 }

@@ -10,9 +10,10 @@
 
 void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end);
 
+/* Generic code flushes a whole mm like this only after it took rights from pages that stay, as fork does. */
 static inline void flush_tlb_mm(struct mm_struct *mm)
 {
-	hostmap_stale(mm, 0, TASK_SIZE);
+	mm->context.rights_stale = true;
 }
 
 static inline void flush_tlb_range(struct vm_area_struct *vma, unsigned long start, unsigned long end)

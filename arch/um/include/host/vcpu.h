@@ -3,13 +3,13 @@
  * The contract, part 1: virtual CPUs and their interrupts.
  *
  * A virtual CPU is a host thread. Host signals are its interrupts, with a soft mask: the kernel side
- * disables them by a store to irq_enabled, and by calling kernel_replay_interrupts() after it enabled
+ * disables them by a store to irq_enabled, and by calling replay_interrupts() after it enabled
  * them again while irq_pending is not zero. No host call in either.
  *
  * The host's signal handler runs on a signal stack of its own and does only this:
  *  - guest code is running (in_guest): make it stop; the engine's run() then returns TRAP_INTERRUPT;
  *  - the interrupted instruction is kernel-side code and irq_enabled is set: clear irq_enabled and let the
- *    thread continue at kernel_interrupt_entry, with the interrupted registers in a struct kernel_regs
+ *    thread continue at kernel_trap_entry, with the interrupted registers in a struct kernel_trap
  *    below its stack pointer;
  *  - it is host-side code (libc included): come back some microseconds later. So host-side code is never
  *    re-entered, and the functions of the contract need not be reentrant.
@@ -22,6 +22,7 @@ enum {
 	HOST_IRQ_TIMER,
 	HOST_IRQ_CONSOLE,
 	HOST_IRQ_BLOCK,
+	HOST_IRQ_VIRTIO,
 	HOST_IRQ_COUNT = 16,
 };
 

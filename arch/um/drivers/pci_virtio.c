@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PCI over virtio: one PCI bus whose devices are virtio devices that speak <linux/virtio_pcidev.h>.
+ *
+ * 1. The bus is there from the start. Each virtio device that is probed takes a slot on it, has no other function than 0, and is found
+ *    by a rescan.
+ * 2. Accesses to configuration space and BARs are messages on the virtio device's first ring, each waited for: a PCI access
+ *    may not sleep, and what it does must have been done when it returns. One message is under way at a time, under
+ *    device->lock with interrupts off. A server that does not answer within a second makes the device read as all ones.
+ * 3. BARs get addresses in a window that is no memory, beyond all RAM for 64-bit BARs. ioremap() of them goes through
+ *    lib/logic_iomem.c, which calls us back with the offset of each access.
+ * 4. Interrupts come as messages on the second ring: an MSI is the write that the device would do, to MSI_ADDRESS with the number
+ *    in the hardware domain; INTA to INTD are four numbers shared by all devices.
+ * 5. DMA is by guest physical address, as the server sees guest RAM whole.
+ */
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irqdomain.h>
+#include <linux/logic_iomem.h>
+#include <linux/module.h>
+#include <linux/msi.h>
+#include <linux/pci.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/unaligned.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pcidev.h>
+
+#include <host/time.h>
+
+#include "virtio_uml.h"
+
+#define SLOTS		32
+#define MSI_COUNT	96		/* with INTx, what asm/irq.h makes room for */
+#define MSI_ADDRESS	0xfee00000	/* where MSI writes go; a name, nothing lies there */
+#define CHUNK		512		/* bytes of data in one message */
+#define INTERRUPTS	64		/* messages that the device may have under way */
+#define PATIENCE_NS	NSEC_PER_SEC
+
+struct message {
+	struct virtio_pcidev_msg header;
+	u8 data[CHUNK];
+};
+
+struct interrupt_message {
+	struct virtio_pcidev_msg header;
+	u8 data[8];
+};
+
+struct pcidev {
+	struct virtio_device *vdev;
+	struct virtqueue *commands, *interrupts;
+	int slot;
+	raw_spinlock_t lock;		/* commands, message and answer */
+	bool dead;
+	struct message message;
+	u8 answer[CHUNK];
+	struct interrupt_message interrupt[INTERRUPTS];
+};
+
+static struct pcidev *slots[SLOTS];
+static struct pci_host_bridge *bridge;
+static struct irq_domain *hardware_domain;
+static int intx_base;
+
+/* ---- messages ---- */
+
+static bool wait_for_answer(struct pcidev *device)
+{
+	u64 start = host_monotonic_ns();
+	unsigned int length;
+
+	while (!virtqueue_get_buf(device->commands, &length))
+		if (virtqueue_is_broken(device->commands) || host_monotonic_ns() - start > PATIENCE_NS ||
+		    !virtio_uml_pause(device->vdev))
+			return false;
+	return true;
+}
+
+/* Sends device->message with extra bytes of data; wanted bytes come back in device->answer. Under device->lock. */
+static bool exchange(struct pcidev *device, unsigned int extra, unsigned int wanted)
+{
+	struct scatterlist out, in, *lists[] = { &out, &in };
+
+	sg_init_one(&out, &device->message, sizeof(device->message.header) + extra);
+	sg_init_one(&in, device->answer, wanted);
+	if (device->dead || virtqueue_add_sgs(device->commands, lists, 1, wanted ? 1 : 0, device, GFP_ATOMIC) < 0)
+		return false;
+	virtqueue_kick(device->commands);
+	if (wait_for_answer(device))
+		return true;
+	device->dead = true;	/* its late answer would be taken for another's */
+	dev_err(&device->vdev->dev, "PCI device does not answer: it is dead\n");
+	return false;
+}
+
+static void read_register(struct pcidev *device, u8 op, u8 bar, u64 address, void *data, unsigned int size)
+{
+	unsigned long flags;
+	bool done;
+
+	raw_spin_lock_irqsave(&device->lock, flags);
+	device->message.header = (struct virtio_pcidev_msg) { .op = op, .bar = bar, .size = size, .addr = address };
+	memset(device->answer, 0xff, size);	/* what a short answer leaves */
+	done = exchange(device, 0, size);
+	if (done)
+		memcpy(data, device->answer, size);
+	else
+		memset(data, 0xff, size);
+	raw_spin_unlock_irqrestore(&device->lock, flags);
+}
+
+/* size is what is written, length the bytes of data that say what. */
+static void write_register(struct pcidev *device, u8 op, u8 bar, u64 address, unsigned int size, const void *data,
+			   unsigned int length)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&device->lock, flags);
+	device->message.header = (struct virtio_pcidev_msg) { .op = op, .bar = bar, .size = size, .addr = address };
+	memcpy(device->message.data, data, length);
+	exchange(device, length, 0);
+	raw_spin_unlock_irqrestore(&device->lock, flags);
+}
+
+/* ---- configuration space ---- */
+
+static struct pcidev *device_at(struct pci_bus *bus, unsigned int devfn)
+{
+	return pci_is_root_bus(bus) && !PCI_FUNC(devfn) ? slots[PCI_SLOT(devfn)] : NULL;
+}
+
+static int config_read(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 *value)
+{
+	struct pcidev *device = device_at(bus, devfn);
+	__le32 data = 0;
+
+	if (!device)
+		return PCIBIOS_DEVICE_NOT_FOUND;
+	read_register(device, VIRTIO_PCIDEV_OP_CFG_READ, 0, where, &data, size);
+	*value = le32_to_cpu(data);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static int config_write(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 value)
+{
+	struct pcidev *device = device_at(bus, devfn);
+	__le32 data = cpu_to_le32(value);
+
+	if (!device)
+		return PCIBIOS_DEVICE_NOT_FOUND;
+	write_register(device, VIRTIO_PCIDEV_OP_CFG_WRITE, 0, where, size, &data, size);
+	return PCIBIOS_SUCCESSFUL;
+}
+
+static struct pci_ops config_ops = { .read = config_read, .write = config_write };
+
+/* ---- BARs ---- */
+
+/* One ioremap(). */
+struct mapping {
+	int slot;
+	u8 bar;
+	u64 base;	/* offset in the BAR */
+};
+
+static unsigned long mmio_read(void *data, unsigned int offset, int size)
+{
+	struct mapping *mapping = data;
+	__le64 value = 0;
+
+	if (!slots[mapping->slot])
+		return ~0UL;
+	read_register(slots[mapping->slot], VIRTIO_PCIDEV_OP_MMIO_READ, mapping->bar, mapping->base + offset, &value, size);
+	return le64_to_cpu(value);
+}
+
+static void mmio_write(void *data, unsigned int offset, int size, unsigned long value)
+{
+	struct mapping *mapping = data;
+	__le64 bytes = cpu_to_le64(value);
+
+	if (slots[mapping->slot])
+		write_register(slots[mapping->slot], VIRTIO_PCIDEV_OP_MMIO_WRITE, mapping->bar, mapping->base + offset, size,
+			       &bytes, size);
+}
+
+static void mmio_set(void *data, unsigned int offset, u8 value, int size)
+{
+	struct mapping *mapping = data;
+
+	if (slots[mapping->slot])
+		write_register(slots[mapping->slot], VIRTIO_PCIDEV_OP_MMIO_MEMSET, mapping->bar, mapping->base + offset, size,
+			       &value, 1);
+}
+
+static void mmio_copy_from(void *data, void *buffer, unsigned int offset, int size)
+{
+	struct mapping *mapping = data;
+
+	for (int done = 0, part; done < size; done += part) {
+		part = min(size - done, CHUNK);
+		if (!slots[mapping->slot])
+			memset(buffer + done, 0xff, part);
+		else
+			read_register(slots[mapping->slot], VIRTIO_PCIDEV_OP_MMIO_READ, mapping->bar,
+				      mapping->base + offset + done, buffer + done, part);
+	}
+}
+
+static void mmio_copy_to(void *data, unsigned int offset, const void *buffer, int size)
+{
+	struct mapping *mapping = data;
+
+	for (int done = 0, part; done < size && slots[mapping->slot]; done += part) {
+		part = min(size - done, CHUNK);
+		write_register(slots[mapping->slot], VIRTIO_PCIDEV_OP_MMIO_WRITE, mapping->bar,
+			       mapping->base + offset + done, part, buffer + done, part);
+	}
+}
+
+static void mmio_unmap(void *data)
+{
+	kfree(data);
+}
+
+static const struct logic_iomem_ops mmio_ops = {
+	.read = mmio_read,
+	.write = mmio_write,
+	.set = mmio_set,
+	.copy_from = mmio_copy_from,
+	.copy_to = mmio_copy_to,
+	.unmap = mmio_unmap,
+};
+
+/* Finds the BAR that holds all of [start, start + size). */
+static struct mapping *find_bar(resource_size_t start, size_t size)
+{
+	struct mapping *mapping = NULL;
+	struct resource *resource;
+	struct pci_dev *pci = NULL;
+	int bar;
+
+	while (!mapping && (pci = pci_get_device(PCI_ANY_ID, PCI_ANY_ID, pci)) != NULL)
+		for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+			resource = pci_resource_n(pci, bar);
+			if (!(resource->flags & IORESOURCE_MEM) || start < resource->start ||
+			    start + size - 1 > resource->end)
+				continue;
+			mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+			if (mapping)
+				*mapping = (struct mapping) { PCI_SLOT(pci->devfn), bar, start - resource->start };
+			break;
+		}
+	pci_dev_put(pci);
+	return mapping;
+}
+
+static long map_window(resource_size_t window, unsigned long offset, size_t size, const struct logic_iomem_ops **ops, void **data)
+{
+	struct mapping *mapping;
+
+	if (size > SZ_16M)	/* what lib/logic_iomem.c has addresses for */
+		return -ENOSPC;
+	mapping = find_bar(window + offset, size);
+	if (!mapping)
+		return -ENOENT;
+	*ops = &mmio_ops;
+	*data = mapping;
+	return 0;
+}
+
+/* 32-bit BARs can only have addresses that RAM may have as well; nobody is confused, as ioremap() and RAM never meet. */
+static struct resource windows[] = {
+	{ .name = "PCI over virtio", .start = 0xc0000000, .end = 0xfdffffff, .flags = IORESOURCE_MEM },
+	{ .name = "PCI over virtio, 64-bit", .start = 1UL << 44, .end = (1UL << 45) - 1,
+	  .flags = IORESOURCE_MEM | IORESOURCE_MEM_64 | IORESOURCE_PREFETCH },
+};
+
+static long map_low(unsigned long offset, size_t size, const struct logic_iomem_ops **ops, void **data)
+{
+	return map_window(windows[0].start, offset, size, ops, data);
+}
+
+static long map_high(unsigned long offset, size_t size, const struct logic_iomem_ops **ops, void **data)
+{
+	return map_window(windows[1].start, offset, size, ops, data);
+}
+
+static const struct logic_iomem_region_ops window_ops[] = { { .map = map_low }, { .map = map_high } };
+
+/* ---- interrupts ---- */
+
+static void nothing_to_do(struct irq_data *data)
+{
+}
+
+static void compose_msi(struct irq_data *data, struct msi_msg *message)
+{
+	message->address_lo = MSI_ADDRESS;
+	message->address_hi = 0;
+	message->data = data->hwirq;
+}
+
+static struct irq_chip hardware_chip = {
+	.name = "PCI over virtio",
+	.irq_ack = nothing_to_do,
+	.irq_mask = nothing_to_do,
+	.irq_unmask = nothing_to_do,
+	.irq_compose_msi_msg = compose_msi,
+};
+
+static DECLARE_BITMAP(msi_used, MSI_COUNT);
+static DEFINE_MUTEX(msi_mutex);
+
+/* Several at once are for multiple-message MSI: a power of two, aligned to itself. */
+static int msi_alloc(struct irq_domain *domain, unsigned int irq, unsigned int count, void *unused)
+{
+	int first;
+
+	mutex_lock(&msi_mutex);
+	first = bitmap_find_free_region(msi_used, MSI_COUNT, order_base_2(count));
+	mutex_unlock(&msi_mutex);
+	if (first < 0)
+		return -ENOSPC;
+	for (unsigned int i = 0; i < count; i++)
+		irq_domain_set_info(domain, irq + i, first + i, &hardware_chip, NULL, handle_simple_irq, NULL, NULL);
+	return 0;
+}
+
+static void msi_release(struct irq_domain *domain, unsigned int irq, unsigned int count)
+{
+	mutex_lock(&msi_mutex);
+	bitmap_release_region(msi_used, irq_domain_get_irq_data(domain, irq)->hwirq, order_base_2(count));
+	mutex_unlock(&msi_mutex);
+}
+
+static const struct irq_domain_ops hardware_ops = { .alloc = msi_alloc, .free = msi_release };
+
+static struct irq_chip msi_chip = {
+	.name = "PCI-MSI",
+	.irq_ack = irq_chip_ack_parent,
+	.irq_mask = pci_msi_mask_irq,
+	.irq_unmask = pci_msi_unmask_irq,
+};
+
+static struct msi_domain_info msi_info = {
+	.flags = MSI_FLAG_USE_DEF_DOM_OPS | MSI_FLAG_USE_DEF_CHIP_OPS | MSI_FLAG_PCI_MSIX | MSI_FLAG_MULTI_PCI_MSI,
+	.chip = &msi_chip,
+};
+
+static struct irq_domain *make_msi_domain(void)
+{
+	struct fwnode_handle *name = irq_domain_alloc_named_fwnode("pci-virtio");
+	struct irq_domain *domain;
+
+	if (!name)
+		return NULL;
+	hardware_domain = irq_domain_create_linear(name, MSI_COUNT, &hardware_ops, NULL);
+	domain = hardware_domain ? pci_msi_create_irq_domain(name, &msi_info, hardware_domain) : NULL;
+	if (domain)
+		return domain;
+	if (hardware_domain)
+		irq_domain_remove(hardware_domain);
+	irq_domain_free_fwnode(name);
+	return NULL;
+}
+
+static int make_intx(void)
+{
+	int base = irq_alloc_descs(-1, 0, PCI_NUM_INTX, NUMA_NO_NODE);
+
+	for (int pin = 0; base >= 0 && pin < PCI_NUM_INTX; pin++) {
+		irq_set_chip_and_handler(base + pin, &hardware_chip, handle_simple_irq);
+		irq_modify_status(base + pin, IRQ_NOREQUEST, 0);
+	}
+	return base;
+}
+
+static int irq_of_pin(const struct pci_dev *pci, u8 slot, u8 pin)
+{
+	return intx_base + pin - 1;
+}
+
+/* What the device says may be anything: numbers that nobody asked for are dropped. */
+static void deliver(const struct interrupt_message *message, unsigned int length)
+{
+	const struct virtio_pcidev_msg *header = &message->header;
+	u32 number;
+
+	if (length < sizeof(*header))
+		return;
+	switch (header->op) {
+	case VIRTIO_PCIDEV_OP_INT:
+		if (header->addr >= 1 && header->addr <= PCI_NUM_INTX)
+			generic_handle_irq(intx_base + header->addr - 1);
+		break;
+	case VIRTIO_PCIDEV_OP_MSI:
+		if (header->addr != MSI_ADDRESS || (header->size != 2 && header->size != 4) ||
+		    length < sizeof(*header) + header->size)
+			break;
+		number = header->size == 2 ? get_unaligned_le16(message->data) : get_unaligned_le32(message->data);
+		if (number < MSI_COUNT)
+			generic_handle_domain_irq(hardware_domain, number);
+		break;
+	default:	/* PME: we never put devices to sleep */
+		break;
+	}
+}
+
+static int offer_buffer(struct pcidev *device, struct interrupt_message *message)
+{
+	struct scatterlist in;
+
+	sg_init_one(&in, message, sizeof(*message));
+	return virtqueue_add_inbuf(device->interrupts, &in, 1, message, GFP_ATOMIC);
+}
+
+static void interrupts_arrived(struct virtqueue *vq)
+{
+	struct pcidev *device = vq->vdev->priv;
+	struct interrupt_message *message, copy;
+	unsigned int length;
+
+	while ((message = virtqueue_get_buf(vq, &length))) {
+		copy = *message;
+		offer_buffer(device, message);
+		deliver(&copy, min_t(unsigned int, length, sizeof(copy)));
+	}
+	virtqueue_kick(vq);
+}
+
+/* ---- the virtio devices ---- */
+
+static int take_slot(struct pcidev *device)
+{
+	for (int slot = 0; slot < SLOTS; slot++)
+		if (!slots[slot]) {
+			slots[slot] = device;
+			return slot;
+		}
+	return -ENOSPC;
+}
+
+static int find_queues(struct pcidev *device)
+{
+	struct virtqueue_info infos[] = { { "cmd", NULL }, { "irq", interrupts_arrived } };
+	struct virtqueue *queues[2];
+	int error = virtio_find_vqs(device->vdev, 2, queues, infos, NULL);
+
+	if (error)
+		return error;
+	device->commands = queues[0];
+	device->interrupts = queues[1];
+	for (int i = 0; i < INTERRUPTS; i++)
+		if (offer_buffer(device, &device->interrupt[i]))
+			break;
+	return 0;
+}
+
+static int pcidev_probe(struct virtio_device *vdev)
+{
+	struct pcidev *device;
+	int error;
+
+	if (!bridge)
+		return -ENODEV;
+	device = kzalloc(sizeof(*device), GFP_KERNEL);
+	if (!device)
+		return -ENOMEM;
+	device->vdev = vdev;
+	vdev->priv = device;
+	raw_spin_lock_init(&device->lock);
+	error = find_queues(device);
+	if (error)
+		goto free;
+	virtio_device_ready(vdev);
+	virtqueue_kick(device->interrupts);
+	pci_lock_rescan_remove();
+	device->slot = take_slot(device);
+	if (device->slot >= 0)
+		pci_rescan_bus(bridge->bus);
+	pci_unlock_rescan_remove();
+	if (device->slot >= 0)
+		return 0;
+	error = device->slot;
+	virtio_reset_device(vdev);
+	vdev->config->del_vqs(vdev);
+free:
+	kfree(device);
+	return error;
+}
+
+static void pcidev_remove(struct virtio_device *vdev)
+{
+	struct pcidev *device = vdev->priv;
+	struct pci_dev *pci;
+
+	pci_lock_rescan_remove();
+	pci = pci_get_slot(bridge->bus, PCI_DEVFN(device->slot, 0));
+	if (pci)
+		pci_stop_and_remove_bus_device(pci);
+	pci_dev_put(pci);
+	slots[device->slot] = NULL;
+	pci_unlock_rescan_remove();
+	virtio_reset_device(vdev);
+	vdev->config->del_vqs(vdev);
+	kfree(device);
+}
+
+static const struct virtio_device_id ids[] = {
+	{ CONFIG_UML_PCI_OVER_VIRTIO_DEVICE_ID, VIRTIO_DEV_ANY_ID },
+	{ 0 },
+};
+
+static struct virtio_driver pcidev_driver = {
+	.driver.name = "pci-virtio",
+	.id_table = ids,
+	.probe = pcidev_probe,
+	.remove = pcidev_remove,
+};
+
+/* ---- the bus ---- */
+
+static struct resource bus_numbers = { .name = "PCI bus", .start = 0, .end = 0, .flags = IORESOURCE_BUS };
+
+static int __init make_bus(void)
+{
+	struct irq_domain *msi = make_msi_domain();
+	int error;
+
+	intx_base = make_intx();
+	if (!msi || intx_base < 0)
+		return -ENOMEM;
+	bridge = pci_alloc_host_bridge(0);
+	if (!bridge)
+		return -ENOMEM;
+	for (int i = 0; i < ARRAY_SIZE(windows); i++) {
+		error = logic_iomem_add_region(&windows[i], &window_ops[i]);
+		if (error)
+			goto free;
+		pci_add_resource(&bridge->windows, &windows[i]);
+	}
+	pci_add_resource(&bridge->windows, &bus_numbers);
+	bridge->ops = &config_ops;
+	bridge->map_irq = irq_of_pin;
+	bridge->swizzle_irq = pci_common_swizzle;
+	dev_set_msi_domain(&bridge->dev, msi);
+	error = pci_scan_root_bus_bridge(bridge);
+	if (error)
+		goto free;
+	pci_bus_add_devices(bridge->bus);
+	return 0;
+free:
+	pci_free_host_bridge(bridge);
+	bridge = NULL;
+	return error;
+}
+
+static int __init pci_virtio_init(void)
+{
+	int error = make_bus();
+
+	if (error) {
+		pr_err("PCI over virtio: no bus: error %d\n", -error);
+		return error;
+	}
+	return register_virtio_driver(&pcidev_driver);
+}
+device_initcall(pci_virtio_init);

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio_uml.device=<socket>:<virtio id>[:<platform id>]: virtio devices whose other half is a vhost-user server on the host.
+ *
+ * The option, which may be given many times, makes a platform device; its probe connects to the server and registers a virtio device with
+ * the transport operations below. The rings lie in guest RAM, which the server shares; <host/vhost.h> carries everything
+ * else. The device status is ours alone: the server learns of a reset as "stop these rings".
+ *
+ * Requests to the server run under transport->lock with interrupts off, since the host function waits and must not be entered
+ * twice. HOST_IRQ_VIRTIO is shared by all devices; each asks its host half what happened.
+ *
+ * A server that goes away or talks nonsense breaks the device: one line in the log, its rings broken for ever, so that drivers get errors
+ * for new requests. What was in the rings by then is lost; only the server knew of it.
+ */
+#define pr_fmt(fmt) "virtio_uml: " fmt
+#include <linux/interrupt.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include <host/process.h>
+#include <host/vcpu.h>
+#include <host/vhost.h>
+
+#include "virtio_uml.h"
+
+#define RING_SIZE	256	/* descriptors; the protocol has no way to ask for a limit */
+
+/* Transport features that we hand through; bits 24 to 41 are the transport's, the others belong to the device. */
+#define TRANSPORT_BITS	GENMASK_ULL(41, 24)
+#define TRANSPORT_KNOWN	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
+			 BIT_ULL(VIRTIO_F_VERSION_1))
+
+struct transport {
+	struct virtio_device vdev;
+	struct host_vhost *vhost;
+	const char *socket;	/* name of the platform device's server, for messages */
+	spinlock_t lock;	/* one request to the server at a time */
+	u8 status;
+	bool broken;
+	struct work_struct breaking;	/* tells the rings, which an interrupt may not */
+};
+
+/* What the option says; the platform device's data. */
+struct server {
+	u32 virtio_id;
+	char socket[];
+};
+
+static struct transport *transport_of(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct transport, vdev);
+}
+
+static void break_rings(struct work_struct *work)
+{
+	virtio_break_device(&container_of(work, struct transport, breaking)->vdev);
+}
+
+/* The connection is of no more use. Any context. */
+static void break_transport(struct transport *transport, int error)
+{
+	if (transport->broken)
+		return;
+	transport->broken = true;
+	dev_err(&transport->vdev.dev, "server %s %s (error %d): the device is broken\n", transport->socket,
+		error == -ECONNRESET || error == -EPIPE ? "is gone" :
+		error == -ETIMEDOUT ? "does not answer" : "gave a wrong answer", -error);
+	schedule_work(&transport->breaking);
+}
+
+/* Runs an expression that talks to the server; a refusal (-EIO, -EINVAL, -EOPNOTSUPP) leaves the connection whole. */
+#define REQUEST(transport, expression) ({							\
+	unsigned long flags_;									\
+	int error_;										\
+	spin_lock_irqsave(&(transport)->lock, flags_);						\
+	error_ = (expression);									\
+	spin_unlock_irqrestore(&(transport)->lock, flags_);					\
+	if (error_ && error_ != -EIO && error_ != -EINVAL && error_ != -EOPNOTSUPP)		\
+		break_transport(transport, error_);						\
+	error_; })
+
+/* ---- interrupts ---- */
+
+static irqreturn_t transport_interrupt(int irq, void *data)
+{
+	struct transport *transport = data;
+	struct virtqueue *vq;
+	int events;
+
+	if (transport->broken)
+		return IRQ_NONE;
+	events = host_vhost_collect(transport->vhost);
+	if (events < 0) {
+		break_transport(transport, events);
+		return IRQ_HANDLED;
+	}
+	if (events & HOST_VHOST_CONFIG_CHANGED)
+		virtio_config_changed(&transport->vdev);
+	if (events & HOST_VHOST_USED)
+		virtio_device_for_each_vq(&transport->vdev, vq)
+			vring_interrupt(irq, vq);
+	return IRQ_HANDLED;
+}
+
+static bool notify_server(struct virtqueue *vq)
+{
+	struct transport *transport = transport_of(vq->vdev);
+
+	if (transport->broken)
+		return false;
+	host_vhost_kick(transport->vhost, vq->index);
+	return true;
+}
+
+bool virtio_uml_pause(struct virtio_device *vdev)
+{
+	struct transport *transport = transport_of(vdev);
+	int error = transport->broken ? -EIO : host_vhost_pause(transport->vhost);
+
+	if (error)
+		break_transport(transport, error);
+	return !error;
+}
+
+/* ---- rings ---- */
+
+static struct virtqueue *make_ring(struct virtio_device *vdev, unsigned int index, const struct virtqueue_info *info)
+{
+	struct transport *transport = transport_of(vdev);
+	struct host_vhost_ring ring = { .index = index };
+	struct virtqueue *vq;
+	int error;
+
+	if (index >= host_vhost_ring_limit(transport->vhost))
+		return ERR_PTR(-ENOENT);
+	vq = vring_create_virtqueue(index, RING_SIZE, PAGE_SIZE, vdev, true, true, info->ctx, notify_server, info->callback,
+				    info->name);
+	if (!vq)
+		return ERR_PTR(-ENOMEM);
+	vq->num_max = RING_SIZE;
+	ring.size = virtqueue_get_vring_size(vq);
+	ring.descriptors = virtqueue_get_desc_addr(vq);
+	ring.available = virtqueue_get_avail_addr(vq);
+	ring.used = virtqueue_get_used_addr(vq);
+	error = REQUEST(transport, host_vhost_start_ring(transport->vhost, &ring));
+	if (error) {
+		vring_del_virtqueue(vq);
+		return ERR_PTR(error);
+	}
+	return vq;
+}
+
+static void delete_rings(struct virtio_device *vdev)
+{
+	struct transport *transport = transport_of(vdev);
+	struct virtqueue *vq, *next;
+
+	list_for_each_entry_safe(vq, next, &vdev->vqs, list) {
+		REQUEST(transport, host_vhost_stop_ring(transport->vhost, vq->index));
+		vring_del_virtqueue(vq);
+	}
+}
+
+static int find_rings(struct virtio_device *vdev, unsigned int count, struct virtqueue *vqs[], struct virtqueue_info infos[],
+		      struct irq_affinity *affinity)
+{
+	unsigned int index = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		vqs[i] = infos[i].name ? make_ring(vdev, index++, &infos[i]) : NULL;
+		if (IS_ERR(vqs[i])) {
+			delete_rings(vdev);
+			return PTR_ERR(vqs[i]);
+		}
+	}
+	return 0;
+}
+
+static void wait_for_callbacks(struct virtio_device *vdev)
+{
+	synchronize_irq(HOST_IRQ_VIRTIO);
+}
+
+/* ---- configuration, status, features ---- */
+
+static void get_config(struct virtio_device *vdev, unsigned int offset, void *data, unsigned int length)
+{
+	struct transport *transport = transport_of(vdev);
+	int error = REQUEST(transport, host_vhost_get_config(transport->vhost, offset, data, length));
+
+	if (!error)
+		return;
+	memset(data, 0, length);
+	if (!transport->broken)
+		dev_warn_once(&vdev->dev, "server %s has no configuration at offset %u: error %d, read as zero\n",
+			      transport->socket, offset, -error);
+}
+
+static void set_config(struct virtio_device *vdev, unsigned int offset, const void *data, unsigned int length)
+{
+	struct transport *transport = transport_of(vdev);
+	int error = REQUEST(transport, host_vhost_set_config(transport->vhost, offset, data, length));
+
+	if (error && !transport->broken)
+		dev_warn(&vdev->dev, "server %s does not take configuration at offset %u: error %d\n",
+			 transport->socket, offset, -error);
+}
+
+static u8 get_status(struct virtio_device *vdev)
+{
+	return transport_of(vdev)->status;
+}
+
+static void set_status(struct virtio_device *vdev, u8 status)
+{
+	transport_of(vdev)->status = status;
+}
+
+/* After it the server touches no ring; a driver that uses the device again makes new ones. */
+static void reset(struct virtio_device *vdev)
+{
+	struct transport *transport = transport_of(vdev);
+	struct virtqueue *vq;
+
+	transport->status = 0;
+	list_for_each_entry(vq, &vdev->vqs, list)
+		REQUEST(transport, host_vhost_stop_ring(transport->vhost, vq->index));
+}
+
+static u64 get_features(struct virtio_device *vdev)
+{
+	u64 offered = host_vhost_features(transport_of(vdev)->vhost);
+
+	return offered & (~TRANSPORT_BITS | TRANSPORT_KNOWN);
+}
+
+static int finalize_features(struct virtio_device *vdev)
+{
+	struct transport *transport = transport_of(vdev);
+
+	vring_transport_features(vdev);
+	return REQUEST(transport, host_vhost_accept(transport->vhost, vdev->features));
+}
+
+static const char *bus_name(struct virtio_device *vdev)
+{
+	return dev_name(vdev->dev.parent);
+}
+
+static const struct virtio_config_ops transport_ops = {
+	.get = get_config,
+	.set = set_config,
+	.get_status = get_status,
+	.set_status = set_status,
+	.reset = reset,
+	.find_vqs = find_rings,
+	.del_vqs = delete_rings,
+	.synchronize_cbs = wait_for_callbacks,
+	.get_features = get_features,
+	.finalize_features = finalize_features,
+	.bus_name = bus_name,
+};
+
+/* ---- the platform device ---- */
+
+static void release(struct device *dev)
+{
+	struct transport *transport = transport_of(dev_to_virtio(dev));
+
+	host_vhost_close(transport->vhost);
+	kfree(transport);
+}
+
+/* Says why there is no connection. While booting that is a wrong option, and the end; later the writer of the option gets the error. */
+static void refuse(const char *socket, int error)
+{
+	const char *why = error == -ENOENT ? "there is no such socket; start the server first" :
+			  error == -ECONNREFUSED ? "no server listens there; start it first" :
+			  error == -EACCES ? "you may not connect to it" :
+			  error == -ENAMETOOLONG ? "the path is too long for a socket" :
+			  error == -ETIMEDOUT ? "the server does not answer; does it serve someone else?" :
+			  "the server does not talk vhost-user";
+
+	if (system_state < SYSTEM_RUNNING)
+		host_fatal("virtio_uml.device=%s: %s (error %d)", socket, why, -error);
+	pr_err("%s: %s (error %d)\n", socket, why, -error);
+}
+
+static int probe(struct platform_device *platform)
+{
+	const struct server *server = dev_get_platdata(&platform->dev);
+	struct transport *transport;
+	int error;
+
+	transport = kzalloc(sizeof(*transport), GFP_KERNEL);
+	if (!transport)
+		return -ENOMEM;
+	spin_lock_init(&transport->lock);
+	INIT_WORK(&transport->breaking, break_rings);
+	transport->socket = server->socket;
+	transport->vdev.id.device = server->virtio_id;
+	transport->vdev.id.vendor = VIRTIO_DEV_ANY_ID;
+	transport->vdev.dev.parent = &platform->dev;
+	transport->vdev.dev.release = release;
+	transport->vdev.config = &transport_ops;
+	local_irq_disable();
+	error = host_vhost_open(&transport->vhost, server->socket);
+	local_irq_enable();
+	if (error) {
+		refuse(server->socket, error);
+		goto free;
+	}
+	/* Before the first interrupt: its handler goes through the list of rings. */
+	INIT_LIST_HEAD(&transport->vdev.vqs);
+	error = request_irq(HOST_IRQ_VIRTIO, transport_interrupt, IRQF_SHARED, dev_name(&platform->dev), transport);
+	if (error)
+		goto close;
+	platform_set_drvdata(platform, transport);
+	error = register_virtio_device(&transport->vdev);
+	if (error) {
+		free_irq(HOST_IRQ_VIRTIO, transport);
+		put_device(&transport->vdev.dev);
+	}
+	return error;
+close:
+	host_vhost_close(transport->vhost);
+free:
+	kfree(transport);
+	return error;
+}
+
+static void remove(struct platform_device *platform)
+{
+	struct transport *transport = platform_get_drvdata(platform);
+
+	get_device(&transport->vdev.dev);
+	flush_work(&transport->breaking);
+	unregister_virtio_device(&transport->vdev);
+	free_irq(HOST_IRQ_VIRTIO, transport);
+	put_device(&transport->vdev.dev);
+}
+
+static struct platform_driver virtio_uml = {
+	.probe = probe,
+	.remove = remove,
+	.driver.name = "virtio-uml",
+	.driver.suppress_bind_attrs = true,
+};
+
+/* ---- the option ---- */
+
+static int next_id;
+static struct platform_device *devices[32];
+
+/* Takes a number off the end of text, behind a colon; the text gets shorter. */
+static bool take_number(char *text, unsigned int *number)
+{
+	char *colon = strrchr(text, ':');
+
+	if (!colon || kstrtouint(colon + 1, 10, number))
+		return false;
+	*colon = 0;
+	return true;
+}
+
+/* <socket>:<virtio id>[:<platform id>]; a colon in the socket's name is fine as long as no number follows it. */
+static int parse(struct server *server, int *id)
+{
+	unsigned int last, before;
+
+	if (!take_number(server->socket, &last))
+		return -EINVAL;
+	server->virtio_id = last;
+	*id = next_id;
+	if (take_number(server->socket, &before)) {
+		server->virtio_id = before;
+		*id = last;
+	}
+	return *server->socket && server->virtio_id ? 0 : -EINVAL;
+}
+
+static int add_device(const char *option)
+{
+	size_t size = sizeof(struct server) + strlen(option) + 1;
+	struct platform_device *platform;
+	struct server *server;
+	int slot, id, error;
+
+	for (slot = 0; slot < ARRAY_SIZE(devices) && devices[slot]; slot++)
+		;
+	if (slot == ARRAY_SIZE(devices))
+		return -ENOSPC;
+	server = kzalloc(size, GFP_KERNEL);
+	if (!server)
+		return -ENOMEM;
+	strcpy(server->socket, option);
+	error = parse(server, &id);
+	if (!error) {
+		platform = platform_device_register_data(NULL, "virtio-uml", id, server, size);
+		error = PTR_ERR_OR_ZERO(platform);
+	}
+	kfree(server);
+	if (error)
+		return error;
+	devices[slot] = platform;
+	next_id = max(next_id, id) + 1;
+	return 0;
+}
+
+static int set_device(const char *option, const struct kernel_param *parameter)
+{
+	int error = add_device(option);
+
+	if (error && system_state < SYSTEM_RUNNING)
+		host_fatal("virtio_uml.device=%s: %s", option,
+			   error == -ENOSPC ? "there are 32 devices already" :
+			   error == -EEXIST ? "another device has that platform id" :
+			   "give <socket>:<virtio id>[:<platform id>], with virtio id 2 for a disk");
+	return error;
+}
+
+static int get_devices(char *page, const struct kernel_param *parameter)
+{
+	int length = 0;
+
+	for (int slot = 0; slot < ARRAY_SIZE(devices); slot++)
+		if (devices[slot]) {
+			const struct server *server = dev_get_platdata(&devices[slot]->dev);
+
+			length += scnprintf(page + length, PAGE_SIZE - length, "%s:%u:%d\n", server->socket,
+					    server->virtio_id, devices[slot]->id);
+		}
+	return length;
+}
+
+static const struct kernel_param_ops device_ops = { .set = set_device, .get = get_devices };
+device_param_cb(device, &device_ops, NULL, 0600);
+MODULE_PARM_DESC(device, "a vhost-user server: <socket>:<virtio id>[:<platform id>]; may be repeated");
+
+builtin_platform_driver(virtio_uml);

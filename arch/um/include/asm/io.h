@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* There is no I/O memory but what drivers emulate (lib/logic_iomem.c), and there are no ports. */
+#ifndef __ASM_UM_IO_H
+#define __ASM_UM_IO_H
+#include <linux/types.h>
+#include <asm-generic/logic_io.h>
+#include <asm-generic/io.h>
+#endif
