@@ -109,8 +109,9 @@ static int spawn(void)
 	int pid;
 
 	child_error = 0;
-	/* The child runs on our memory: no handler may run in it. */
+	/* The child runs on our memory: no handler may run in it. SIGTRAP is how its exec stops it, and must not stay pending. */
 	sigfillset(&all);
+	sigdelset(&all, SIGTRAP);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	pid = clone(child, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)(intptr_t)getpid());
 	if (pid < 0)
