@@ -13,7 +13,7 @@ import uml
 from kselftest import Test, group
 
 NO_HUGE = "needs huge pages, which the port does not have"
-NO_DEBUG_REGISTERS = "needs hardware breakpoints"
+NO_DEBUG_REGISTERS = "loops for ever in a virtual machine, natively too"
 CODE32 = "runs 32-bit code; this is a 64-bit port"
 OTHER_CPU = "needs processor features that the host must grant first"
 LONG = None if os.environ.get("KSELFTEST_LONG") else "takes minutes; KSELFTEST_LONG=1 runs it"
@@ -43,13 +43,14 @@ TESTS = [
     *group("clone3", "clone3 clone3_clear_sighand clone3_set_tid", libs=("-lcap",)),
     *group("clone3", "clone3_cap_checkpoint_restore", reason="relies on the insides of an older libcap; fails natively too"),
     Test("exec", "execveat", before="cd /kselftest/exec; ln -sf execveat execveat.symlink; chmod 644 execveat.denatured; "),
-    Test("exec", "non-regular", before="cp --remove-destination /kselftest/true /bin/true; "),
+    Test("exec", "non-regular", before="rm -f /bin/true; cp /kselftest/true /bin/true; "),
     *group("exec", "recursion-depth null-argv"),
     *[Test("exec", f"load_address.static.{align}", sources=("load_address.c",), dynamic=True,
            flags=("-fPIE", "-static-pie", f"-Wl,-z,max-page-size={align}")) for align in ("0x1000", "0x200000", "0x1000000")],
     *mm("madv_populate map_fixed_noreplace map_populate mdwe_test mkdirty mlock2-tests mremap_dontunmap "
         "on-fault-limit seal_elf mseal_test soft-dirty droppable"),
-    Test("mm", "mremap_test", sources=("mremap_test.c", *VM), flags=("-no-pie",), libs=("-lrt",), seconds=120),
+    Test("mm", "mremap_test", before="echo 1 >/proc/sys/vm/overcommit_memory; ",
+         arguments="; status=$?; echo 0 >/proc/sys/vm/overcommit_memory; exit $status", sources=("mremap_test.c", *VM), flags=("-no-pie",), libs=("-lrt",), seconds=120),
     Test("mm", "mrelease_test", sources=("mrelease_test.c", *VM), flags=("-no-pie",), libs=("-lrt",)),
     Test("mm", "mlock-random-test", sources=("mlock-random-test.c", *VM), libs=("-lcap",)),
     Test("mm", "memfd_secret", sources=("memfd_secret.c", *VM), libs=("-lcap",)),
@@ -64,7 +65,10 @@ TESTS = [
     *group("mincore", "mincore_selftest"),
     *group("membarrier", "membarrier_test_single_thread membarrier_test_multi_thread"),
     Test("memfd", "memfd_test", sources=("memfd_test.c", "common.c"), flags=("-D_FILE_OFFSET_BITS=64",)),
-    *group("pidfd", "pidfd_test pidfd_fdinfo_test pidfd_open_test pidfd_poll_test pidfd_wait pidfd_getfd_test "
+    # It recycles a process id by making children until the numbers wrap around.
+    Test("pidfd", "pidfd_test", before="echo 2000 >/proc/sys/kernel/pid_max; ",
+         arguments="; status=$?; echo 32768 >/proc/sys/kernel/pid_max; exit $status"),
+    *group("pidfd", "pidfd_fdinfo_test pidfd_open_test pidfd_poll_test pidfd_wait pidfd_getfd_test "
            "pidfd_setns_test"),
     *group("ptrace", "get_syscall_info peeksiginfo get_set_sud"),
     *group("ptrace", "vmaccess", reason="its second half describes a change that Linux never took; fails natively too"),
@@ -117,7 +121,7 @@ def main():
     kselftest.build_all(chosen)
     runnable = [test for test in chosen if not test.reason and not test.error]
     programs = {test: uml.Program(test.title, test.command(), test.seconds) for test in runnable}
-    results = uml.run_programs(list(programs.values()), tree_maker=lambda: tree_of(runnable), mem="1G")
+    results = uml.run_programs(list(programs.values()), tree_maker=lambda: tree_of(runnable), mem="1G", disk=400)
     for test in chosen:
         if test.reason:
             tap.skip(f"kselftest {test.title}", test.reason)

@@ -25,6 +25,9 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
+for link in fd:/proc/self/fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
+	[ -e /dev/${link%%:*} ] || ln -s ${link#*:} /dev/${link%%:*}
+done
 ip link set lo up 2>/dev/null
 dmesg -n 5
 cd /
