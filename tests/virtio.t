@@ -98,6 +98,30 @@ tap.ok("first-read" in result.output and "then-error-1" in result.output, "a ser
 tap.ok("\n1\n" in result.output and result.status == 0, "said in one line, and the guest goes on", result.tail)
 
 
+# A server that goes away with requests in hand
+class Hoarder(vhost.Disk):
+    """Keeps what it is asked from sector 1024 on."""
+
+    def serve(self, ring, out, room):
+        return None if struct.unpack_from("<Q", out, 8)[0] >= 1024 else super().serve(ring, out, room)
+
+    def give(self, ring, head, data, room):
+        if data is not None:
+            super().give(ring, head, data, room)
+
+
+path = socket_name()
+disk = Hoarder(path)
+result = boot("""
+    (dd if=/dev/vda of=/dev/null bs=4096 skip=200 count=1; echo reader-ended-$?) 2>/dev/null &
+    (dd if=/dev/zero of=/dev/vda bs=4096 seek=150 count=20 conv=fsync,notrunc; echo writer-ended-$?) 2>/dev/null &
+    sleep 1
+    echo HANG-UP; read go; wait
+    exit 0""", path, drive=hang_up, terminal=True)
+tap.ok("reader-ended-1" in result.output and "writer-ended-1" in result.output and result.status == 0,
+       "what a disk's server has in hand when it goes away ends with an error", result.tail)
+
+
 # Servers that lie
 class Liar(vhost.Disk):
     """Lies in the answer to one request of the protocol."""

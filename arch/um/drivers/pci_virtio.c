@@ -9,32 +9,25 @@
  *    device->lock with interrupts off. A server that does not answer within a second makes the device read as all ones.
  * 3. BARs get addresses in a window that is no memory, beyond all RAM for 64-bit BARs. ioremap() of them goes through
  *    lib/logic_iomem.c, which calls us back with the offset of each access.
- * 4. Interrupts come as messages on the second ring: an MSI is the write that the device would do, to MSI_ADDRESS with the number
- *    in the hardware domain; INTA to INTD are four numbers shared by all devices.
+ * 4. Interrupts come as messages on the second ring; pci_irq.c makes MSIs and INTx of them.
  * 5. DMA is by guest physical address, as the server sees guest RAM whole.
  */
-#include <linux/delay.h>
-#include <linux/interrupt.h>
-#include <linux/irq.h>
-#include <linux/irqdomain.h>
 #include <linux/logic_iomem.h>
 #include <linux/module.h>
 #include <linux/msi.h>
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
-#include <linux/unaligned.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pcidev.h>
 
 #include <host/time.h>
 
+#include "pci_virtio.h"
 #include "virtio_uml.h"
 
 #define SLOTS		32
-#define MSI_COUNT	96		/* with INTx, what asm/irq.h makes room for */
-#define MSI_ADDRESS	0xfee00000	/* where MSI writes go; a name, nothing lies there */
 #define CHUNK		512		/* bytes of data in one message */
 #define INTERRUPTS	64		/* messages that the device may have under way */
 #define PATIENCE_NS	NSEC_PER_SEC
@@ -42,11 +35,6 @@
 struct message {
 	struct virtio_pcidev_msg header;
 	u8 data[CHUNK];
-};
-
-struct interrupt_message {
-	struct virtio_pcidev_msg header;
-	u8 data[8];
 };
 
 struct pcidev {
@@ -62,8 +50,6 @@ struct pcidev {
 
 static struct pcidev *slots[SLOTS];
 static struct pci_host_bridge *bridge;
-static struct irq_domain *hardware_domain;
-static int intx_base;
 
 /* ---- messages ---- */
 
@@ -291,124 +277,7 @@ static long map_high(unsigned long offset, size_t size, const struct logic_iomem
 
 static const struct logic_iomem_region_ops window_ops[] = { { .map = map_low }, { .map = map_high } };
 
-/* ---- interrupts ---- */
-
-static void nothing_to_do(struct irq_data *data)
-{
-}
-
-static void compose_msi(struct irq_data *data, struct msi_msg *message)
-{
-	message->address_lo = MSI_ADDRESS;
-	message->address_hi = 0;
-	message->data = data->hwirq;
-}
-
-static struct irq_chip hardware_chip = {
-	.name = "PCI over virtio",
-	.irq_ack = nothing_to_do,
-	.irq_mask = nothing_to_do,
-	.irq_unmask = nothing_to_do,
-	.irq_compose_msi_msg = compose_msi,
-};
-
-static DECLARE_BITMAP(msi_used, MSI_COUNT);
-static DEFINE_MUTEX(msi_mutex);
-
-/* Several at once are for multiple-message MSI: a power of two, aligned to itself. */
-static int msi_alloc(struct irq_domain *domain, unsigned int irq, unsigned int count, void *unused)
-{
-	int first;
-
-	mutex_lock(&msi_mutex);
-	first = bitmap_find_free_region(msi_used, MSI_COUNT, order_base_2(count));
-	mutex_unlock(&msi_mutex);
-	if (first < 0)
-		return -ENOSPC;
-	for (unsigned int i = 0; i < count; i++)
-		irq_domain_set_info(domain, irq + i, first + i, &hardware_chip, NULL, handle_simple_irq, NULL, NULL);
-	return 0;
-}
-
-static void msi_release(struct irq_domain *domain, unsigned int irq, unsigned int count)
-{
-	mutex_lock(&msi_mutex);
-	bitmap_release_region(msi_used, irq_domain_get_irq_data(domain, irq)->hwirq, order_base_2(count));
-	mutex_unlock(&msi_mutex);
-}
-
-static const struct irq_domain_ops hardware_ops = { .alloc = msi_alloc, .free = msi_release };
-
-static struct irq_chip msi_chip = {
-	.name = "PCI-MSI",
-	.irq_ack = irq_chip_ack_parent,
-	.irq_mask = pci_msi_mask_irq,
-	.irq_unmask = pci_msi_unmask_irq,
-};
-
-static struct msi_domain_info msi_info = {
-	.flags = MSI_FLAG_USE_DEF_DOM_OPS | MSI_FLAG_USE_DEF_CHIP_OPS | MSI_FLAG_PCI_MSIX | MSI_FLAG_MULTI_PCI_MSI,
-	.chip = &msi_chip,
-};
-
-static struct irq_domain *make_msi_domain(void)
-{
-	struct fwnode_handle *name = irq_domain_alloc_named_fwnode("pci-virtio");
-	struct irq_domain *domain;
-
-	if (!name)
-		return NULL;
-	hardware_domain = irq_domain_create_linear(name, MSI_COUNT, &hardware_ops, NULL);
-	domain = hardware_domain ? pci_msi_create_irq_domain(name, &msi_info, hardware_domain) : NULL;
-	if (domain)
-		return domain;
-	if (hardware_domain)
-		irq_domain_remove(hardware_domain);
-	irq_domain_free_fwnode(name);
-	return NULL;
-}
-
-static int make_intx(void)
-{
-	int base = irq_alloc_descs(-1, 0, PCI_NUM_INTX, NUMA_NO_NODE);
-
-	for (int pin = 0; base >= 0 && pin < PCI_NUM_INTX; pin++) {
-		irq_set_chip_and_handler(base + pin, &hardware_chip, handle_simple_irq);
-		irq_modify_status(base + pin, IRQ_NOREQUEST, 0);
-	}
-	return base;
-}
-
-static int irq_of_pin(const struct pci_dev *pci, u8 slot, u8 pin)
-{
-	return intx_base + pin - 1;
-}
-
-/* What the device says may be anything: numbers that nobody asked for are dropped. */
-static void deliver(const struct interrupt_message *message, unsigned int length)
-{
-	const struct virtio_pcidev_msg *header = &message->header;
-	u32 number;
-
-	if (length < sizeof(*header))
-		return;
-	switch (header->op) {
-	case VIRTIO_PCIDEV_OP_INT:
-		if (header->addr >= 1 && header->addr <= PCI_NUM_INTX)
-			generic_handle_irq(intx_base + header->addr - 1);
-		break;
-	case VIRTIO_PCIDEV_OP_MSI:
-		if (header->addr != MSI_ADDRESS || (header->size != 2 && header->size != 4) ||
-		    length < sizeof(*header) + header->size)
-			break;
-		number = header->size == 2 ? get_unaligned_le16(message->data) : get_unaligned_le32(message->data);
-		if (number < MSI_COUNT)
-			generic_handle_domain_irq(hardware_domain, number);
-		break;
-	default:	/* PME: we never put devices to sleep */
-		break;
-	}
-}
+/* ---- interrupt messages ---- */
 
 static int offer_buffer(struct pcidev *device, struct interrupt_message *message)
 {
@@ -427,7 +296,7 @@ static void interrupts_arrived(struct virtqueue *vq)
 	while ((message = virtqueue_get_buf(vq, &length))) {
 		copy = *message;
 		offer_buffer(device, message);
-		deliver(&copy, min_t(unsigned int, length, sizeof(copy)));
+		pci_virtio_deliver(&copy, min_t(unsigned int, length, sizeof(copy)));
 	}
 	virtqueue_kick(vq);
 }
@@ -528,11 +397,10 @@ static struct resource bus_numbers = { .name = "PCI bus", .start = 0, .end = 0, 
 
 static int __init make_bus(void)
 {
-	struct irq_domain *msi = make_msi_domain();
+	struct irq_domain *msi = pci_virtio_make_msi();
 	int error;
 
-	intx_base = make_intx();
-	if (!msi || intx_base < 0)
+	if (!msi || pci_virtio_make_intx() < 0)
 		return -ENOMEM;
 	bridge = pci_alloc_host_bridge(0);
 	if (!bridge)
@@ -545,7 +413,7 @@ static int __init make_bus(void)
 	}
 	pci_add_resource(&bridge->windows, &bus_numbers);
 	bridge->ops = &config_ops;
-	bridge->map_irq = irq_of_pin;
+	bridge->map_irq = pci_virtio_irq_of_pin;
 	bridge->swizzle_irq = pci_common_swizzle;
 	dev_set_msi_domain(&bridge->dev, msi);
 	error = pci_scan_root_bus_bridge(bridge);

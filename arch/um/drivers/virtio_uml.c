@@ -10,7 +10,7 @@
  * twice. HOST_IRQ_VIRTIO is shared by all devices; each asks its host half what happened.
  *
  * A server that goes away or talks nonsense breaks the device: one line in the log, its rings broken for ever, so that drivers get errors
- * for new requests. What was in the rings by then is lost; only the server knew of it.
+ * for new requests. What was in the rings of a disk by then ends with an error (virtio_lost.c).
  */
 #define pr_fmt(fmt) "virtio_uml: " fmt
 #include <linux/interrupt.h>
@@ -20,6 +20,7 @@
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
 #include <host/process.h>
@@ -43,6 +44,7 @@ struct transport {
 	u8 status;
 	bool broken;
 	struct work_struct breaking;	/* tells the rings, which an interrupt may not */
+	struct ring_follower *followers[HOST_VHOST_RINGS];	/* of a disk */
 };
 
 /* What the option says; the platform device's data. */
@@ -58,7 +60,14 @@ static struct transport *transport_of(struct virtio_device *vdev)
 
 static void break_rings(struct work_struct *work)
 {
-	virtio_break_device(&container_of(work, struct transport, breaking)->vdev);
+	struct transport *transport = container_of(work, struct transport, breaking);
+
+	local_irq_disable();
+	for (int i = 0; i < HOST_VHOST_RINGS; i++)
+		if (transport->followers[i])
+			virtio_uml_end_lost(transport->followers[i]);
+	virtio_break_device(&transport->vdev);
+	local_irq_enable();
 }
 
 /* The connection is of no more use. Any context. */
@@ -102,8 +111,15 @@ static irqreturn_t transport_interrupt(int irq, void *data)
 	if (events & HOST_VHOST_CONFIG_CHANGED)
 		virtio_config_changed(&transport->vdev);
 	if (events & HOST_VHOST_USED)
-		virtio_device_for_each_vq(&transport->vdev, vq)
+		virtio_device_for_each_vq(&transport->vdev, vq) {
+			bool whole = !virtqueue_is_broken(vq);
+
+			if (transport->followers[vq->index])
+				virtio_uml_follow_used(transport->followers[vq->index]);
 			vring_interrupt(irq, vq);
+			if (whole && virtqueue_is_broken(vq))
+				break_transport(transport, -EPROTO);
+		}
 	return IRQ_HANDLED;
 }
 
@@ -113,6 +129,13 @@ static bool notify_server(struct virtqueue *vq)
 
 	if (transport->broken)
 		return false;
+	if (transport->followers[vq->index]) {
+		unsigned long flags;
+
+		local_irq_save(flags);
+		virtio_uml_follow_available(transport->followers[vq->index]);
+		local_irq_restore(flags);
+	}
 	host_vhost_kick(transport->vhost, vq->index);
 	return true;
 }
@@ -128,6 +151,19 @@ bool virtio_uml_pause(struct virtio_device *vdev)
 }
 
 /* ---- rings ---- */
+
+static void delete_ring(struct virtqueue *vq)
+{
+	struct transport *transport = transport_of(vq->vdev);
+	struct ring_follower *follower = transport->followers[vq->index];
+
+	flush_work(&transport->breaking);
+	local_irq_disable();
+	transport->followers[vq->index] = NULL;
+	local_irq_enable();
+	kfree(follower);
+	vring_del_virtqueue(vq);
+}
 
 static struct virtqueue *make_ring(struct virtio_device *vdev, unsigned int index, const struct virtqueue_info *info)
 {
@@ -147,9 +183,11 @@ static struct virtqueue *make_ring(struct virtio_device *vdev, unsigned int inde
 	ring.descriptors = virtqueue_get_desc_addr(vq);
 	ring.available = virtqueue_get_avail_addr(vq);
 	ring.used = virtqueue_get_used_addr(vq);
+	if (vdev->id.device == VIRTIO_ID_BLOCK)
+		transport->followers[index] = virtio_uml_follow(vq);
 	error = REQUEST(transport, host_vhost_start_ring(transport->vhost, &ring));
 	if (error) {
-		vring_del_virtqueue(vq);
+		delete_ring(vq);
 		return ERR_PTR(error);
 	}
 	return vq;
@@ -162,7 +200,7 @@ static void delete_rings(struct virtio_device *vdev)
 
 	list_for_each_entry_safe(vq, next, &vdev->vqs, list) {
 		REQUEST(transport, host_vhost_stop_ring(transport->vhost, vq->index));
-		vring_del_virtqueue(vq);
+		delete_ring(vq);
 	}
 }
 

@@ -10,4 +10,11 @@
  */
 bool virtio_uml_pause(struct virtio_device *vdev);
 
+/* virtio_lost.c: follows a ring, and ends with an error the requests that a lost server has. NULL: no memory; kfree() it. */
+struct ring_follower;
+struct ring_follower *virtio_uml_follow(struct virtqueue *vq);
+void virtio_uml_follow_available(struct ring_follower *follower);	/* the ring is kicked */
+void virtio_uml_follow_used(struct ring_follower *follower);		/* something was used */
+void virtio_uml_end_lost(struct ring_follower *follower);
+
 #endif
