@@ -83,7 +83,7 @@ kernel-modules: kernel
 check-objects: kernel
 	scripts/check-objects $(tree) $(out)
 
-$(initramfs): scripts/make-initramfs scripts/initramfs-init | tree
+$(initramfs): scripts/make-initramfs scripts/initramfs-rc scripts/initramfs-session | tree
 	@scripts/make-initramfs $@
 
 .PHONY: help kernel linux linux-tiny linux-debug tree configured defconfig menuconfig nconfig xconfig oldconfig savedefconfig

@@ -181,7 +181,7 @@ static unsigned long guess_access(struct pt_regs *regs, unsigned long address, b
 	case ACCESS_WRITES:
 		return FAULT_WRITE;
 	case ACCESS_BOTH:	/* one of its two places: the string destination or the stack is written */
-		return address == regs->di || regs->sp - address <= 8 ? FAULT_WRITE : 0;
+		return address - regs->di < 8 || regs->sp - address - 1 < 8 ? FAULT_WRITE : 0;
 	default:
 		return 0;
 	}

@@ -24,6 +24,8 @@
 #include <host/process.h>
 #include "kernel.h"
 
+EXPORT_SYMBOL(host_vcpus);	/* modules disable interrupts too */
+
 static void run_handlers(void)
 {
 	struct vcpu *vcpu = this_vcpu();

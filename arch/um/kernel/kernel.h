@@ -11,6 +11,9 @@ struct pt_regs;
 struct mm_struct;
 struct host_trap;
 
+/* setup.c */
+void speak_at_last(void);
+
 /* memory.c */
 void memory_setup(void);
 void paging_init(void);

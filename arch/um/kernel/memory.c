@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <asm/sections.h>
+#include <host/engine.h>
 #include <host/memory.h>
 #include <host/process.h>
 #include "kernel.h"
@@ -14,6 +15,7 @@
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __page_aligned_bss;
 unsigned long *empty_zero_page;
 EXPORT_SYMBOL(empty_zero_page);
+EXPORT_SYMBOL(host_task_size);
 
 void __init memory_setup(void)
 {

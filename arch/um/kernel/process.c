@@ -58,8 +58,12 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	regs->ax = 0;
 	if (args->stack)
 		regs->sp = args->stack;
-	if (args->flags & CLONE_SETTLS)
+	if (args->flags & CLONE_SETTLS) {
+		if (args->tls >= TASK_SIZE_MAX)
+			return -EPERM;
+		regs->fs = 0;
 		regs->fs_base = args->tls;
+	}
 	return xstate_copy(task, current);
 }
 

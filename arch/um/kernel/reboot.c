@@ -52,6 +52,7 @@ static int end_after_panic(struct notifier_block *block, unsigned long unused, v
 	if (panic_timeout && !no_reboot)
 		return NOTIFY_DONE;
 	bust_spinlocks(0);
+	speak_at_last();
 	console_flush_on_panic(CONSOLE_FLUSH_PENDING);
 	host_exit(PANIC_STATUS);
 }

@@ -40,7 +40,10 @@ static void first_console_write(struct console *console, const char *text, unsig
 	host_early_write(text, length);
 }
 
-/* Speaks from the first line on, until the real console is there. */
+/*
+ * With earlyprintk: speaks from the first line on, until the real console is there. Without, it is kept for a panic before
+ * that: bad options are to be answered with one line, not with one below the start of a kernel log.
+ */
 static struct console first_console = {
 	.name = "early",
 	.write = first_console_write,
@@ -48,7 +51,30 @@ static struct console first_console = {
 	.index = -1,
 };
 
-void __ref kernel_start(const char *line)
+static int __init speak_early(char *value)
+{
+	register_console(&first_console);
+	return 0;
+}
+early_param("earlyprintk", speak_early);
+
+/* A panic: if nothing has been said yet, say it all now. */
+void speak_at_last(void)
+{
+	int cookie = console_srcu_read_lock();
+	struct console *console;
+	bool spoken = false;
+
+	for_each_console_srcu(console)
+		spoken = true;
+	console_srcu_read_unlock(cookie);
+	if (!spoken)
+		register_console(&first_console);
+}
+
+/* kernel_start() in x86_64/entry.S comes here, on the initial stack. */
+void __ref __noreturn start_linux(const char *line);
+void __ref __noreturn start_linux(const char *line)
 {
 	if (strscpy(boot_command_line, line, COMMAND_LINE_SIZE) < 0)
 		host_fatal("the command line is longer than %d characters", COMMAND_LINE_SIZE - 1);
@@ -100,8 +126,7 @@ void __init setup_arch(char **line)
 {
 	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
 	*line = command_line;
-	parse_early_param();	/* quiet and loglevel= are among them */
-	register_console(&first_console);
+	parse_early_param();
 	pr_info("Host: %s; engine: %s\n", host_description(), host_engine->name);
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 	memory_setup();

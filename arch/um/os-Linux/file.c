@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <host/process.h>
@@ -60,6 +61,8 @@ static int in_folder(const char *folder, unsigned long long size)
 		if (fd >= 0)
 			unlink(path);
 	}
+	if (fd >= 0)
+		fchmod(fd, 0700);	/* the stub program is executed from such a file */
 	return prepared(fd, size);
 }
 

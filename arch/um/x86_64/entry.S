@@ -5,6 +5,7 @@
  */
 #include <linux/linkage.h>
 #include <asm/asm-offsets.h>
+#include <asm/thread_info.h>
 
 	.text
 
@@ -38,6 +39,14 @@ SYM_FUNC_START(begin_thread)
 	call	first_run
 	ud2
 SYM_FUNC_END(begin_thread)
+
+/* void kernel_start(command_line): leaves the host's stack for the initial task's, with room for its struct pt_regs. */
+SYM_FUNC_START(kernel_start)
+	leaq	init_stack + THREAD_SIZE - 256(%rip), %rsp
+	xorl	%ebp, %ebp
+	call	start_linux
+	ud2
+SYM_FUNC_END(kernel_start)
 
 /*
  * The signal handler let the thread continue here, with %rsp and %rdi at a struct kernel_trap below the interrupted
