@@ -271,3 +271,50 @@ class PciDevice(Peer):
 
     def write_bar(self, bar, address, data):
         self.bar[address:address + len(data)] = data
+
+
+class PciSerial(PciDevice):
+    """A serial port that Linux's 8250_pci knows (CE4100): registers of an XScale UART, 4 bytes apart, and INTA."""
+
+    def __init__(self, path):
+        self.sent, self.waiting = b"", b""
+        self.registers = [0] * 8
+        super().__init__(path, 0x8086, 0x2e66)
+
+    def pending(self):
+        """What IIR says: 4 something came in, 2 it may send, 1 nothing."""
+        if self.registers[1] & 1 and self.waiting:
+            return 4
+        return 2 if self.registers[1] & 2 else 1
+
+    def feed(self, data):
+        """Bytes from the wire."""
+        self.waiting += data
+        self.interrupt(6, 1)
+
+    def read_bar(self, bar, address, size):
+        register, value = address >> 2, 0
+        if self.registers[3] & 0x80 and register < 2:
+            value = 1                           # divisor
+        elif register == 0:
+            value, self.waiting = (self.waiting or b"\0")[0], self.waiting[1:]
+        elif register == 2:
+            value = self.pending()
+        elif register == 5:
+            value = 0x60 | bool(self.waiting)
+        elif register == 6:
+            value = 0xb0
+        elif register < 8:
+            value = self.registers[register]
+        return value.to_bytes(4, "little")[:size]
+
+    def write_bar(self, bar, address, data):
+        register = address >> 2
+        if self.registers[3] & 0x80 and register < 2:
+            return
+        if register == 0:
+            self.sent += data[:1]
+        elif register < 8:
+            self.registers[register] = data[0]
+        if register < 2 and self.pending() != 1:
+            self.interrupt(6, 1)
