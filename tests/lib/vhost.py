@@ -276,10 +276,15 @@ class PciDevice(Peer):
 class PciSerial(PciDevice):
     """A serial port that Linux's 8250_pci knows (CE4100): registers of an XScale UART, 4 bytes apart, and INTA."""
 
+    ids, shift = (0x8086, 0x2e66), 2
+
     def __init__(self, path):
         self.sent, self.waiting = b"", b""
         self.registers = [0] * 8
-        super().__init__(path, 0x8086, 0x2e66)
+        super().__init__(path, *self.ids)
+
+    def raise_line(self):
+        self.interrupt(6, 1)
 
     def pending(self):
         """What IIR says: 4 something came in, 2 it may send, 1 nothing."""
@@ -290,26 +295,26 @@ class PciSerial(PciDevice):
     def feed(self, data):
         """Bytes from the wire."""
         self.waiting += data
-        self.interrupt(6, 1)
+        self.raise_line()
 
     def read_bar(self, bar, address, size):
-        register, value = address >> 2, 0
+        register, value = address >> self.shift, 0
         if self.registers[3] & 0x80 and register < 2:
             value = 1                           # divisor
         elif register == 0:
             value, self.waiting = (self.waiting or b"\0")[0], self.waiting[1:]
         elif register == 2:
-            value = self.pending()
+            value = self.pending() | 0xc0
         elif register == 5:
             value = 0x60 | bool(self.waiting)
         elif register == 6:
-            value = 0xb0
+            value = 0x90 if self.registers[4] & 0x10 else 0xb0
         elif register < 8:
             value = self.registers[register]
         return value.to_bytes(4, "little")[:size]
 
     def write_bar(self, bar, address, data):
-        register = address >> 2
+        register = address >> self.shift
         if self.registers[3] & 0x80 and register < 2:
             return
         if register == 0:
@@ -317,4 +322,31 @@ class PciSerial(PciDevice):
         elif register < 8:
             self.registers[register] = data[0]
         if register < 2 and self.pending() != 1:
-            self.interrupt(6, 1)
+            self.raise_line()
+
+
+class PciSerialMsi(PciSerial):
+    """Another (HP), a 16550A with registers side by side, and MSI."""
+
+    ids, shift = (0x1590, 0x037e), 0
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.messages = 0
+
+    def run(self):
+        self.space[6] = 0x10                        # there is a list of capabilities
+        self.space[0x34] = 0x40
+        self.space[0x40:0x44] = b"\5\0\x80\0"      # MSI with 64-bit address
+        super().run()
+
+    def write_config(self, address, data):
+        super().write_config(address, data)
+        if 0x42 <= address < 0x4e:
+            self.space[address:address + len(data)] = data
+
+    def raise_line(self):
+        if self.space[0x42] & 1:
+            address, number = struct.unpack_from("<QH", self.space, 0x44)
+            self.interrupt(7, address, struct.pack("<H", number))
+            self.messages += 1
