@@ -326,9 +326,9 @@ class PciSerial(PciDevice):
 
 
 class PciSerialMsi(PciSerial):
-    """Another (HP), a 16550A with registers side by side, and MSI."""
+    """Another (NetMos 9900), a 16550A with registers side by side, and MSI."""
 
-    ids, shift = (0x1590, 0x037e), 0
+    ids, shift = (0x9710, 0x9900), 0
 
     def __init__(self, path):
         super().__init__(path)
@@ -336,6 +336,7 @@ class PciSerialMsi(PciSerial):
 
     def run(self):
         self.space[6] = 0x10                        # there is a list of capabilities
+        struct.pack_into("<HH", self.space, 0x2c, 0xa000, 0x1000)
         self.space[0x34] = 0x40
         self.space[0x40:0x44] = b"\5\0\x80\0"      # MSI with 64-bit address
         super().run()
