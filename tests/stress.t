@@ -23,12 +23,13 @@ seconds = int(os.environ.get("STRESS_SECONDS", "120"))
 each = max(1, seconds // len(STRESSORS))
 programs = []
 for name in STRESSORS:
-    # The exec stressor refuses to run as root.
-    start = "chmod 1777 /tmp; setuidgid nobody " if name == "exec" else ""
     # bigheap grows until the out-of-memory killer ends it unless it is limited.
     limit = "ulimit -v 400000; " if name == "bigheap" else ""
-    programs.append(uml.Program(name, f"{limit}{start}/usr/bin/stress-ng --verify --temp-path /tmp --oomable --{name} 1 "
-                                      f"{MORE.get(name, '')} -t {each}", each + 60))
+    command = f"/usr/bin/stress-ng --verify --temp-path /tmp --oomable --{name} 1 {MORE.get(name, '')} -t {each}"
+    # The exec stressor refuses to run as root.
+    if name == "exec":
+        command = f"chmod 1777 /tmp; su -s /bin/sh -c '{command}' nobody"
+    programs.append(uml.Program(name, limit + command, each + 60))
 
 
 def tree():
