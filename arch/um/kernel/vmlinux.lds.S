@@ -103,13 +103,13 @@ SECTIONS
 	_end = .;
 	PROVIDE(end = .);
 
-	STABS_DEBUG
-	DWARF_DEBUG
 	ELF_DETAILS
+	DWARF_DEBUG
+	STABS_DEBUG
 
-	DISCARDS
 	/DISCARD/ : {
 		*(.altinstructions .altinstr_replacement .altinstr_aux .smp_locks .parainstructions)
 		*(.retpoline_sites .return_sites .call_sites .ibt_endbr_seal .cfi_sites)
 	}
+	DISCARDS
 }

@@ -117,9 +117,9 @@ void host_idle(void)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {
-		host_unpin();
+		host_rest_begin();
 		sigsuspend(&before);
-		host_pin();
+		host_rest_end();
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }

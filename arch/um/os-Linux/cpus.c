@@ -2,7 +2,7 @@
 /*
  * Which host CPU runs what. A virtual CPU and its stub processes run by turns, never at once, and handing over across
  * host CPUs costs several times as much as on one; so all stay on the CPU where the virtual CPU is. The host may
- * move it whenever it sleeps (host_idle) and every so often while it works; the stubs follow.
+ * move it every so often, while it sleeps (host_idle) and while it works; the stubs follow.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -49,6 +49,23 @@ void host_unpin(void)
 {
 	if (CPU_COUNT(&all_cpus) > 1)
 		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+}
+
+/* Every sleep would be too often: two host calls, and cold caches. */
+#define RESTS 32
+
+static unsigned int rests;
+
+void host_rest_begin(void)
+{
+	if (++rests % RESTS == 0)
+		host_unpin();
+}
+
+void host_rest_end(void)
+{
+	if (rests % RESTS == 0)
+		host_pin();
 }
 
 /* One tick in PERIOD the thread is free to go, for the length of a tick. */

@@ -23,6 +23,8 @@ int host_is_retry(const siginfo_t *info);
 void host_cpus_init(void);
 void host_pin(void);		/* this thread stays where it is now */
 void host_unpin(void);		/* this thread may run anywhere again */
+void host_rest_begin(void);	/* around sleeping: lets the host choose another CPU, once in a while */
+void host_rest_end(void);
 void host_pin_now_and_then(void);	/* at each timer interrupt: lets the host move a busy thread once in a while */
 void host_pin_process(int pid);	/* puts a stub process where this virtual CPU is */
 const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a cpu_set_t */

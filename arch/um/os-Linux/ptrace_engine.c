@@ -250,6 +250,43 @@ static int cancel_system_call(struct host_space *space, struct host_regs *regs)
 	return 0;
 }
 
+/*
+ * PTRACE_SETREGS takes no selector with a privilege level other than 3, which guest code can load (a null one), and no segment
+ * base in the kernel's half, which it can set (wrgsbase). Such a base is left as it is in the stub, where guest code has set it.
+ */
+static unsigned long selector(unsigned long value)
+{
+	return value & ~3UL ? value | 3 : 0;
+}
+
+static int set_all_but_bases(int pid, const struct host_regs *regs)
+{
+	const unsigned long *words = (const unsigned long *)regs;
+
+	for (unsigned long i = 0; i < HOST_REG_WORDS; i++) {
+		if (words[i] >= HOST_ADDRESS_END && (&words[i] == &regs->fs_base || &words[i] == &regs->gs_base))
+			continue;
+		if (ptrace(PTRACE_POKEUSER, pid, i * sizeof(*words), words[i]))
+			return -1;
+	}
+	return 0;
+}
+
+static int set_registers(int pid, struct host_regs *regs)
+{
+	/* No system call to restart: or the host would, by what it finds in %rax. */
+	regs->orig_ax = -1;
+	if (regs->ds | regs->es | regs->fs | regs->gs) {
+		regs->ds = selector(regs->ds);
+		regs->es = selector(regs->es);
+		regs->fs = selector(regs->fs);
+		regs->gs = selector(regs->gs);
+	}
+	if (regs->fs_base >= HOST_ADDRESS_END || regs->gs_base >= HOST_ADDRESS_END)
+		return set_all_but_bases(pid, regs);
+	return ptrace(PTRACE_SETREGS, pid, 0, regs);
+}
+
 static int resume_request(struct host_space *space, const struct host_regs *regs, int how)
 {
 	if (!host_no_sysemu)
@@ -271,9 +308,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 		return;
 	}
 	stay_together(space);
-	/* No system call to restart: or the host would, by what it finds in %rax. */
-	regs->orig_ax = -1;
-	if (ptrace(PTRACE_SETREGS, space->pid, 0, regs) ||
+	if (set_registers(space->pid, regs) ||
 	    ptrace(resume_request(space, regs, how), space->pid, 0, 0)) {
 		stub_end(space->pid);
 		status = -1;
