@@ -1,10 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Relocation of loadable modules. Modules lie within 2 GiB of the image and below 2^31, so the small code model serves.
+ * Where loadable modules lie, and their relocation. They lie within 2 GiB of the image and below 2^31, so the small code model serves.
  * Relocation types: System V ABI, AMD64 supplement, table 4.9.
  */
 #include <linux/elf.h>
+#include <linux/execmem.h>
+#include <linux/mm.h>
 #include <linux/moduleloader.h>
+
+static struct execmem_info module_space __ro_after_init;
+
+struct execmem_info __init *execmem_arch_setup(void)
+{
+	module_space.ranges[EXECMEM_DEFAULT] = (struct execmem_range) {
+		.start = MODULES_VADDR,
+		.end = MODULES_END,
+		.pgprot = PAGE_KERNEL_EXEC,
+		.alignment = 1,
+	};
+	return &module_space;
+}
 
 static int relocate(void *place, u64 type, u64 value, struct module *module)
 {
