@@ -172,7 +172,7 @@ void __init init_IRQ(void)
 	int irq;
 
 	for (irq = 0; irq < HOST_IRQ_COUNT; irq++)
-		irq_set_chip_and_handler(irq, &host_chip, handle_simple_irq);
+		irq_set_chip_and_handler(irq, &host_chip, handle_edge_irq);
 }
 
 /* Numbers that drivers ask for start behind the host's. */

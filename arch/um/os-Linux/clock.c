@@ -36,14 +36,11 @@ unsigned long long host_realtime_ns(void)
 	return read_ns(CLOCK_REALTIME);
 }
 
-enum { EVENT, RETRY };
-
-static timer_t make_timer(int which)
+static timer_t make_timer(int signo)
 {
 	struct sigevent event = {
 		.sigev_notify = SIGEV_THREAD_ID,
-		.sigev_signo = SIGALRM,
-		.sigev_value.sival_int = which,
+		.sigev_signo = signo,
 		._sigev_un._tid = syscall(SYS_gettid),
 	};
 	timer_t timer;
@@ -65,8 +62,8 @@ static int timers_made;
 
 void host_timers_init(void)
 {
-	event_timer = make_timer(EVENT);
-	retry_timer = make_timer(RETRY);
+	event_timer = make_timer(SIGALRM);
+	retry_timer = make_timer(SIGIO);	/* as if a device asked again */
 	timers_made = 1;
 }
 
@@ -93,12 +90,6 @@ void host_retry_soon(void)
 void host_retry_reset(void)
 {
 	retry_ns = FIRST_RETRY_NS;
-}
-
-/* Tells the two uses of SIGALRM apart. */
-int host_is_retry(const siginfo_t *info)
-{
-	return info->si_code == SI_TIMER && timers_made && info->si_value.sival_int == RETRY;
 }
 
 void host_delay_ns(unsigned long ns)

@@ -17,7 +17,6 @@ void host_signals_default(void);
 void host_timers_init(void);
 void host_retry_soon(void);
 void host_retry_reset(void);
-int host_is_retry(const siginfo_t *info);
 
 /* cpus.c: keeps a virtual CPU and its stub processes on one host CPU. */
 void host_cpus_init(void);

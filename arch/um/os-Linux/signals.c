@@ -77,7 +77,7 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	ucontext_t *context = frame;
 	int saved = errno;
 
-	if (signo == SIGALRM && !host_is_retry(info)) {
+	if (signo == SIGALRM) {
 		__atomic_or_fetch(&vcpu->irq_pending, 1UL << HOST_IRQ_TIMER, __ATOMIC_SEQ_CST);
 		host_pin_now_and_then();
 	}
