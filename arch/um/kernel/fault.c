@@ -91,20 +91,10 @@ retry:
 
 static pte_t *user_pte_lock(struct mm_struct *mm, unsigned long address, spinlock_t **lock)
 {
-	pgd_t *pgd = pgd_offset(mm, address);
-	p4d_t *p4d = p4d_offset(pgd, address);
-	pud_t *pud;
-	pmd_t *pmd;
+	unsigned long next;
+	pmd_t *pmd = table_at(mm, address, TASK_SIZE, &next);
 
-	if (p4d_none(*p4d))
-		return NULL;
-	pud = pud_offset(p4d, address);
-	if (pud_none(*pud))
-		return NULL;
-	pmd = pmd_offset(pud, address);
-	if (pmd_none(*pmd))
-		return NULL;
-	return pte_offset_map_lock(mm, pmd, address, lock);
+	return pmd ? pte_offset_map_lock(mm, pmd, address, lock) : NULL;
 }
 
 /**

@@ -125,26 +125,6 @@ static void sync_page(struct batch *batch, pte_t *at, unsigned long address)
 	add(batch, &change);
 }
 
-/* The table of address, or NULL and in *next where the next one may begin. */
-static pmd_t *table_at(struct mm_struct *mm, unsigned long address, unsigned long end, unsigned long *next)
-{
-	pgd_t *pgd = pgd_offset(mm, address);
-	p4d_t *p4d = p4d_offset(pgd, address);
-	pud_t *pud;
-	pmd_t *pmd;
-
-	*next = pgd_addr_end(address, end);
-	if (p4d_none(*p4d))
-		return NULL;
-	pud = pud_offset(p4d, address);
-	*next = pud_addr_end(address, end);
-	if (pud_none(*pud))
-		return NULL;
-	pmd = pmd_offset(pud, address);
-	*next = pmd_addr_end(address, end);
-	return pmd_none(*pmd) ? NULL : pmd;
-}
-
 static void sync_range(struct batch *batch, unsigned long address, unsigned long end)
 {
 	unsigned long next;

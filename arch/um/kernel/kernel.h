@@ -4,6 +4,7 @@
 #define UM_KERNEL_H
 
 #include <linux/mm_types.h>
+#include <linux/pgtable.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
@@ -16,6 +17,7 @@ void speak_at_last(void);
 
 /* memory.c */
 void memory_setup(void);
+pmd_t *table_at(struct mm_struct *mm, unsigned long address, unsigned long end, unsigned long *next);
 void paging_init(void);
 
 /* hostmap.c */

@@ -22,20 +22,10 @@ struct run {
 
 static pte_t kernel_pte(unsigned long address)
 {
-	pgd_t *pgd = pgd_offset_k(address);
-	p4d_t *p4d = p4d_offset(pgd, address);
-	pud_t *pud;
-	pmd_t *pmd;
+	unsigned long next;
+	pmd_t *pmd = table_at(&init_mm, address, VMALLOC_END, &next);
 
-	if (p4d_none(*p4d))
-		return __pte(0);
-	pud = pud_offset(p4d, address);
-	if (pud_none(*pud))
-		return __pte(0);
-	pmd = pmd_offset(pud, address);
-	if (pmd_none(*pmd))
-		return __pte(0);
-	return ptep_get(pte_offset_kernel(pmd, address));
+	return pmd ? ptep_get(pte_offset_kernel(pmd, address)) : __pte(0);
 }
 
 static int pte_host_prot(pte_t pte)

@@ -50,6 +50,31 @@ void free_initmem(void)
 	host_image_forget(__init_begin, __init_end - __init_begin);
 }
 
+/**
+ * table_at - finds the lowest table that covers an address
+ * @end: where the caller's range ends
+ * @next: receives where the range of that table ends, or where the next one may begin; at most @end
+ * Returns the entry that points to the table, or NULL: there is none.
+ */
+pmd_t *table_at(struct mm_struct *mm, unsigned long address, unsigned long end, unsigned long *next)
+{
+	pgd_t *pgd = pgd_offset(mm, address);
+	p4d_t *p4d = p4d_offset(pgd, address);
+	pud_t *pud;
+	pmd_t *pmd;
+
+	*next = pgd_addr_end(address, end);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, address);
+	*next = pud_addr_end(address, end);
+	if (pud_none(*pud))
+		return NULL;
+	pmd = pmd_offset(pud, address);
+	*next = pmd_addr_end(address, end);
+	return pmd_none(*pmd) ? NULL : pmd;
+}
+
 static const pgprot_t protection_map[16] = {
 	[VM_NONE]					= PAGE_NONE,
 	[VM_READ]					= PAGE_READONLY,

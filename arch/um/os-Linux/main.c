@@ -2,8 +2,8 @@
 /*
  * ./linux as a host program: its arguments, and the order in which the host side gets ready.
  *
- * What the host side needs of the command line (mem=, initrd=, nosysemu) it takes here; the whole line goes to Linux, where
- * each of these names is registered too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
+ * What the host side needs of the command line (mem=, initrd=, nosysemu) it takes here; the whole line goes to Linux, which
+ * knows these names too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,6 +43,9 @@ static const char help[] =
 "  root=<device>          root file system (default /dev/ubda)\n"
 "  initrd=<file>          initial file system, a cpio archive\n"
 "  con<n>=<in>[,<out>]    channel of terminal n: fd:<n>, null, none (default: con0=fd:0,fd:1)\n"
+"  virtio_uml.device=<socket>:<virtio id>\n"
+"                         a device of a vhost-user server\n"
+"  earlyprintk            the kernel's log from its first line on\n"
 "  nosysemu               stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
 "  panic=<seconds>        a panic restarts after so many seconds\n"
