@@ -61,7 +61,8 @@ def shell():
     window(session.it.slave, 20, 70)
     os.kill(session.it.pid, signal.SIGWINCH)
     tap.ok(session.answers("stty size", r"^20 70$"), "a change of the window's size reaches the guest", session.tail)
-    session.answers("echo started; sleep 1000", r"^started$")
+    # A program that speaks once it is in the foreground. "echo started; sleep 1000" would do so before: the shell itself would get the ^C.
+    session.answers("tail -f /etc/passwd", r"^root:x:0:0:")
     start = session.it.type("\x03")
     session.it.expect(PROMPT, 5, start)
     tap.ok(session.answers("echo after-$((1+1))", r"^after-2$"), "Ctrl-C interrupts a program in the guest, not the instance",
