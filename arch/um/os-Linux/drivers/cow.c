@@ -294,13 +294,14 @@ static void find_data(const struct cow_image *image, uint64_t *from, uint64_t *t
 static int load_bitmap(struct cow_image *image, char *why)
 {
 	uint64_t from = 0, to;
-	unsigned char *buffer = malloc(COW_STAGE_BYTES);
+	unsigned long most = image->header.bitmap_length < COW_STAGE_BYTES ? image->header.bitmap_length + 1 : COW_STAGE_BYTES;
+	unsigned char *buffer = malloc(most);
 	int error = buffer ? 0 : -ENOMEM;
 
 	for (find_data(image, &from, &to); !error && from < to; find_data(image, &from, &to)) {
 		while (!error && from < to) {
 			uint64_t left = image->header.bitmap_length - from;
-			unsigned long got, length = left < COW_STAGE_BYTES ? left : COW_STAGE_BYTES;
+			unsigned long got, length = left < most ? left : most;
 
 			error = cow_read(image->fd, buffer, length, image->header.bitmap_offset + from, &got);
 			if (!error)

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What uml_moo and uml_mkcow have in common: how they end, and locks. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../arch/um/os-Linux/os.h"
+#include "cow_tool.h"
+
+static void say(const char *format, va_list arguments)
+{
+	fprintf(stderr, "%s: ", tool_name);
+	vfprintf(stderr, format, arguments);
+}
+
+void die(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+void die_usage(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(format, arguments);
+	fprintf(stderr, "; see %s --help\n", tool_name);
+	exit(2);
+}
+
+void *allocate(unsigned long size)
+{
+	void *memory = malloc(size);
+
+	if (!memory)
+		die("there is no memory");
+	return memory;
+}
+
+int locked_by(int fd, int write)
+{
+	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+	struct stat file;
+	int owner;
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	if (lock.l_pid > 0)
+		return lock.l_pid;
+	owner = fstat(fd, &file) == 0 ? host_lock_owner(&file) : 0;
+	return owner ? owner : -1;
+}
+
+int lock_file(void *unused, int fd, const char *path, int write, char why[COW_WHY])
+{
+	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+	int owner;
+
+	(void)unused;
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)	/* a file system without locks */
+		return errno == ENOLCK || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+	owner = locked_by(fd, write);
+	if (owner > 0)
+		snprintf(why, COW_WHY, "%s is in use by process %d; end that first", path, owner);
+	else
+		snprintf(why, COW_WHY, "%s is in use by another process; end that first", path);
+	return -EAGAIN;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* --verify: whether a merge wrote what it was to write, and whether a COW file is sound. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#include "uml_moo.h"
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void compare_bytes(const struct cow_image *image, const struct cow_piece *piece, const struct target *target, uint64_t offset,
+			  uint64_t length)
+{
+	const char *source = name_of(image, piece->depth);
+
+	for (uint64_t done = 0; done < length;) {
+		uint64_t here = min(length - done, BUFFER), at = 0;
+
+		get(piece->fd, source, buffer(0), here, piece->offset + done);
+		get(target->fd, target->path, buffer(1), here, offset + done);
+		while (at < here && buffer(0)[at] == buffer(1)[at])
+			at = memcmp(buffer(0), buffer(1), here) ? at + 1 : here;
+		if (at < here) {
+			progress_end();
+			die("%s is not as %s has it at byte %llu", target->path, source, (unsigned long long)offset + done + at);
+		}
+		done += here;
+		progress_add(here);
+	}
+}
+
+void compare(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset, uint64_t length)
+{
+	while (length) {
+		struct cow_piece piece;
+		int hole, other;
+
+		cow_find(image, offset, length, &piece);
+		piece.length = extent(piece.fd, piece.offset, piece.length, &hole);
+		piece.length = extent(target->fd, offset + shift, piece.length, &other);
+		if (!hole || !other)
+			compare_bytes(image, &piece, target, offset + shift, piece.length);
+		offset += piece.length;
+		length -= piece.length;
+	}
+}
+
+/* Bits behind the last sector; they do no harm. */
+static int bits_behind_end(const struct cow_image *image)
+{
+	uint64_t bits = image->present.bits;
+	unsigned char last;
+
+	if (bits % 8 == 0)
+		return 0;
+	get(image->fd, image->path, &last, 1, image->header.bitmap_offset + bits / 8);
+	return last >> bits % 8;
+}
+
+/* Reads all data of the COW file. */
+static uint64_t read_data(const struct cow_image *image)
+{
+	uint64_t size = image->header.size, offset = 0, read = 0;
+
+	while (offset < size) {
+		struct cow_piece piece;
+		int hole;
+
+		cow_find(image, offset, size - offset, &piece);
+		if (!piece.depth) {
+			piece.length = min(extent(image->fd, piece.offset, piece.length, &hole), BUFFER);
+			get(image->fd, image->path, buffer(0), piece.length, piece.offset);
+			read += piece.length;
+			progress_add(piece.length);
+		}
+		offset += piece.length;
+	}
+	return read;
+}
+
+void verify(const struct arguments *arguments)
+{
+	struct cow_image *image = open_cow(arguments, COW_READ_ONLY);
+	uint64_t read;
+
+	progress_begin("reading", cow_bitmap_count(&image->present) * image->header.sector_size);
+	read = read_data(image);
+	progress_end();
+	if (bits_behind_end(image))
+		printf("%s: the bitmap has bits behind the end of the disk, which mean nothing\n", image->path);
+	printf("%s is sound: %llu of its %llu bytes are in it, the others in %s\n", image->path, (unsigned long long)read,
+	       (unsigned long long)image->header.size, image->backing);
+	cow_close(image);
+}
