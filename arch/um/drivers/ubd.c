@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ubd: disk images of the host as block devices, /dev/ubda to ubdp, major 98, 16 minors each.
+ * ubd: disk images and COW files of the host as block devices, /dev/ubda to ubdp, major 98, 16 minors each.
  *
- * A request becomes a struct host_disk_request with the pages as segments of the linear map. The host either serves it at once
- * (a read of what it has cached) or queues it for the disk's thread; the last request of a batch wakes the thread. HOST_IRQ_BLOCK
- * says that something ended. One hardware queue: there is one host thread to feed;
- * and no scheduler by default, since the host has one.
+ * A request becomes a struct host_disk_request with the pages as segments of the linear map, which the host carries out while
+ * we go on (host/disk.h). The last request of a batch sends all of them off; what the host could do at once has ended
+ * by then, and the rest comes with HOST_IRQ_BLOCK. Queue n is virtual CPU n's, with the host's ring of its own behind it, so there are no locks
+ * here; with more than one, HOST_IRQ_BLOCK must be an interrupt of each. No scheduler by default, since the host has one.
  *
- * The disk has a volatile write cache, the host's page cache: flushes and FUA writes make data durable, everything does with the
+ * The disk has a volatile write cache, the host's page cache and a COW file's bitmap: flushes and FUA writes make data durable, everything does with the
  * flag s. What the host cannot do (freeing or zeroing ranges) is turned off at its first refusal.
  */
 #include <linux/init.h>
@@ -15,12 +15,13 @@
 #include <linux/log2.h>
 #include <linux/major.h>
 #include <linux/module.h>
+#include <linux/ratelimit.h>
 
 #include <host/vcpu.h>
 
 #include "ubd.h"
 
-#define QUEUE_DEPTH	64
+#define QUEUE_DEPTH	128
 #define MAX_SECTORS	(SZ_1M >> SECTOR_SHIFT)
 
 /* What belongs to one struct request. */
@@ -45,7 +46,7 @@ static int host_operation(const struct ubd *ubd, const struct request *request)
 		return HOST_DISK_DISCARD;
 	case REQ_OP_WRITE_ZEROES:
 		/* Freed ranges read as zeroes, and cost the host nothing. */
-		return ubd->no_discard || (request->cmd_flags & REQ_NOUNMAP) ? HOST_DISK_ZERO : HOST_DISK_DISCARD;
+		return ubd->no_discard || (request->cmd_flags & REQ_NOUNMAP) ? HOST_DISK_ZERO : HOST_DISK_ZERO_FREE;
 	default:
 		return -1;
 	}
@@ -78,7 +79,20 @@ static void end_request(struct request *request)
 		blk_queue_disable_discard(request->q);
 	if (error == -EOPNOTSUPP && req_op(request) == REQ_OP_WRITE_ZEROES)
 		blk_queue_disable_write_zeroes(request->q);
+	if (error == -EPERM && req_op(request) == REQ_OP_WRITE)
+		pr_warn_ratelimited("%s: it may not begin like a COW file, unless it is plain data (flag d)\n",
+				    request->q->disk->disk_name);
 	blk_mq_end_request(request, errno_to_blk_status(error));
+}
+
+/* Sends off what was submitted, and ends what has ended. */
+static void turn(void)
+{
+	struct host_disk_request *host;
+
+	host_disk_commit();
+	while ((host = host_disk_completed()))
+		blk_mq_complete_request(blk_mq_rq_from_pdu(container_of(host, struct ubd_request, host)));
 }
 
 static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *data)
@@ -88,7 +102,6 @@ static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_m
 	struct ubd_request *ubd_request = blk_mq_rq_to_pdu(request);
 	struct host_disk_request *host = &ubd_request->host;
 	int operation = host_operation(ubd, request);
-	bool done;
 
 	if (operation < 0)
 		return BLK_STS_NOTSUPP;
@@ -97,21 +110,16 @@ static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_m
 	host->fua = !!(request->cmd_flags & REQ_FUA);
 	host->offset = (u64)blk_rq_pos(request) << SECTOR_SHIFT;
 	host->length = blk_rq_bytes(request);
-	host->error = 0;
 	fill_segments(ubd_request, request);
-	done = host_disk_submit(ubd->disk, host);
+	host_disk_submit(ubd->disk, host);
 	if (data->last)
-		host_disk_kick(ubd->disk);
-	if (done)
-		end_request(request);
+		turn();
 	return BLK_STS_OK;
 }
 
 static void commit_requests(struct blk_mq_hw_ctx *hctx)
 {
-	struct ubd *ubd = hctx->queue->queuedata;
-
-	host_disk_kick(ubd->disk);
+	turn();
 }
 
 static const struct blk_mq_ops ubd_mq_ops = {
@@ -122,14 +130,7 @@ static const struct blk_mq_ops ubd_mq_ops = {
 
 static irqreturn_t ubd_interrupt(int irq, void *unused)
 {
-	for (struct ubd *ubd = ubds; ubd < ubds + UBD_DISKS; ubd++) {
-		struct host_disk_request *host;
-
-		if (!ubd->disk)
-			continue;
-		while ((host = host_disk_completed(ubd->disk)))
-			blk_mq_complete_request(blk_mq_rq_from_pdu(container_of(host, struct ubd_request, host)));
-	}
+	turn();
 	return IRQ_HANDLED;
 }
 
@@ -152,11 +153,11 @@ static const struct block_device_operations ubd_fops = {
 
 static struct queue_limits limits_of(const struct ubd *ubd)
 {
+	const struct host_disk_info *info = &ubd->info;
 	/* Freeing less than a block of the host only writes zeroes; network file systems report huge ones. */
-	unsigned int block = is_power_of_2(ubd->info.block_size) ?
-		clamp(ubd->info.block_size, SECTOR_SIZE, SZ_64K) : SZ_4K;
+	unsigned int block = is_power_of_2(info->block_size) ? clamp(info->block_size, info->sector_size, SZ_64K) : SZ_4K;
 	struct queue_limits limits = {
-		.logical_block_size = SECTOR_SIZE,
+		.logical_block_size = info->sector_size,
 		.physical_block_size = min(block, PAGE_SIZE),
 		.max_hw_sectors = MAX_SECTORS,
 		.max_segments = HOST_DISK_SEGMENTS,
@@ -164,8 +165,8 @@ static struct queue_limits limits_of(const struct ubd *ubd)
 	};
 
 	if (!ubd->sync)
-		limits.features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
-	if (ubd->info.read_only)
+		limits.features = BLK_FEAT_WRITE_CACHE | (info->fua ? BLK_FEAT_FUA : 0);
+	if (info->read_only)
 		return limits;
 	limits.max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
 	if (!ubd->no_discard) {
@@ -175,19 +176,25 @@ static struct queue_limits limits_of(const struct ubd *ubd)
 	return limits;
 }
 
-static int add_disk_of(struct ubd *ubd, unsigned int index)
+static int alloc_tags(struct ubd *ubd)
 {
-	struct queue_limits limits = limits_of(ubd);
-	struct gendisk *gendisk;
-	int error;
-
+	memset(&ubd->tags, 0, sizeof(ubd->tags));
 	ubd->tags.ops = &ubd_mq_ops;
-	ubd->tags.nr_hw_queues = 1;
+	ubd->tags.nr_hw_queues = num_possible_cpus();
 	ubd->tags.queue_depth = QUEUE_DEPTH;
 	ubd->tags.numa_node = NUMA_NO_NODE;
 	ubd->tags.cmd_size = sizeof(struct ubd_request);
 	ubd->tags.flags = BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
-	error = blk_mq_alloc_tag_set(&ubd->tags);
+	return blk_mq_alloc_tag_set(&ubd->tags);
+}
+
+int ubd_add(unsigned int index)
+{
+	struct ubd *ubd = &ubds[index];
+	struct queue_limits limits = limits_of(ubd);
+	struct gendisk *gendisk;
+	int error = alloc_tags(ubd);
+
 	if (error)
 		return error;
 	gendisk = blk_mq_alloc_disk(&ubd->tags, &limits, ubd);
@@ -201,7 +208,7 @@ static int add_disk_of(struct ubd *ubd, unsigned int index)
 	gendisk->fops = &ubd_fops;
 	gendisk->private_data = ubd;
 	snprintf(gendisk->disk_name, DISK_NAME_LEN, "ubd%c", 'a' + index);
-	set_capacity(gendisk, ubd->info.size >> SECTOR_SHIFT);
+	set_capacity(gendisk, (ubd->info.size & -(u64)ubd->info.sector_size) >> SECTOR_SHIFT);
 	set_disk_ro(gendisk, ubd->info.read_only);
 	error = device_add_disk(NULL, gendisk, ubd_groups);
 	if (error)
@@ -215,22 +222,50 @@ free_tags:
 	return error;
 }
 
+void ubd_remove(unsigned int index)
+{
+	struct ubd *ubd = &ubds[index];
+
+	if (ubd->gendisk) {
+		del_gendisk(ubd->gendisk);
+		put_disk(ubd->gendisk);
+		blk_mq_free_tag_set(&ubd->tags);
+		ubd->gendisk = NULL;
+	}
+	host_disk_close(ubd->disk);
+	ubd->disk = NULL;
+}
+
+static int __init add_all(void)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < UBD_DISKS; i++) {
+		int error;
+
+		if (!ubds[i].disk)
+			continue;
+		if (!any)
+			pr_info("ubd: requests go to the host through %s\n", host_disk_backend());
+		any = true;
+		error = ubd_add(i);
+		if (error) {
+			pr_err("ubd%u: no block device: error %d\n", i, -error);
+			ubd_remove(i);
+		}
+	}
+	return 0;
+}
+
 static int __init ubd_init(void)
 {
 	int error = register_blkdev(UBD_MAJOR, "ubd");
 
 	if (error)
 		return error;
-	error = request_irq(HOST_IRQ_BLOCK, ubd_interrupt, IRQF_SHARED, "ubd", ubds);
-	if (error)
-		goto unregister;
-	for (unsigned int i = 0; i < UBD_DISKS; i++) {
-		error = ubds[i].disk ? add_disk_of(&ubds[i], i) : 0;
-		if (error)
-			pr_err("ubd%u: no block device: error %d\n", i, -error);
-	}
-	return 0;
-unregister:
+	error = request_irq(HOST_IRQ_BLOCK, ubd_interrupt, 0, "ubd", ubds);
+	if (!error)
+		return add_all();
 	unregister_blkdev(UBD_MAJOR, "ubd");
 	return error;
 }

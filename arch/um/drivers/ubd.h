@@ -23,4 +23,8 @@ struct ubd {
 
 extern struct ubd ubds[UBD_DISKS];
 
+/* ubd.c: makes a block device of ubds[index], whose disk is open; and takes both away again, once nobody uses the device. May sleep. */
+int ubd_add(unsigned int index);
+void ubd_remove(unsigned int index);
+
 #endif

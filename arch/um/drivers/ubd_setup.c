@@ -3,7 +3,8 @@
  * ubd<0-15|a-p><flags>=<file>[(,|:)<backing>][(,|:)<serial>]: the options that make disks.
  *
  * Images are opened while the command line is parsed, before anything is printed: a missing or locked one ends ./linux with a
- * single line. There is no kernel memory to be had that early, hence the fixed arrays.
+ * single line. They are the flags of host/disk.h: r, s, d, c and t as other User-Mode Linux kernels have them, o for O_DIRECT and m
+ * for a backing file that moved. There is no kernel memory to be had that early, hence the fixed arrays.
  */
 #include <linux/ctype.h>
 #include <linux/errno.h>
@@ -43,9 +44,11 @@ static void __init parse_flags(struct ubd_option *option, const char *name, cons
 		case 's': option->flags |= HOST_DISK_SYNC; break;
 		case 'd': option->flags |= HOST_DISK_PLAIN; break;
 		case 'c': option->flags |= HOST_DISK_SHARED; break;
+		case 'o': option->flags |= HOST_DISK_DIRECT; break;
+		case 'm': option->flags |= HOST_DISK_MOVED; break;
 		case 't': option->no_discard = true; break;
 		default:
-			host_fatal("ubd%s: there is no flag '%c'; there are r, s, d, c and t", name, *flags);
+			host_fatal("ubd%s: there is no flag '%c'; there are r, s, d, c, t, o and m", name, *flags);
 		}
 }
 
@@ -75,19 +78,6 @@ static void __init parse(struct ubd_option *option, char *name)
 			   option->index, option->file);
 }
 
-static void __init __noreturn refuse_locked(const struct ubd_option *option, int owner)
-{
-	unsigned int n = option->index;
-	const char *file = option->file;
-
-	if (owner < 0)
-		host_fatal("ubd%u: %s is another disk already; give each disk a file, or share it with ubd%uc=%s",
-			   n, file, n, file);
-	if (owner > 0)
-		host_fatal("ubd%u: %s is in use by process %d; end that, or share it with ubd%uc=%s", n, file, owner, n, file);
-	host_fatal("ubd%u: %s is in use by another process; end that, or share it with ubd%uc=%s", n, file, n, file);
-}
-
 /* Says why the image cannot be used, and ends. */
 static void __init __noreturn refuse(const struct ubd_option *option, const struct host_disk_info *info, int error)
 {
@@ -100,27 +90,41 @@ static void __init __noreturn refuse(const struct ubd_option *option, const stru
 	case -EISDIR:
 		host_fatal("ubd%u: %s is a directory; give the file of a disk image", n, file);
 	case -ENOTBLK:
+		if (*info->why)
+			break;
 		host_fatal("ubd%u: %s is neither a file nor a block device", n, file);
 	case -EACCES:
 	case -EPERM:
+		if (*info->why)
+			break;
 		host_fatal("ubd%u: %s may not be read by you; change its permissions", n, file);
+	case -EREMCHG:
+		host_fatal("ubd%u: %s; ubd%um=%s,%s makes it stand on that one from now on", n, info->why, n, file, option->backing);
 	case -EMEDIUMTYPE:
-		host_fatal("ubd%u: %s is a COW file, and COW is not built yet; ubd%ud=%s takes it as plain data",
-			   n, file, n, file);
+		host_fatal("ubd%u: %s; give a COW file before its backing file, or one file alone", n, info->why);
 	case -EAGAIN:
-		refuse_locked(option, info->locked_by);
-	default:
-		host_fatal("ubd%u: %s cannot be opened: error %d", n, file, -error);
+		if (info->cow)
+			host_fatal("ubd%u: %s; end that, or give this guest a COW file of its own", n, info->why);
+		host_fatal("ubd%u: %s; end that, or share it with ubd%uc=%s", n, info->why, n, file);
 	}
+	if (*info->why)
+		host_fatal("ubd%u: %s", n, info->why);
+	host_fatal("ubd%u: %s cannot be opened: error %d", n, file, -error);
 }
 
 static void __init remark(const struct ubd_option *option, const struct host_disk_info *info)
 {
+	unsigned int n = option->index, rest = info->size % info->sector_size;
+
+	if (info->created)
+		pr_info("ubd%u: %s was made, a COW file on %s\n", n, option->file, option->backing);
 	if (info->read_only && !(option->flags & HOST_DISK_READ_ONLY))
-		pr_warn("ubd%u: %s may not be written, so the disk is read-only\n", option->index, option->file);
-	if (info->size % SECTOR_SIZE)
-		pr_warn("ubd%u: the size of %s is no multiple of %d bytes: the last %llu bytes are not used\n",
-			option->index, option->file, SECTOR_SIZE, info->size % SECTOR_SIZE);
+		pr_warn("ubd%u: %s may not be written, so the disk is read-only\n", n, option->file);
+	if (info->not_direct)
+		pr_warn("ubd%u: the file system of %s has no O_DIRECT, so the flag o does nothing\n", n, option->file);
+	if (rest)
+		pr_warn("ubd%u: the size of %s is no multiple of %u bytes: the last %u bytes are not used\n",
+			n, option->file, info->sector_size, rest);
 }
 
 static int __init ubd_option(char *name)
@@ -133,18 +137,15 @@ static int __init ubd_option(char *name)
 	ubd = &ubds[option.index];
 	if (ubd->disk)
 		host_fatal("ubd%u is given twice; remove one, or use another number", option.index);
-	if (*option.backing)
-		host_fatal("ubd%u=%s,%s: COW is not built yet; give one file, without a backing file",
-			   option.index, option.file, option.backing);
 	if (strscpy(ubd->serial, option.serial) < 0)
 		host_fatal("ubd%u: the serial number %s is longer than %d characters",
 			   option.index, option.serial, UBD_SERIAL);
 	if (IS_ENABLED(CONFIG_BLK_DEV_UBD_SYNC))
 		option.flags |= HOST_DISK_SYNC;
-	error = host_disk_open(&ubd->disk, option.file, option.flags, &ubd->info);
+	error = host_disk_open(&ubd->disk, option.file, option.backing, option.flags, &ubd->info);
 	if (error)
 		refuse(&option, &ubd->info, error);
-	if (ubd->info.size < SECTOR_SIZE)
+	if (ubd->info.size < ubd->info.sector_size)
 		host_fatal("ubd%u: %s is smaller than one sector; `truncate -s 1G %s` gives it a size",
 			   option.index, option.file, option.file);
 	ubd->sync = option.flags & HOST_DISK_SYNC;

@@ -109,7 +109,8 @@ void host_idle(void)
 	sigprocmask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {
 		host_rest_begin();
-		sigsuspend(&before);
+		if (!host_disk_idle(&before))
+			sigsuspend(&before);
 		host_rest_end();
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);

@@ -62,6 +62,14 @@ void host_unwatch(int fd);
  */
 void host_terminal_raw(int fd);
 
+/* drivers/disk_backend.c: chooses who carries out transfers of disks. Ends with a line and status 1 where there is nobody. */
+void host_disk_backend_start(void);
+/*
+ * drivers/disk_backend.c: for host_idle(): sleeps until a disk has something for this virtual CPU, and makes HOST_IRQ_BLOCK pending then, or until a
+ * signal that is not in mask comes. Returns 0 if that would be no better than just to wait for a signal. All signals are blocked.
+ */
+int host_disk_idle(const sigset_t *mask);
+
 /* drivers/lock_owner.c: process id of who holds a lock on the file, or 0 when the host does not tell. */
 struct stat;
 int host_lock_owner(const struct stat *file);

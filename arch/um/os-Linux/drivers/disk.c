@@ -1,349 +1,328 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Raw disk images and host block devices: the host half of ubd, <host/disk.h>.
+ * Disks: images, host block devices and COW files. The host half of ubd, <host/disk.h>.
  *
- * A request goes one of two ways. A read whose data the host has cached is served at once, on the virtual CPU's own thread,
- * by preadv2(RWF_NOWAIT): waking a thread would cost more than the copy. Everything else, the rest of a read that was only half cached
- * included, goes to the disk's thread, which takes requests in order, transfers, and raises HOST_IRQ_BLOCK.
+ * A request is taken apart into parts, each a transfer (disk_io.h) that the backend carries out, all at once. A request holds as many parts as are
+ * under way, and one for whoever is adding more; when none is left it settles, which for a change may mean another part (the sync that
+ * makes it durable, a COW file's bits), and then ends: with the first error of its parts, or with all of it done.
  *
- * Transfers continue after short counts; a request ends with an error when nothing more moves: -EIO at the end of an image that
- * shrank, else what the host says. The lock covers both queues and nothing else; no host call is made under it.
+ * What ended is on a list of the virtual CPU, without a lock: its thread alone runs all of this.
+ *
+ * A raw image that might have been a COW file must not become one by what its guest writes, or a guest could choose any file of
+ * the host as its backing file. So, unless the flag d says that the image is plain data, the first sector is copied and looked at before
+ * it is written (the guest could still change its own memory after the look), and refused with -EPERM if it begins like a COW file.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include <host/disk.h>
-#include <host/vcpu.h>
-
+#include "cow.h"
+#include "disk_cow.h"
 #include "../os.h"
 
 _Static_assert(sizeof(struct host_disk_segment) == sizeof(struct iovec), "segments are passed as iovecs");
 
-struct queue {
+#define FIRST_SECTOR 512
+
+static struct ended {
 	struct host_disk_request *first, **end;
-};
+} ended[HOST_MAX_VCPUS];
 
-struct host_disk {
-	int fd;
-	int sync;		/* every change is made durable */
-	int no_nowait;		/* the file system does not know RWF_NOWAIT */
-	int closing;
-	pthread_mutex_t lock;
-	pthread_cond_t work, idle;
-	struct queue waiting, ended;
-	int running;		/* the thread has a request in hand */
-};
+/* ---- the end of requests ---- */
 
-/* ---- queues; all under disk->lock ---- */
-
-static void put(struct queue *queue, struct host_disk_request *request)
+static void end_request(struct host_disk_request *request)
 {
+	struct ended *list = &ended[this_vcpu_number()];
+
 	request->next = NULL;
-	*queue->end = request;
-	queue->end = &request->next;
+	if (!list->first)
+		list->end = &list->first;
+	*list->end = request;
+	list->end = &request->next;
 }
 
-static struct host_disk_request *take(struct queue *queue)
+static int is_change(const struct host_disk_request *request)
 {
-	struct host_disk_request *request = queue->first;
-
-	if (request) {
-		queue->first = request->next;
-		if (!queue->first)
-			queue->end = &queue->first;
-	}
-	return request;
+	return request->op == HOST_DISK_WRITE || request->op == HOST_DISK_ZERO || request->op == HOST_DISK_ZERO_FREE;
 }
 
-/* ---- transfers ---- */
-
-/* Leaves in the request what is still to be done after bytes have moved. */
-static void advance(struct host_disk_request *request, unsigned long bytes)
+/* All parts of a change have ended well: what is still to be done? The caller holds a part. */
+static int settle(struct host_disk_request *request)
 {
-	request->offset += bytes;
-	request->length -= bytes;
-	while (request->segments && bytes >= request->segment->length) {
-		bytes -= request->segment->length;
-		request->segment++;
-		request->segments--;
+	struct host_disk *disk = request->disk;
+	int durable = request->fua || disk->flags & HOST_DISK_SYNC;
+
+	if (disk->cow) {
+		int error = disk_cow_written(disk->cow, request);
+
+		if (!error && durable)
+			disk_cow_flush(disk->cow, request);
+		return error;
 	}
-	if (bytes) {
-		request->segment->base = (char *)request->segment->base + bytes;
-		request->segment->length -= bytes;
-	}
+	return durable && request->op != HOST_DISK_WRITE ? disk_add_part(request, DISK_SYNC, -1, 0, 0, 0) : 0;
 }
 
-/* One call; returns bytes moved or -errno. flags: RWF_ */
-static long transfer(struct host_disk *disk, struct host_disk_request *request, int flags)
+void disk_part_ended(struct host_disk_request *request, int error)
 {
-	const struct iovec *iov = (const struct iovec *)request->segment;
-	int count = request->segments < HOST_DISK_SEGMENTS ? request->segments : HOST_DISK_SEGMENTS;
-	long bytes;
-
-	do
-		bytes = request->op == HOST_DISK_READ ?
-			preadv2(disk->fd, iov, count, request->offset, flags) :
-			pwritev2(disk->fd, iov, count, request->offset, flags);
-	while (bytes < 0 && errno == EINTR);
-	return bytes < 0 ? -errno : bytes;
+	if (error && !request->error)
+		request->error = error;
+	if (--request->parts)
+		return;
+	if (!request->error && is_change(request) && !request->settled) {
+		request->settled = 1;
+		request->parts = 1;
+		disk_part_ended(request, settle(request));
+		return;
+	}
+	end_request(request);
 }
 
-static int transfer_all(struct host_disk *disk, struct host_disk_request *request)
+/* What the host says of ranges that it cannot free or zero. */
+static int range_error(const struct disk_io *io, const struct host_disk_request *request, int error)
 {
-	int flags = request->op == HOST_DISK_WRITE && (request->fua || disk->sync) ? RWF_DSYNC : 0;
+	if (io->op != DISK_PUNCH && io->op != DISK_ZERO)
+		return error;
+	if (error == -EINVAL)	/* not whole blocks of a device; to discard them was only advice */
+		return request->op == HOST_DISK_DISCARD ? 0 : -EOPNOTSUPP;
+	return error == -ENODEV || error == -ENOSYS ? -EOPNOTSUPP : error;
+}
 
-	while (request->length) {
-		long bytes = transfer(disk, request, flags);
+static void part_done(struct disk_io *io, int error)
+{
+	struct host_disk_request *request = io->owner;
 
-		if (bytes <= 0)
-			return bytes ? bytes : -EIO;
-		advance(request, bytes);
+	error = range_error(io, request, error);
+	disk_io_free(io);
+	disk_part_ended(request, error);
+}
+
+/* ---- their beginning ---- */
+
+/* The memory of the request's bytes from skip on: fills iov, or with NULL only counts. Returns how many. */
+static int slice(const struct host_disk_request *request, unsigned long long skip, unsigned long long length, struct iovec *iov)
+{
+	const struct host_disk_segment *segment = request->segment;
+	int count = 0;
+
+	for (; length && skip >= segment->length; segment++)
+		skip -= segment->length;
+	for (; length; segment++, count++) {
+		unsigned long here = segment->length - skip < length ? segment->length - skip : length;
+
+		if (iov)
+			iov[count] = (struct iovec){ (char *)segment->base + skip, here };
+		length -= here;
+		skip = 0;
 	}
+	return count;
+}
+
+static void start(struct host_disk_request *request, struct disk_io *io, int fd)
+{
+	const struct disk_file *file = &request->disk->file;
+
+	if (fd < 0) {
+		io->fd = disk_file_fd(file, io->offset, io->length, io->iov, io->iovs);
+		io->direct = io->fd == file->direct_fd;
+	}
+	io->done = part_done;
+	io->owner = request;
+	request->parts++;
+	disk_backend->queue(io);
+}
+
+int disk_add_part(struct host_disk_request *request, enum disk_op op, int fd, unsigned long long offset, unsigned long long skip,
+		  unsigned long long length)
+{
+	int data = op <= DISK_WRITE_DURABLE, whole = data && !skip && length == request->length;
+	int iovs = whole ? request->segments : data ? slice(request, skip, length, NULL) : 0;
+	struct disk_io *io = disk_io_new(op, fd, offset, length, whole ? 0 : iovs);
+
+	if (!io)
+		return -ENOMEM;
+	if (whole)
+		io->iov = (struct iovec *)request->segment;
+	else if (data)
+		slice(request, skip, length, io->iov);
+	io->iovs = iovs;
+	start(request, io, fd);
 	return 0;
 }
 
-static int deallocate(struct host_disk *disk, struct host_disk_request *request, int mode)
+static void copy_out(const struct iovec *iov, int iovs, char *to)
 {
-	int error;
+	for (int i = 0; i < iovs; i++) {
+		memcpy(to, iov[i].iov_base, iov[i].iov_len);
+		to += iov[i].iov_len;
+	}
+}
 
-	do
-		error = fallocate(disk->fd, mode | FALLOC_FL_KEEP_SIZE, request->offset, request->length);
-	while (error < 0 && errno == EINTR);
-	if (error < 0)
-		return errno == ENODEV || errno == ENOSYS ? -EOPNOTSUPP : -errno;
-	if ((request->fua || disk->sync) && fdatasync(disk->fd) < 0)
-		return -errno;
+/* A write that covers the first sector of an image that nobody said is plain data. */
+static int write_guarded(struct host_disk_request *request, enum disk_op op)
+{
+	int iovs = 1 + slice(request, FIRST_SECTOR, request->length - FIRST_SECTOR, NULL);
+	int copied = slice(request, 0, FIRST_SECTOR, NULL);
+	struct disk_io *io = disk_io_new(op, -1, 0, request->length, iovs + copied);
+	char *copy = io ? disk_io_bounce(io, FIRST_SECTOR) : NULL;
+
+	if (!copy) {
+		if (io)
+			disk_io_free(io);
+		return -ENOMEM;
+	}
+	slice(request, 0, FIRST_SECTOR, io->iov);
+	copy_out(io->iov, copied, copy);
+	if (cow_is_cow(copy, FIRST_SECTOR)) {
+		disk_io_free(io);
+		return -EPERM;
+	}
+	io->iov[0] = (struct iovec){ copy, FIRST_SECTOR };
+	slice(request, FIRST_SECTOR, request->length - FIRST_SECTOR, io->iov + 1);
+	io->iovs = iovs;
+	start(request, io, -1);
 	return 0;
 }
 
-static int perform(struct host_disk *disk, struct host_disk_request *request)
+static int begin_write(struct host_disk *disk, struct host_disk_request *request)
 {
+	enum disk_op op;
+
+	if (disk->cow)
+		return disk_add_part(request, DISK_WRITE, -1, disk_cow_data(disk->cow, request->offset), 0, request->length);
+	op = request->fua || disk->flags & HOST_DISK_SYNC ? DISK_WRITE_DURABLE : DISK_WRITE;
+	if (!request->offset && !(disk->flags & HOST_DISK_PLAIN))
+		return write_guarded(request, op);
+	return disk_add_part(request, op, -1, request->offset, 0, request->length);
+}
+
+/* Discarding what is not in the COW file frees nothing, and punching a hole there does no harm. */
+static int begin(struct host_disk *disk, struct host_disk_request *request)
+{
+	unsigned long long offset = disk->cow ? disk_cow_data(disk->cow, request->offset) : request->offset;
+
 	switch (request->op) {
 	case HOST_DISK_READ:
+		return disk->cow ? disk_cow_read(disk->cow, request) :
+			disk_add_part(request, DISK_READ, -1, offset, 0, request->length);
 	case HOST_DISK_WRITE:
-		return transfer_all(disk, request);
+		return begin_write(disk, request);
 	case HOST_DISK_FLUSH:
-		return fdatasync(disk->fd) < 0 ? -errno : 0;
+		if (!disk->cow)
+			return disk_add_part(request, DISK_SYNC, -1, 0, 0, 0);
+		disk_cow_flush(disk->cow, request);
+		return 0;
 	case HOST_DISK_DISCARD:
-		return deallocate(disk, request, FALLOC_FL_PUNCH_HOLE);
+	case HOST_DISK_ZERO_FREE:
+		return disk_add_part(request, DISK_PUNCH, -1, offset, 0, request->length);
 	case HOST_DISK_ZERO:
-		return deallocate(disk, request, FALLOC_FL_ZERO_RANGE);
+		return disk_add_part(request, DISK_ZERO, -1, offset, 0, request->length);
 	}
 	return -EOPNOTSUPP;
 }
 
-static void *disk_loop(void *argument)
-{
-	struct host_disk *disk = argument;
-	struct host_disk_request *request;
-
-	pthread_mutex_lock(&disk->lock);
-	while (!disk->closing) {
-		request = take(&disk->waiting);
-		if (!request) {
-			pthread_cond_wait(&disk->work, &disk->lock);
-			continue;
-		}
-		disk->running = 1;
-		pthread_mutex_unlock(&disk->lock);
-		request->error = perform(disk, request);
-		pthread_mutex_lock(&disk->lock);
-		disk->running = 0;
-		/* One interrupt for what ends before the virtual CPU has looked. */
-		if (!disk->ended.first)
-			host_raise(&host_vcpus[0], HOST_IRQ_BLOCK);
-		put(&disk->ended, request);
-	}
-	disk->closing = 2;
-	pthread_cond_signal(&disk->idle);
-	pthread_mutex_unlock(&disk->lock);
-	return NULL;
-}
-
 /* ---- the contract: requests ---- */
 
-static int read_cached(struct host_disk *disk, struct host_disk_request *request)
+void host_disk_submit(struct host_disk *disk, struct host_disk_request *request)
 {
-	long bytes = transfer(disk, request, RWF_NOWAIT);
-
-	if (bytes == -EOPNOTSUPP)
-		disk->no_nowait = 1;
-	if (bytes > 0)
-		advance(request, bytes);
+	request->disk = disk;
 	request->error = 0;
-	return request->length == 0;
+	request->settled = 0;
+	request->parts = 1;
+	disk_part_ended(request, begin(disk, request));
 }
 
-int host_disk_submit(struct host_disk *disk, struct host_disk_request *request)
+void host_disk_commit(void)
 {
-	if (request->op == HOST_DISK_READ && !disk->no_nowait && read_cached(disk, request))
-		return 1;
-	pthread_mutex_lock(&disk->lock);
-	put(&disk->waiting, request);
-	pthread_mutex_unlock(&disk->lock);
-	return 0;
+	disk_backend->turn();
 }
 
-void host_disk_kick(struct host_disk *disk)
+struct host_disk_request *host_disk_completed(void)
 {
-	/* A running thread looks at the queue before it sleeps. */
-	pthread_mutex_lock(&disk->lock);
-	if (!disk->running && disk->waiting.first)
-		pthread_cond_signal(&disk->work);
-	pthread_mutex_unlock(&disk->lock);
-}
+	struct ended *list = &ended[this_vcpu_number()];
+	struct host_disk_request *request = list->first;
 
-struct host_disk_request *host_disk_completed(struct host_disk *disk)
-{
-	struct host_disk_request *request;
-
-	pthread_mutex_lock(&disk->lock);
-	request = take(&disk->ended);
-	pthread_mutex_unlock(&disk->lock);
+	if (request)
+		list->first = request->next;
 	return request;
 }
 
 /* ---- the contract: opening ---- */
 
-/* What can be a disk at all; looked at before open(), which would wait for a pipe's other end. */
-static int check_kind(const char *path, struct stat *file)
-{
-	if (stat(path, file) < 0)
-		return -errno;
-	if (S_ISDIR(file->st_mode))
-		return -EISDIR;
-	return S_ISREG(file->st_mode) || S_ISBLK(file->st_mode) ? 0 : -ENOTBLK;
-}
-
-static int open_image(const char *path, struct host_disk_info *info)
-{
-	int fd = -1;
-
-	if (!info->read_only) {
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0 && (errno == EACCES || errno == EPERM || errno == EROFS || errno == ETXTBSY))
-			info->read_only = 1;
-	}
-	if (info->read_only)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/*
- * A lock of the open file: the same image twice in one ./linux is refused like in two, and it ends with the process,
- * whatever ends it.
- */
-static int lock_image(int fd, const struct stat *file, struct host_disk_info *info)
-{
-	struct flock lock = { .l_type = info->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno != EAGAIN && errno != EACCES)
-		return errno == ENOLCK || errno == EINVAL || errno == ENOSYS ? 0 : -errno;	/* no locks there */
-	if (fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0)
-		info->locked_by = lock.l_pid;
-	else
-		info->locked_by = host_lock_owner(file);
-	if (info->locked_by == getpid())
-		info->locked_by = -1;
-	return -EAGAIN;
-}
-
-static int measure(int fd, const struct stat *file, struct host_disk_info *info)
-{
-	unsigned long long size;
-
-	info->size = file->st_size;
-	info->block_size = file->st_blksize;
-	if (!S_ISBLK(file->st_mode))
-		return 0;
-	if (ioctl(fd, BLKGETSIZE64, &size) < 0)
-		return -errno;
-	info->size = size;
-	return 0;
-}
-
 static int looks_like_cow(int fd)
 {
-	static const unsigned char magic[2][4] = { { 'O', 'O', 'O', 'M' }, { 'M', 'O', 'O', 'O' } };
-	unsigned char start[4];
+	char start[8];
+	long got = pread(fd, start, sizeof(start), 0);
 
-	if (pread(fd, start, sizeof(start), 0) != sizeof(start))
-		return 0;
-	return !memcmp(start, magic[0], 4) || !memcmp(start, magic[1], 4);
+	return got > 0 && cow_is_cow(start, got);
 }
 
-static struct host_disk *new_disk(int fd, int sync)
+/* Returns 1 if it turns out to be a COW file, which is not open then. */
+static int open_raw(struct host_disk *disk, const char *path, struct host_disk_info *info)
 {
-	struct host_disk *disk = calloc(1, sizeof(*disk));
+	int error = disk_file_open(&disk->file, path, disk->flags, info);
 
-	if (!disk)
-		return NULL;
-	disk->fd = fd;
-	disk->sync = sync;
-	disk->waiting.end = &disk->waiting.first;
-	disk->ended.end = &disk->ended.first;
-	pthread_mutex_init(&disk->lock, NULL);
-	pthread_cond_init(&disk->work, NULL);
-	pthread_cond_init(&disk->idle, NULL);
-	return disk;
-}
-
-int host_disk_open(struct host_disk **result, const char *path, int flags, struct host_disk_info *info)
-{
-	struct host_disk *disk;
-	struct stat file;
-	int fd, error;
-
-	memset(info, 0, sizeof(*info));
-	info->read_only = flags & HOST_DISK_READ_ONLY;
-	error = check_kind(path, &file);
 	if (error)
 		return error;
-	fd = open_image(path, info);
-	if (fd < 0)
-		return fd;
-	error = fstat(fd, &file) < 0 ? -errno : measure(fd, &file, info);
-	if (!error && !(flags & HOST_DISK_SHARED))
-		error = lock_image(fd, &file, info);
-	if (!error && !(flags & HOST_DISK_PLAIN) && looks_like_cow(fd))
-		error = -EMEDIUMTYPE;
+	if (!(disk->flags & HOST_DISK_PLAIN) && looks_like_cow(disk->file.fd)) {
+		disk_file_close(&disk->file);
+		return 1;
+	}
+	if (!(disk->flags & HOST_DISK_SHARED))
+		error = disk_file_lock(disk->file.fd, path, !info->read_only, info);
 	if (error)
-		goto close;
-	error = -ENOMEM;
-	disk = new_disk(fd, flags & HOST_DISK_SYNC);
-	if (!disk)
-		goto close;
-	error = host_thread(disk_loop, disk);
-	if (error)
-		goto free;
-	*result = disk;
-	return 0;
-free:
-	free(disk);
-close:
-	close(fd);
+		disk_file_close(&disk->file);
+	info->fua = 1;
 	return error;
 }
 
+static int open_either(struct host_disk *disk, const char *path, const char *backing, struct host_disk_info *info)
+{
+	int error = 1;
+
+	if (*backing && disk->flags & HOST_DISK_PLAIN) {
+		snprintf(info->why, sizeof(info->why), "plain data (the flag d) has no backing file; leave out one of them");
+		return -EINVAL;
+	}
+	if (!*backing)
+		error = open_raw(disk, path, info);
+	if (error == 1)
+		error = disk_cow_open(&disk->cow, &disk->file, path, backing, disk->flags, info);
+	return error;
+}
+
+int host_disk_open(struct host_disk **result, const char *path, const char *backing, int flags, struct host_disk_info *info)
+{
+	struct host_disk *disk = calloc(1, sizeof(*disk));
+	int error;
+
+	memset(info, 0, sizeof(*info));
+	info->read_only = flags & HOST_DISK_READ_ONLY;
+	if (!disk)
+		return -ENOMEM;
+	disk->flags = flags;
+	disk->file = (struct disk_file){ .fd = -1, .direct_fd = -1 };
+	error = open_either(disk, path, backing, info);
+	if (error) {
+		free(disk);
+		return error;
+	}
+	if (flags & HOST_DISK_DIRECT)
+		disk_file_direct(&disk->file, path, info);
+	host_disk_backend_start();
+	*result = disk;
+	return 0;
+}
+
+/* The COW file's own descriptor is closed with it. */
 void host_disk_close(struct host_disk *disk)
 {
-	pthread_mutex_lock(&disk->lock);
-	disk->closing = 1;
-	pthread_cond_signal(&disk->work);
-	while (disk->closing != 2)
-		pthread_cond_wait(&disk->idle, &disk->lock);
-	pthread_mutex_unlock(&disk->lock);
-	close(disk->fd);
+	if (disk->cow) {
+		disk_cow_close(disk->cow);
+		disk->file.fd = -1;
+	}
+	disk_file_close(&disk->file);
 	free(disk);
 }

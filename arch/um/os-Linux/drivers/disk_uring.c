@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Transfers of disks through io_uring: one ring for each virtual CPU, used by its thread alone.
+ *
+ * How a virtual CPU learns that something ended, from the cheapest way to the dearest:
+ *  1. It submits: the same host call brings in what has ended meanwhile, and reads of what the host has cached end within it.
+ *  2. It is idle: host_idle() sleeps in the ring itself (uring_wait), so the host wakes it directly.
+ *  3. It runs guest or kernel code: the ring's eventfd wakes a thread of ours, which raises HOST_IRQ_BLOCK.
+ * The eventfd is turned off (a flag in memory that the ring shares with the host) while nobody is to be told: in 1, in 2, and from
+ * the interrupt until it has been taken.
+ *
+ * Where the host has it (6.1), ended transfers wait in the host until we ask (DEFER_TASKRUN): it must not interrupt the virtual CPU's other host
+ * calls, which would begin again for nothing. Guest RAM is not registered with the ring, since that would pin all of it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <liburing.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <host/process.h>
+
+#include "../os.h"
+#include "disk_io.h"
+
+#define SQ_ENTRIES 256
+#define CQ_ENTRIES 2048
+
+static struct ring {
+	struct io_uring uring;
+	int made;
+	int event;			/* an eventfd */
+	unsigned int under_way;
+	struct disk_io *late;		/* no room in the ring yet */
+} rings[HOST_MAX_VCPUS];
+
+/* ---- making one ---- */
+
+static void *tell_vcpu(void *argument)
+{
+	struct ring *ring = argument;
+	unsigned long long count;
+
+	for (;;) {
+		if (read(ring->event, &count, sizeof(count)) != sizeof(count))
+			continue;
+		io_uring_cq_eventfd_toggle(&ring->uring, false);
+		host_raise(&host_vcpus[ring - rings], HOST_IRQ_BLOCK);
+	}
+	return NULL;
+}
+
+static int knows_operations(struct io_uring *uring)
+{
+	static const int needed[] = { IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC,
+				      IORING_OP_FALLOCATE };
+	struct io_uring_probe *probe = io_uring_get_probe_ring(uring);
+	int knows = probe != NULL;
+
+	for (unsigned int i = 0; knows && i < sizeof(needed) / sizeof(*needed); i++)
+		knows = io_uring_opcode_supported(probe, needed[i]);
+	io_uring_free_probe(probe);
+	return knows;
+}
+
+/* A sandbox may let us make a ring and then refuse to use it. */
+static int try_it(struct io_uring *uring)
+{
+	struct io_uring_cqe *cqe;
+	int error;
+
+	io_uring_prep_nop(io_uring_get_sqe(uring));
+	error = io_uring_submit_and_wait(uring, 1);
+	if (error < 0)
+		return error;
+	error = io_uring_peek_cqe(uring, &cqe);
+	if (!error)
+		io_uring_cqe_seen(uring, cqe);
+	return error;
+}
+
+static int make_uring(struct io_uring *uring)
+{
+	static const unsigned int ways[] = {
+		IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	int error = -EINVAL;
+
+	for (unsigned int i = 0; error == -EINVAL && i < sizeof(ways) / sizeof(*ways); i++) {
+		struct io_uring_params params = { .flags = ways[i] | IORING_SETUP_CQSIZE, .cq_entries = CQ_ENTRIES };
+
+		error = io_uring_queue_init_params(SQ_ENTRIES, uring, &params);
+	}
+	if (error)
+		return error;
+	error = knows_operations(uring) ? try_it(uring) : -EOPNOTSUPP;
+	if (error)
+		io_uring_queue_exit(uring);
+	return error;
+}
+
+static int make_ring(struct ring *ring)
+{
+	int error;
+
+	ring->event = eventfd(0, EFD_CLOEXEC);
+	if (ring->event < 0)
+		return -errno;
+	error = make_uring(&ring->uring);
+	if (error)
+		goto close;
+	error = io_uring_register_eventfd(&ring->uring, ring->event);
+	if (!error)
+		error = host_thread(tell_vcpu, ring);
+	if (error)
+		goto exit;
+	ring->made = 1;
+	return 0;
+exit:
+	io_uring_queue_exit(&ring->uring);
+close:
+	close(ring->event);
+	return error;
+}
+
+/* The ring of this virtual CPU; the first use makes it, since it belongs to the thread that does. */
+static struct ring *this_ring(void)
+{
+	struct ring *ring = &rings[this_vcpu_number()];
+
+	if (!ring->made) {
+		int error = make_ring(ring);
+
+		if (error)
+			host_fatal("no io_uring for another virtual CPU: %s", strerror(-error));
+	}
+	return ring;
+}
+
+static int uring_start(void)
+{
+	return make_ring(&rings[this_vcpu_number()]);
+}
+
+/* ---- transfers ---- */
+
+static void prepare(struct io_uring_sqe *sqe, struct disk_io *io)
+{
+	switch (io->op) {
+	case DISK_READ:
+		if (io->iovs == 1)
+			io_uring_prep_read(sqe, io->fd, io->iov->iov_base, io->iov->iov_len, io->offset);
+		else
+			io_uring_prep_readv(sqe, io->fd, io->iov, io->iovs, io->offset);
+		break;
+	case DISK_WRITE:
+	case DISK_WRITE_DURABLE:
+		if (io->iovs == 1)
+			io_uring_prep_write(sqe, io->fd, io->iov->iov_base, io->iov->iov_len, io->offset);
+		else
+			io_uring_prep_writev(sqe, io->fd, io->iov, io->iovs, io->offset);
+		if (io->op == DISK_WRITE_DURABLE)
+			sqe->rw_flags = RWF_DSYNC;
+		break;
+	case DISK_SYNC:
+		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case DISK_PUNCH:
+	case DISK_ZERO:
+		io_uring_prep_fallocate(sqe, io->fd, disk_io_mode(io), io->offset, io->length);
+		break;
+	}
+	io_uring_sqe_set_data(sqe, io);
+}
+
+static int put_in_ring(struct ring *ring, struct disk_io *io)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+
+	if (!sqe) {
+		io_uring_submit_and_get_events(&ring->uring);
+		sqe = io_uring_get_sqe(&ring->uring);
+	}
+	if (!sqe)
+		return 0;
+	prepare(sqe, io);
+	ring->under_way++;
+	return 1;
+}
+
+static void uring_queue(struct disk_io *io)
+{
+	struct ring *ring = this_ring();
+
+	if (!ring->late && put_in_ring(ring, io))
+		return;
+	io->next = ring->late;
+	ring->late = io;
+}
+
+static void send_off(struct ring *ring)
+{
+	while (ring->late) {
+		struct disk_io *io = ring->late;
+
+		ring->late = io->next;
+		if (!put_in_ring(ring, io)) {
+			io->next = ring->late;
+			ring->late = io;
+			break;
+		}
+	}
+	while (io_uring_sq_ready(&ring->uring) && io_uring_submit_and_get_events(&ring->uring) > 0)
+		;
+}
+
+/* The host has ended transfers, or news of them, that it has not put into the ring. */
+static int host_holds_some(struct ring *ring)
+{
+	return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_ACQUIRE) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static int some_ended(struct ring *ring)
+{
+	return io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
+}
+
+static void set_event(struct ring *ring, bool on)
+{
+	io_uring_cq_eventfd_toggle(&ring->uring, on);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* the host adds, then looks at the flag; we the other way round */
+}
+
+static void collect(struct ring *ring)
+{
+	struct io_uring_cqe *cqe;
+
+	if (host_holds_some(ring))
+		io_uring_get_events(&ring->uring);
+	while (io_uring_cq_ready(&ring->uring) && !io_uring_peek_cqe(&ring->uring, &cqe)) {
+		struct disk_io *io = io_uring_cqe_get_data(cqe);
+		long result = cqe->res;
+
+		io_uring_cqe_seen(&ring->uring, cqe);
+		ring->under_way--;
+		disk_io_ended(io, result);
+	}
+}
+
+static void uring_turn(void)
+{
+	struct ring *ring = this_ring();
+	unsigned int left;
+
+	do {
+		set_event(ring, false);
+		send_off(ring);
+		left = io_uring_sq_ready(&ring->uring);
+		collect(ring);
+		set_event(ring, true);
+		/* Refused for want of memory: soon again. Queued while collecting: now. */
+		if (left && left == io_uring_sq_ready(&ring->uring)) {
+			host_raise(this_vcpu(), HOST_IRQ_BLOCK);
+			break;
+		}
+	} while (some_ended(ring) || io_uring_sq_ready(&ring->uring) || ring->late);
+}
+
+static int uring_wait(const sigset_t *mask)
+{
+	struct ring *ring = &rings[this_vcpu_number()];
+
+	if (!ring->made || !ring->under_way)
+		return 0;
+	set_event(ring, false);
+	if (!io_uring_cq_ready(&ring->uring))
+		io_uring_enter2(ring->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, (sigset_t *)mask, _NSIG / 8);
+	set_event(ring, true);
+	if (some_ended(ring))
+		__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
+	return 1;
+}
+
+const struct disk_backend disk_uring = {
+	.name = "io_uring",
+	.start = uring_start,
+	.queue = uring_queue,
+	.turn = uring_turn,
+	.wait = uring_wait,
+};
