@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ubd devices with raw images: reading, writing, read-only, flush, errors, partitions, and a root on one."""
+"""ubd devices with raw images: a root on one, flags, partitions, swap, sizes, durability, errors of the host."""
 import os
+import re
+import shutil
+import struct
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import image
 import tap
 import uml
 
@@ -15,6 +19,14 @@ ENVIRONMENT = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 def fsck(path):
     return subprocess.run(["e2fsck", "-fn", path], capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def guest_with(*programs):
+    """A guest's files with programs of this machine."""
+    tree = image.Tree()
+    for name in programs:
+        tree.copy_program(shutil.which(name, path=ENVIRONMENT["PATH"]), f"usr/bin/{name}")
+    return tree
 
 
 result = uml.run("""
@@ -97,7 +109,129 @@ first = uml.Instance(["mem=64M", f"ubd0={tree_disk}", "initrd=" + uml.scratch("g
 up = first.expect("^GUEST-READY$", 30)
 second = uml.boot_and_judge(["mem=64M", f"ubd0={tree_disk}"], 20)
 lines = [line for line in second.console.splitlines() if line.strip() and not line.startswith("[ ")]
-tap.ok(up and second.exit == 1 and len(lines) == 1 and tree_disk in second.console,
-       "an image in use by another instance is refused in one line", "\n".join(lines[-10:]))
+tap.ok(up and second.exit == 1 and len(lines) == 1 and tree_disk in second.console and f"process {first.pid};" in second.console,
+       "an image in use by another instance is refused in one line that names its process", "\n".join(lines[-10:]))
 first.close()
+
+
+def sparse(name, size):
+    """A sparse image of @size bytes."""
+    path = uml.scratch(name)
+    with open(path, "wb") as out:
+        out.truncate(size)
+    return path
+
+
+# Flags, partitions, swap, serial numbers
+parts = sparse("parts", 128 << 20)
+with open(parts, "r+b") as out:
+    table = b"".join(struct.pack("<B3xB3xII", 0, kind, start, count) for kind, start, count in
+                     ((0x83, 2048, 20480), (0x82, 22528, 204800), (0, 0, 0), (0, 0, 0)))
+    out.seek(446)
+    out.write(table + b"\x55\xaa")
+plain, shared = sparse("plain", 1 << 20), sparse("shared", 1 << 20)
+result = uml.run("""
+    set -e
+    [ $(blockdev --getsize64 /dev/ubdb1) = 10485760 ] && echo partition-size-right
+    mknod /tmp/p2 b 98 18 && [ $(blockdev --getsize64 /tmp/p2) = 104857600 ] && echo numbers-right
+    mkswap /dev/ubdb2 >/dev/null; swapon /dev/ubdb2; grep -q ubdb2 /proc/swaps && echo swap-is-on
+    mount -t tmpfs -o size=100M tmpfs /mnt; dd if=/dev/urandom of=/mnt/big bs=1M count=60 2>/dev/null; md5sum /mnt/big >/tmp/sum
+    [ $(awk '/ubdb2/ {print $4}' /proc/swaps) -gt 1000 ] && echo swap-is-used
+    md5sum -c /tmp/sum >/dev/null && echo swapped-data-right
+    echo "serial $(cat /sys/block/ubdb/serial), none '$(cat /sys/block/ubdc/serial)'"
+    for disk in b c d; do
+        echo "$disk: ro $(cat /sys/block/ubd$disk/ro) cache $(cat /sys/block/ubd$disk/queue/write_cache)" \
+             "discard $(cat /sys/block/ubd$disk/queue/discard_max_bytes)"
+    done
+    dd if=/dev/zero of=/dev/ubdc bs=4k count=10 conv=fsync 2>/dev/null && echo synchronous-works
+    exit 0""", mem="64M", arguments=[f"ubdb={parts},,WD-1234", f"ubd2ts={plain}", f"ubddcr={shared}", f"ubd4rc={shared}"])
+for sentence, mark in (("a partition has its size", "partition-size-right"), ("and its numbers, major 98, minor 18", "numbers-right"),
+                       ("the guest swaps to one", "swap-is-on"), ("in earnest", "swap-is-used"),
+                       ("and gets back what it swapped out", "swapped-data-right"),
+                       ("the serial number is in sysfs", "serial WD-1234, none ''"),
+                       ("without flags, a disk has a write cache and discards", "b: ro 0 cache write back discard 4"),
+                       ("with s and t it has neither", "c: ro 0 cache write through discard 0"),
+                       ("and works", "synchronous-works"),
+                       ("the letters come in any order, and two disks may share an image", "d: ro 1 cache write back discard 0")):
+    tap.ok(mark in result.output, sentence, result.tail)
+uml.clean(result)
+
+# Sizes
+huge, odd = sparse("huge", (3 << 40) + 4096), sparse("odd", (1 << 20) + 3 * 512 + 100)
+with open(odd, "r+b") as out:
+    out.seek(-612, os.SEEK_END)
+    out.write(b"L" * 512 + b"T" * 100)
+result = uml.run("""
+    [ $(blockdev --getsize64 /dev/ubdb) = 3298534887424 ] && echo huge-size-right
+    printf far-away | dd of=/dev/ubdb bs=512 seek=6442450945 conv=notrunc,fsync 2>/dev/null
+    echo 3 >/proc/sys/vm/drop_caches
+    dd if=/dev/ubdb bs=512 skip=6442450945 count=1 2>/dev/null | head -c 8
+    echo
+    [ $(blockdev --getsz /dev/ubdc) = 2051 ] && echo odd-size-right
+    dd if=/dev/ubdc bs=512 skip=2050 2>/dev/null | tr -d L | wc -c
+    printf last | dd of=/dev/ubdc bs=512 seek=2050 conv=notrunc,fsync 2>/dev/null && echo odd-written
+    cat /dev/ubdc | wc -c
+    exit 0""", mem="64M", arguments=[f"ubd1={huge}", f"ubd2={odd}"])
+tap.ok("huge-size-right" in result.output and "far-away" in result.output, "an image of 3 TiB is one, to its end", result.tail)
+with open(huge, "rb") as source:
+    source.seek(6442450945 * 512)
+    tap.equal(source.read(8), b"far-away", "on the host too")
+tap.ok("odd-size-right" in result.output and "\n0\n" in result.output and f"\n{2051 * 512}\n" in result.output,
+       "an image of an odd size has all its whole sectors", result.tail)
+with open(odd, "rb") as source:
+    source.seek(2050 * 512)
+    tap.ok(source.read() == b"last" + b"L" * 508 + b"T" * 100, "and keeps what is behind them", result.tail)
+tap.ok(re.search(r"ubd2: the size of \S+ is no multiple of 512 bytes: the last 100 bytes are not used", result.log),
+       "which the log says", result.tail)
+uml.clean(result)
+
+# Freed and zeroed ranges
+holes = uml.scratch("holes")
+with open(holes, "wb") as out:
+    out.write(b"x" * (8 << 20))
+result = uml.run("""
+    /usr/bin/blkdiscard -o 1048576 -l 1048576 /dev/ubdb && echo discarded
+    /usr/bin/blkdiscard -z -o 3145728 -l 1048576 /dev/ubdb && echo zeroed
+    dd if=/dev/ubdb bs=1M skip=3 count=1 2>/dev/null | tr -d '\\0' | wc -c
+    sync; exit 0""", mem="64M", arguments=[f"ubd1={holes}"], tree=guest_with("blkdiscard"))
+with open(holes, "rb") as source:
+    content = source.read()
+tap.ok("discarded" in result.output and os.stat(holes).st_blocks * 512 <= 7 << 20, "discarding frees the host's space",
+       lambda: f"{os.stat(holes).st_blocks} blocks\n" + result.tail())
+tap.ok("zeroed" in result.output and content[3 << 20:4 << 20] == bytes(1 << 20) and content[4 << 20:] == b"x" * (4 << 20) and
+       content[2 << 20:3 << 20] == b"x" * (1 << 20), "zeroing zeroes the range and nothing else", result.tail)
+uml.clean(result)
+
+# A host that is full
+full = uml.scratch("full")
+os.mkdir(full)
+if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", full], capture_output=True).returncode:
+    tap.skip("a full host is an error of the writes that find no space", "may not mount a tmpfs here")
+else:
+    try:
+        image_there = os.path.join(full, "image")
+        with open(image_there, "wb") as out:
+            out.truncate(8 << 20)
+        result = uml.run("""
+            dd if=/dev/zero of=/dev/ubdb bs=64k count=16 conv=fsync 2>/dev/null && echo fits
+            tr '\\0' y </dev/zero | dd of=/dev/ubdb bs=64k count=64 oflag=direct iflag=fullblock 2>&1 | grep -i 'no space'
+            tr '\\0' z </dev/zero | dd of=/dev/ubdb bs=64k count=4 conv=fsync iflag=fullblock 2>/dev/null && echo goes-on
+            sync; exit 0""", mem="64M", arguments=[f"ubd1={image_there}"])
+        with open(image_there, "rb") as source:
+            content = source.read()
+        tap.ok("fits" in result.output and re.search("no space", result.output, re.I) and "goes-on" in result.output,
+               "a full host is an error of the writes that find no space, and of no others", result.tail)
+        tap.ok(content.startswith(b"z" * (256 << 10) + b"y" * (512 << 10)), "and what was acknowledged is there", result.tail)
+        uml.clean(result)
+    finally:
+        subprocess.run(["umount", full], check=False)
+
+# Options that are wrong
+for option, pattern in ((f"ubd0x={plain}", "no flag 'x'"), ("ubd0=", "file is missing"), (f"ubd16={plain}", "no such disk"),
+                        (f"ubd0={plain},a,b,c", "after the serial number"), (f"ubd0=/nonexistent", "does not exist"),
+                        (f"ubd0={plain},,{'s' * 21}", "longer than 20"), (f"ubd0d={plain},{shared}", "no backing file")):
+    result = uml.boot_and_judge(["mem=64M", option], 20)
+    lines = [line for line in result.console.splitlines() if line.strip()]
+    tap.ok(result.exit == 1 and len(lines) == 1 and re.search(pattern, lines[0]), f"{option.split('=')[0]}: {pattern}: is one line",
+           result.console[-500:])
 tap.done()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * deny <call>... -- <command>...: runs the command on a host that refuses some system calls (with EPERM), as container
- * sandboxes do. Calls: ptrace, memfd_create, seccomp, userfaultfd.
+ * sandboxes do. Calls: ptrace, memfd_create, seccomp, userfaultfd, io_uring_setup.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +19,7 @@ static const struct { const char *name; int number; } calls[] = {
 	{ "memfd_create", SYS_memfd_create },
 	{ "seccomp", SYS_seccomp },
 	{ "userfaultfd", SYS_userfaultfd },
+	{ "io_uring_setup", SYS_io_uring_setup },
 };
 
 static int number_of(const char *name)
