@@ -37,7 +37,7 @@ class Session:
 
     def terminal_is_back(self):
         """Whether the terminal is as it was, within a moment of the main process's death."""
-        for _ in range(100):
+        for _ in range(100 * uml.PATIENCE):
             if termios.tcgetattr(self.it.slave) == self.before:
                 return True
             self.it.read(0.02)
@@ -129,7 +129,34 @@ def errors():
     refuses(["mem=1M"], "mem", "too little memory is one line, status 1")
     refuses(["mem=plenty"], "mem", "a mem= that is no size is one line, status 1")
     refuses(["con0=bogus:1"], "con0", "a console channel that does not exist is one line, status 1")
+    refuses(["--bogus"], "--bogus", "an option with dashes that does not exist is one line, status 1")
+    for option in ("eth0=tuntap,tap0", "vec0:transport=tap,ifname=tap0", "ssl0=pty", "time-travel", "ncpus=8", "mode=other"):
+        refuses([option], re.split("[=:]", option)[0], f"{option}, of what is not there yet, is one line, status 1")
     refuses([], "ptrace", "a host without ptrace is one line, status 1", wrap=[uml.built("host/deny"), "ptrace", "--"])
+
+
+def historic():
+    """Options of other ports: taken, each with one line, and not passed on to init."""
+    old = ["jail", "honeypot", "mode=tt", "skas0", "debug", "fake_ide", "udb", "umid=name", "uml_dir=/tmp", "xterm=a,b,c"]
+    result = uml.run("cat /proc/1/cmdline | tr '\\0' ' '; echo; env; exit 0", mem="64M", arguments=old)
+    said = [line for line in result.console.splitlines() if line.startswith("linux: ")]
+    names = [option.partition("=")[0] for option in old]
+    tap.ok(result.status == 0 and all(sum(line.startswith(f"linux: {name}") for line in said) == 1 for name in names),
+           "options that mean nothing here are answered with one line each", "\n".join(said) + "\n" + result.tail())
+    tap.ok(not any(re.search(rf"\b{name}\b", result.output) for name in names), "and init does not get them", result.tail)
+
+
+def words():
+    """Arguments of the program are words of the command line, whatever is in them."""
+    image = uml.scratch("a disk, no: \u00fc".replace(",", "").replace(":", ""))
+    with open(image, "wb") as out:
+        out.truncate(1 << 20)
+    result = uml.run("""cat /proc/cmdline; echo "[$note]"; cat /sys/block/ubda/size; exit 0""", mem="64M",
+                     arguments=["note=two  words", f"ubd0={image}", "quoted=\"by the user\""])
+    tap.ok(re.search(r"^\[two  words\]$", result.output, re.M) and 'quoted="by the user"' in result.output,
+           "an argument with blanks in it is one word", result.tail)
+    tap.ok(re.search(r"^2048$", result.output, re.M), "an image may have blanks in its name", result.tail)
+    refuses(["x=" + "y" * 5000], "command line", "a command line that is too long is one line, status 1")
 
 
 def endings():
@@ -191,6 +218,8 @@ shell()
 violent_ends()
 options()
 errors()
+historic()
+words()
 endings()
 sizes()
 little_things()

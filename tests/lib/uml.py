@@ -32,6 +32,10 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 LINUX = os.path.abspath(os.environ.get("LINUX", os.path.join(TOP, "linux")))
 OBJECTS = os.path.join(TOP, "build", "tests")
 
+# Time limits are there for what hangs, not for what is slow: callers give what a quiet machine needs amply, and a busy one gets a
+# multiple of it.
+PATIENCE = 10
+
 PROBLEM = re.compile(
     r"WARNING:|\bBUG:|\bOops\b|Call Trace|Kernel panic|general protection fault:|INFO: task .* blocked|"
     r"INFO: rcu|self-detected stall|soft lockup|possible (recursive|circular) locking|"
@@ -108,8 +112,8 @@ def descendants(root):
 
 
 def orphans(known, patience=3.0):
-    """Living children of this process that it did not start, after at most @patience seconds; kills them."""
-    deadline = time.monotonic() + patience
+    """Living children of this process that it did not start, after at most PATIENCE times @patience seconds; kills them."""
+    deadline = time.monotonic() + patience * PATIENCE
     while True:
         left = []
         for name in os.listdir("/proc"):
@@ -180,8 +184,8 @@ class Instance:
         return bool(data)
 
     def expect(self, pattern, timeout, start=0):
-        """Wait until @pattern is on the console at or after @start; the match, or None."""
-        deadline = time.monotonic() + timeout
+        """Wait until @pattern is on the console at or after @start; the match, or None after PATIENCE times @timeout seconds."""
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             match = re.compile(pattern, re.M).search(self.text, start)
             if match:
@@ -201,8 +205,8 @@ class Instance:
         return start
 
     def wait(self, timeout):
-        """Read the console to its end; the exit status, or None when it was still running."""
-        deadline = time.monotonic() + timeout
+        """Read the console to its end; the exit status, or None when it was still running after PATIENCE times @timeout seconds."""
+        deadline = time.monotonic() + timeout * PATIENCE
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 while select.select([self.console], [], [], 0)[0] and self.read(0):
@@ -292,12 +296,12 @@ def boot_and_judge(arguments, timeout, drive=None, **how):
     finally:
         leaked = instance.close()
     if timed_out:
-        instance.text += f"\n(no end within {timeout} seconds: killed)\n"
+        instance.text += f"\n(no end within {timeout * PATIENCE} seconds: killed)\n"
     return Result(instance.text, None if timed_out else instance.process.returncode, leaked)
 
 
 class Program:
-    """One program of a batch: what to call it, its shell command, and seconds it may take."""
+    """One program of a batch: what to call it, its shell command, and seconds that a quiet machine needs at most."""
 
     def __init__(self, name, command, seconds=60):
         self.name, self.command, self.seconds = name, command, seconds
@@ -316,7 +320,7 @@ def run_programs(programs, files=None, tree_maker=None, **how):
         lines = ["cd /tmp"]
         for index, program in enumerate(left):
             lines += [f"echo GUEST-BEGIN {index}", "read started rest </proc/uptime",
-                      f"timeout -k 5 {program.seconds} sh -c {shlex.quote(program.command)} </dev/null 2>&1",
+                      f"timeout -k 5 {program.seconds * PATIENCE} sh -c {shlex.quote(program.command)} </dev/null 2>&1",
                       "status=$?", "read ended rest </proc/uptime", "echo",
                       f"echo GUEST-END {index} $status $started $ended"]
 

@@ -124,20 +124,32 @@ static int print_version(void)
 	return fflush(stdout) ? 1 : 0;
 }
 
+/* Appends a word as Linux takes words apart: blanks are kept between double quotes, which go around an option's value. */
+static char *append(char *at, const char *word)
+{
+	const char *value = strchr(word, '=');
+
+	if (!strpbrk(word, " \t\n") || strchr(word, '"'))
+		return stpcpy(at, word);
+	if (value)
+		return at + sprintf(at, "%.*s=\"%s\"", (int)(value - word), word, value + 1);
+	return at + sprintf(at, "\"%s\"", word);
+}
+
 static char *join(char **words)
 {
 	size_t length = 1;
-	char *line;
+	char *line, *at;
 
 	for (char **word = words; *word; word++)
-		length += strlen(*word) + 1;
-	line = calloc(1, length);
+		length += strlen(*word) + sizeof("\"\" ");
+	at = line = calloc(1, length);
 	if (!line)
 		host_fatal("no memory for the command line");
 	for (char **word = words; *word; word++) {
 		if (word != words)
-			strcat(line, " ");
-		strcat(line, *word);
+			*at++ = ' ';
+		at = append(at, *word);
 	}
 	return line;
 }
@@ -167,7 +179,10 @@ static unsigned long read_options(char **words)
 {
 	unsigned long ram = DEFAULT_RAM;
 
-	for (; *words; words++) {
+	/* What follows "--" is for init. */
+	for (; *words && strcmp(*words, "--"); words++) {
+		if (!strncmp(*words, "--", 2))
+			host_fatal("%s: there is no such option; --help lists them", *words);
 		if (!strncmp(*words, "mem=", 4))
 			ram = parse_size(*words + 4);
 		else if (!strncmp(*words, "initrd=", 7))
@@ -183,7 +198,7 @@ int main(int argc, char **argv)
 	unsigned long ram;
 
 	fill_standard_descriptors();
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (!strcmp(argv[i], "--help"))
 			return print_and_exit(help);
 		if (!strcmp(argv[i], "--version"))

@@ -153,12 +153,17 @@ void host_signals_init(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * Before ./linux starts itself again. Interrupts that are pending, or that still come from timers and other threads, must not end it:
+ * ignored, which exec keeps, they are dropped. All other handlers are undone by exec.
+ */
 void host_signals_default(void)
 {
 	sigset_t none;
 
-	for (int signo = 1; signo < NSIG; signo++)
-		signal(signo, SIG_DFL);
+	for (unsigned int i = 0; i < sizeof(interrupts) / sizeof(*interrupts); i++)
+		signal(interrupts[i], SIG_IGN);
+	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
