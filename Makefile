@@ -125,8 +125,8 @@ test:
 test-programs:
 	+@$(MAKE) --no-print-directory -C tests
 
-bench: all linux-tiny test-programs
-	tests/bench/run
+bench: all linux-tiny test-programs	# BENCH_ARGS="--only calls": see tests/bench/run --help
+	tests/bench/run $(BENCH_ARGS)
 
 debian.img: $(build)/debian.img
 $(build)/debian.img: scripts/make-debian-image
