@@ -71,9 +71,34 @@ boots("runs under nice", wrap=["nice", "-n", "15"])
 boots("runs with stdin closed", stdin="closed")
 boots("runs where memfd_create is refused", wrap=[deny, "memfd_create", "--"])
 boots("runs where seccomp is refused", wrap=[deny, "seccomp", "--"])
+boots("runs where many other calls are refused",
+      wrap=[deny, "close_range", "getrandom", "io_uring_setup", "madvise", "sched_setaffinity", "userfaultfd", "--"])
 boots("runs the older way with nosysemu", arguments=["nosysemu"])
 boots("runs with a small limit of open files", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
 boots("runs with a small stack limit", wrap=["sh", "-c", 'ulimit -s 256; exec "$0" "$@"'])
+
+boots("runs with umask 077", wrap=["sh", "-c", 'umask 077; exec "$0" "$@"'])
+boots("runs in a folder that is no more", wrap=["sh", "-c", 'cd "$(mktemp -d)" && rmdir "$PWD"; exec "$0" "$@"'])
+boots("runs in another language", env=dict(os.environ, LANG="de_DE.UTF-8", LC_ALL="de_DE.UTF-8"))
+
+
+def refuses(sentence, about, wrap, **how):
+    """One line that says why and what to do, status 1."""
+    ended = uml.boot_and_judge(["mem=64M"], 30, wrap=wrap, **how)
+    lines = [line for line in ended.console.splitlines() if line.strip()]
+    tap.ok(ended.exit == 1 and len(lines) == 1 and about in lines[0], sentence, f"status {ended.exit}\n" + "\n".join(lines[-10:]))
+
+
+def limited(limit):
+    return ["sh", "-c", f'ulimit {limit}; exec "$0" "$@"']
+
+
+refuses("too small a limit of address space is one line", "ulimit -v", limited("-v 60000"))
+refuses("too small a limit of file sizes is one line", "ulimit -f", limited("-f 1000"))
+refuses("a host without timers is one line", "timer", [deny, "timer_create", "--"])
+if os.getuid() == 0:
+    nobody = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]
+    refuses("no right to have another process is one line", "ulimit -u", [*nobody, "prlimit", "--nproc=1"], linux=kernel, cwd="/")
 
 # Twenty at once
 tree = image.Tree()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * deny <call>... -- <command>...: runs the command on a host that refuses some system calls (with EPERM), as container
- * sandboxes do. Calls: ptrace, memfd_create, seccomp, userfaultfd, io_uring_setup.
+ * sandboxes do. The calls it knows are in the table below.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,12 @@ static const struct { const char *name; int number; } calls[] = {
 	{ "memfd_create", SYS_memfd_create },
 	{ "seccomp", SYS_seccomp },
 	{ "userfaultfd", SYS_userfaultfd },
+	{ "close_range", SYS_close_range },
+	{ "getrandom", SYS_getrandom },
 	{ "io_uring_setup", SYS_io_uring_setup },
+	{ "madvise", SYS_madvise },
+	{ "sched_setaffinity", SYS_sched_setaffinity },
+	{ "timer_create", SYS_timer_create },
 };
 
 static int number_of(const char *name)

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,6 +199,7 @@ int main(int argc, char **argv)
 	unsigned long ram;
 
 	fill_standard_descriptors();
+	signal(SIGXFSZ, SIG_IGN);	/* a limit of file sizes is an error of those who meet it */
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (!strcmp(argv[i], "--help"))
 			return print_and_exit(help);

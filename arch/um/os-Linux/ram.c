@@ -26,6 +26,8 @@ void host_ram_init(unsigned long size)
 	void *at;
 
 	host_ram_fd = host_nameless_file("guest-ram", size);
+	if (host_ram_fd == -EFBIG)
+		host_fatal("no place for guest RAM: files may not have %lu MiB; see 'ulimit -f'", size >> 20);
 	if (host_ram_fd < 0)
 		host_fatal("no place for guest RAM: %s; memfd_create is refused, and none of TMPDIR, /dev/shm and /tmp takes a file "
 			   "of %lu MiB that may be executed", strerror(-host_ram_fd), size >> 20);
