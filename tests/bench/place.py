@@ -10,7 +10,7 @@ import subprocess
 
 import uml
 
-NUMBER = re.compile(r"^(\w+) ([\d.]+)$", re.M)
+NUMBER = re.compile(r"^(\w+) (\d+(?:\.\d+)?)$", re.M)
 
 
 class Row:
