@@ -159,6 +159,38 @@ cowfile.convert("ours.cow", "folder/rel.cow", "3", "base")
 works("a relative path in a header is looked up beside the COW file", MOO, "folder/rel.cow", "new3")
 same("new3", want, "and the result is the same")
 
+if os.path.isdir("/dev/shm") and os.stat("/dev/shm").st_dev != os.stat(".").st_dev:
+    far = f"/dev/shm/{os.path.basename(os.getcwd())}"
+    try:
+        shutil.copy2("back", far)
+        run(MKCOW, "far.cow", far)
+        want_far = scatter("far.cow", backing, 60)
+        works("a backing file on another file system is merged", MOO, "--verify", "far.cow", "far.new")
+        same("far.new", want_far, "to what the disk was")
+        works("in place too", MOO, "--verify", "-d", "far.cow")
+        same(far, want_far, "to the same")
+    finally:
+        os.unlink(far)
+else:
+    tap.skip("a backing file on another file system is merged", "there is one file system only")
+loop = run("losetup", "-f", "--show", "other", env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+if loop.returncode == 0:
+    device = loop.stdout.strip()
+    try:
+        disk = content("other")
+        works("a COW file stands on a block device", MKCOW, "device.cow", device)
+        want_device = scatter("device.cow", disk, 60)
+        works("and is merged with it", MOO, "--verify", "device.cow", "device.new")
+        same("device.new", want_device, "to what the disk was")
+        works("also into it", MOO, "--verify", "-d", "device.cow")
+        same(device, want_device, "which holds the same then")
+        works("an image is merged to a block device", MOO, "--verify", "ours.cow", device)
+        same(device, want, "which is the disk then")
+    finally:
+        run("losetup", "-d", device, env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+else:
+    tap.skip("a COW file stands on a block device", "no loop device to be had")
+
 # ---- refusals
 
 def refuses(sentence, words, *command, status=1):
@@ -228,6 +260,24 @@ for tool in (MOO, MKCOW):
     ended = run(tool, "--help"), run(tool, "--version")
     tap.ok(all(e.returncode == 0 and e.stdout and not e.stderr for e in ended), f"{os.path.basename(tool)} has --help and --version")
 
+if shutil.which("script"):
+    # Slow enough to be seen: a disk of half a gigabyte.
+    with open("large", "wb") as out:
+        for _ in range(256):
+            out.write(backing[:1 << 20] * 2)
+    run(MKCOW, "large.cow", "large")
+    started = time.monotonic()
+    shown = run("script", "-qec", f"{MOO} large.cow large.new", "/dev/null", stdin=subprocess.DEVNULL)
+    if time.monotonic() - started > 1:
+        tap.ok(re.search(r"merging, +\d+% of 512.0 MiB", shown.stdout) and shown.returncode == 0, "on a terminal it says how far it is",
+               shown.stdout)
+    else:
+        tap.skip("on a terminal it says how far it is", "the host copies too fast, or shares blocks")
+    for name in ("large", "large.cow", "large.new"):
+        os.unlink(name)
+else:
+    tap.skip("on a terminal it says how far it is", "no script(1)")
+
 # ---- merging in place
 
 def fresh(name="m"):
@@ -257,6 +307,12 @@ works("a COW file on a COW file is merged into that one", MOO, "--verify", "-d",
 run(MOO, "lower.cow", "lower.new")
 same("lower.new", want_top, "which holds both then")
 same("back", backing, "and nothing below it changed")
+shutil.copy2("odd", "odd.back")
+run(MKCOW, "-f", "odd.cow", "odd.back")
+with cowfile.CowFile("odd.cow") as image:
+    image.write(1000003 // 512, b"end of disk".ljust(512, b"!"))
+works("a disk that ends within a sector is merged in place", MOO, "--verify", "-d", "odd.cow")
+same("odd.back", backing[:1000003 - tail] + b"end of disk".ljust(512, b"!")[:tail], "with its last bytes, and is no longer")
 if OLD_MOO:
     wanted = fresh()
     run(OLD_MOO, "-d", "m.cow")

@@ -9,6 +9,7 @@
 
 #include "../../arch/um/os-Linux/os.h"
 #include "cow_tool.h"
+#include "disk_file.h"
 
 static void say(const char *format, va_list arguments)
 {
@@ -61,18 +62,11 @@ int locked_by(int fd, int write)
 
 int lock_file(void *unused, int fd, const char *path, int write, char why[COW_WHY])
 {
-	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
-	int owner;
+	struct host_disk_info info = { 0 };
+	int error = disk_file_lock(fd, path, write, &info);
 
 	(void)unused;
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno != EAGAIN && errno != EACCES)	/* a file system without locks */
-		return errno == ENOLCK || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
-	owner = locked_by(fd, write);
-	if (owner > 0)
-		snprintf(why, COW_WHY, "%s is in use by process %d; end that first", path, owner);
-	else
-		snprintf(why, COW_WHY, "%s is in use by another process; end that first", path);
-	return -EAGAIN;
+	if (error == -EAGAIN)
+		snprintf(why, COW_WHY, "%.*s; end that first", COW_WHY - 32, info.why);
+	return error;
 }
