@@ -47,6 +47,14 @@ void __noreturn guest_loop(void);
 /* irq.c */
 void handle_interrupts(struct pt_regs *regs);
 
+/* x86_64/tsc.c */
+u64 clock_ns(void);
+void tsc_setup(void);
+void tsc_follow(void);
+
+/* x86_64/vdso_map.c */
+void vdso_data_setup(void);
+
 /* reboot.c */
 extern int exit_code;
 

@@ -94,6 +94,7 @@ void exit_thread(struct task_struct *task)
 void arch_cpu_idle(void)
 {
 	host_idle();
+	tsc_follow();
 }
 
 unsigned long arch_align_stack(unsigned long sp)

@@ -130,6 +130,7 @@ void __init setup_arch(char **line)
 	pr_info("Host: %s; engine: %s\n", host_description(), host_engine->name);
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 	memory_setup();
+	vdso_data_setup();
 	ROOT_DEV = MKDEV(98, 0);
 	choose_initrd();
 }

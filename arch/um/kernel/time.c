@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Time: the host's monotonic clock is the clock source; a one-shot host timer makes the events. An idle guest has no tick.
+ * Time: the host's monotonic clock is the clock source, read directly here or by way of the TSC (x86_64/tsc.c); a one-shot host
+ * timer makes the events. An idle guest has no tick.
  */
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
@@ -11,8 +12,11 @@
 #include <linux/sched/clock.h>
 #include <linux/sched_clock.h>
 #include <linux/timekeeping.h>
+#include <linux/timex.h>
+#include <linux/workqueue.h>
 #include <host/time.h>
 #include <host/vcpu.h>
+#include "kernel.h"
 
 static int set_next_event(unsigned long delta, struct clock_event_device *device)
 {
@@ -38,6 +42,7 @@ static struct clock_event_device events = {
 
 static irqreturn_t timer_interrupt(int irq, void *data)
 {
+	tsc_follow();
 	events.event_handler(&events);
 	return IRQ_HANDLED;
 }
@@ -47,31 +52,95 @@ static u64 read_clock(struct clocksource *source)
 	return host_monotonic_ns();
 }
 
+/* The same nanoseconds as those of x86_64/tsc.c, so that changing between the two is no jump. */
 static struct clocksource clock = {
 	.name = "host",
 	.rating = 300,
 	.read = read_clock,
 	.mask = CLOCKSOURCE_MASK(64),
+	.mult = 1 << 24,
+	.shift = 24,
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
+
+/* Linux starts with it, not with one that counts ticks: wall time is right from the first moment. */
+struct clocksource * __init clocksource_default_clock(void)
+{
+	return &clock;
+}
 
 unsigned long long notrace sched_clock(void)
 {
 	static unsigned long long start;
 
 	if (unlikely(!start))
-		start = host_monotonic_ns();
-	return host_monotonic_ns() - start;
+		start = clock_ns();
+	return clock_ns() - start;
 }
+
+/* ---- wall time: taken from the host once; then the host's clock is followed when it is set, unless the guest sets its own ---- */
+
+static s64 host_offset;		/* what the host's CLOCK_REALTIME was ahead of its CLOCK_MONOTONIC, as far as we followed */
+static ktime_t guest_offset;	/* the same of the guest's clocks, as we left it */
 
 void read_persistent_clock64(struct timespec64 *ts)
 {
-	*ts = ns_to_timespec64(host_realtime_ns());
+	host_offset = host_wall_offset_ns();
+	*ts = ns_to_timespec64(host_monotonic_ns() + host_offset);
 }
+
+static ktime_t wall_offset(void)
+{
+	return ktime_mono_to_real(0);
+}
+
+static void move_wall_clock(s64 by)
+{
+	struct timespec64 step = ns_to_timespec64(by);
+	struct __kernel_timex change = {
+		.modes = ADJ_SETOFFSET,
+		.time = { .tv_sec = step.tv_sec, .tv_usec = step.tv_nsec / NSEC_PER_USEC },
+	};
+
+	if (do_adjtimex(&change) < 0)
+		pr_warn("time: cannot follow the host's clock, which was set by %lld ms\n", div_s64(by, NSEC_PER_MSEC));
+}
+
+/* A guest that has set its clock keeps what it set. */
+static void follow_wall_clock(struct work_struct *work)
+{
+	s64 offset;
+
+	host_watch_wall_clock(HOST_IRQ_WALL_CLOCK);
+	offset = host_wall_offset_ns();
+	if (wall_offset() == guest_offset) {
+		move_wall_clock(offset - host_offset);
+		guest_offset = wall_offset();
+	}
+	host_offset = offset;
+}
+static DECLARE_WORK(following, follow_wall_clock);
+
+static irqreturn_t wall_clock_interrupt(int irq, void *data)
+{
+	schedule_work(&following);
+	return IRQ_HANDLED;
+}
+
+static int __init watch_wall_clock(void)
+{
+	guest_offset = wall_offset();
+	if (request_irq(HOST_IRQ_WALL_CLOCK, wall_clock_interrupt, 0, "wall clock", NULL) ||
+	    host_watch_wall_clock(HOST_IRQ_WALL_CLOCK))
+		pr_info("time: the host does not tell when its clock is set\n");
+	return 0;
+}
+late_initcall(watch_wall_clock);
 
 void __init time_init(void)
 {
-	clocksource_register_hz(&clock, NSEC_PER_SEC);
+	__clocksource_register(&clock);
+	tsc_setup();
 	events.cpumask = cpumask_of(0);
 	if (request_irq(HOST_IRQ_TIMER, timer_interrupt, IRQF_TIMER | IRQF_NOBALANCING, "timer", NULL))
 		panic("no timer interrupt");

@@ -4,9 +4,11 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,9 +33,38 @@ unsigned long long host_monotonic_ns(void)
 	return read_ns(CLOCK_MONOTONIC);
 }
 
-unsigned long long host_realtime_ns(void)
+/* One clock is read between two readings of the other; a try that something came between is not counted. */
+long long host_wall_offset_ns(void)
 {
-	return read_ns(CLOCK_REALTIME);
+	unsigned long long shortest = -1ULL;
+	long long offset = 0;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned long long before = read_ns(CLOCK_MONOTONIC), wall = read_ns(CLOCK_REALTIME);
+		unsigned long long took = read_ns(CLOCK_MONOTONIC) - before;
+
+		if (took < shortest) {
+			shortest = took;
+			offset = wall - (before + took / 2);
+		}
+	}
+	return offset;
+}
+
+/* A timer that never expires, but whose descriptor is ready when the clock is set. */
+int host_watch_wall_clock(int irq)
+{
+	static int fd = -1;
+	const struct itimerspec never = { .it_value.tv_sec = LONG_MAX / NS_PER_SEC };
+	unsigned long long unused;
+
+	if (fd < 0)
+		fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd < 0 || (read(fd, &unused, sizeof(unused)) < 0 && errno != EAGAIN && errno != ECANCELED) ||
+	    timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL))
+		return -errno;
+	host_watch(fd, 0, irq);
+	return 0;
 }
 
 static timer_t make_timer(int signo)

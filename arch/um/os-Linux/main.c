@@ -20,6 +20,7 @@
 
 #include <host/engine.h>
 #include <host/process.h>
+#include <host/time.h>
 
 #include "os.h"
 
@@ -48,6 +49,8 @@ static const char help[] =
 "  con<n>=<in>[,<out>]    channel of terminal n: fd:<n>, null, none (default: con0=fd:0,fd:1)\n"
 "  virtio_uml.device=<socket>:<virtio id>\n"
 "                         a device of a vhost-user server\n"
+"  clocksource=host       read the host's clock by a host call, not by the TSC\n"
+"  vdso=0                 give programs no vDSO\n"
 "  earlyprintk            the kernel's log from its first line on\n"
 "  nosysemu               stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
@@ -198,6 +201,8 @@ int main(int argc, char **argv)
 {
 	unsigned long ram;
 
+	if (host_read_moment(&host_start))
+		host_start.ns = 0;
 	fill_standard_descriptors();
 	signal(SIGXFSZ, SIG_IGN);	/* a limit of file sizes is an error of those who meet it */
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {

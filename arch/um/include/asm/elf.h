@@ -60,7 +60,19 @@ static inline bool arch_syscall_is_vdso_sigreturn(struct pt_regs *regs)
 /* The largest signal frame there can be, in bytes. */
 unsigned long get_sigframe_size(void);
 
-#define ARCH_DLINFO	NEW_AUX_ENT(AT_MINSIGSTKSZ, get_sigframe_size())
+#define ARCH_DLINFO								\
+do {										\
+	if (vdso_address(current->mm))						\
+		NEW_AUX_ENT(AT_SYSINFO_EHDR, vdso_address(current->mm));	\
+	NEW_AUX_ENT(AT_MINSIGSTKSZ, get_sigframe_size());			\
+} while (0)
+
+/* The vDSO, which exec maps: x86_64/vdso_map.c. Its address is 0 if there is none. */
+#define ARCH_HAS_SETUP_ADDITIONAL_PAGES 1
+struct linux_binprm;
+struct mm_struct;
+unsigned long vdso_address(struct mm_struct *mm);
+int arch_setup_additional_pages(struct linux_binprm *bprm, int uses_interpreter);
 
 /* Relocation types, for modules. */
 #define R_X86_64_NONE		0

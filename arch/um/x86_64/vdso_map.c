@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso].
+ *
+ * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before Linux first writes the time into it,
+ * the code is copied from the image. What a process sees of the data depends on its time namespace:
+ *
+ *	page	in the initial one	in another one
+ *	0	the system's data	the namespace's: offsets, and a mark that sends readers to page 1
+ *	1	nothing (SIGBUS)	the system's data
+ *
+ * Pages of data are mapped by faults, so joining a namespace only drops them (vdso_join_timens). Runs in the context of the process.
+ */
+#include <linux/binfmts.h>
+#include <linux/elf.h>
+#include <linux/init.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/time_namespace.h>
+#include <vdso/datapage.h>
+#include <asm/vdso/vsyscall.h>
+#include "../kernel/kernel.h"
+
+#define DATA_PAGES	2
+#define MAX_CODE_PAGES	4
+
+struct vdso_data *vdso_data;
+extern const char vdso_image[], vdso_image_end[];
+
+static struct page *code[MAX_CODE_PAGES + 1];
+static unsigned long code_size;		/* 0: there is no vDSO */
+static bool wanted = true;
+
+static int __init take_wanted(char *value)
+{
+	return kstrtobool(value, &wanted);
+}
+early_param("vdso", take_wanted);
+
+void __init vdso_data_setup(void)
+{
+	vdso_data = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
+	if (!vdso_data)
+		panic("no memory for the data page of the vDSO");
+	BUILD_BUG_ON(CS_BASES * sizeof(*vdso_data) > PAGE_SIZE);
+}
+
+static int __init vdso_code_setup(void)
+{
+	unsigned long length = vdso_image_end - vdso_image, at;
+	struct page *page;
+
+	if (WARN_ON(length > MAX_CODE_PAGES * PAGE_SIZE))
+		return -E2BIG;
+	for (at = 0; at < length; at += PAGE_SIZE) {
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!page)
+			return -ENOMEM;
+		memcpy(page_address(page), vdso_image + at, min(length - at, PAGE_SIZE));
+		code[at / PAGE_SIZE] = page;
+	}
+	if (wanted)
+		code_size = at;
+	return 0;
+}
+subsys_initcall(vdso_code_setup);
+
+static vm_fault_t data_fault(const struct vm_special_mapping *mapping, struct vm_area_struct *vma, struct vm_fault *fault)
+{
+	unsigned long system = virt_to_pfn(vdso_data);
+	struct page *own = find_timens_vvar_page(vma);
+
+	if (fault->pgoff == 0)
+		return vmf_insert_pfn(vma, fault->address, own ? page_to_pfn(own) : system);
+	return own && fault->pgoff == 1 ? vmf_insert_pfn(vma, fault->address, system) : VM_FAULT_SIGBUS;
+}
+
+static const struct vm_special_mapping data_mapping = { .name = "[vvar]", .fault = data_fault };
+static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code };
+
+#ifdef CONFIG_TIME_NS
+struct vdso_data *arch_get_vdso_data(void *page)
+{
+	return page;
+}
+
+int vdso_join_timens(struct task_struct *task, struct time_namespace *ns)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(at, task->mm, 0);
+
+	mmap_read_lock(task->mm);
+	for_each_vma(at, vma)
+		if (vma_is_special_mapping(vma, &data_mapping))
+			zap_vma_pages(vma);
+	mmap_read_unlock(task->mm);
+	return 0;
+}
+#endif
+
+/* A page at random between the stack and the end of what one page table covers, so that it costs no further one. */
+static unsigned long place_above_stack(unsigned long size)
+{
+	unsigned long first = PAGE_ALIGN(current->mm->start_stack);
+	unsigned long end = min(ALIGN(first + 1, PMD_SIZE), TASK_SIZE);
+
+	if (first + size >= end)
+		return 0;
+	return current->flags & PF_RANDOMIZE ? randomize_page(first, end - size - first) : first;
+}
+
+static long map_all(struct mm_struct *mm, unsigned long at)
+{
+	struct vm_area_struct *vma;
+	unsigned long code_at = at + DATA_PAGES * PAGE_SIZE;
+
+	if (IS_ERR_VALUE(at))
+		return at;
+	vma = _install_special_mapping(mm, at, DATA_PAGES * PAGE_SIZE, VM_READ | VM_MAYREAD | VM_IO | VM_DONTDUMP | VM_PFNMAP,
+				       &data_mapping);
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	/* May be written, by debuggers that set breakpoints in it: in a copy. */
+	vma = _install_special_mapping(mm, code_at, code_size, VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
+				       &code_mapping);
+	if (IS_ERR(vma)) {
+		do_munmap(mm, at, DATA_PAGES * PAGE_SIZE, NULL);
+		return PTR_ERR(vma);
+	}
+	return 0;
+}
+
+/* For the auxiliary vector, hence soon after exec has mapped it: few areas to look at. */
+unsigned long vdso_address(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(at, mm, 0);
+
+	for_each_vma(at, vma)
+		if (vma_is_special_mapping(vma, &code_mapping))
+			return vma->vm_start;
+	return 0;
+}
+
+/* Called by exec, before the auxiliary vector is made. */
+int arch_setup_additional_pages(struct linux_binprm *bprm, int uses_interpreter)
+{
+	struct mm_struct *mm = current->mm;
+	unsigned long size = DATA_PAGES * PAGE_SIZE + code_size;
+	long error;
+
+	if (!code_size)
+		return 0;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	error = map_all(mm, get_unmapped_area(NULL, place_above_stack(size), size, 0, 0));
+	mmap_write_unlock(mm);
+	return error;
+}
