@@ -25,6 +25,7 @@ static const struct { const char *name; int number; } calls[] = {
 	{ "madvise", SYS_madvise },
 	{ "sched_setaffinity", SYS_sched_setaffinity },
 	{ "timer_create", SYS_timer_create },
+	{ "openat2", SYS_openat2 },
 };
 
 static int number_of(const char *name)

@@ -113,17 +113,22 @@ class Tree:
                 number += 1
             record(number, "TRAILER!!!", 0)
 
+    def write_directory(self, top):
+        """Write the files to a directory of the host."""
+        os.makedirs(top, exist_ok=True)
+        for name, (mode, data) in sorted(self.entries.items()):
+            here = os.path.join(top, name)
+            if stat.S_ISDIR(mode):
+                os.makedirs(here, exist_ok=True)
+            else:
+                with open(here, "wb") as out:
+                    out.write(data)
+                os.chmod(here, stat.S_IMODE(mode))
+
     def write_ext4(self, path, megabytes):
         """Write an ext4 file system of @megabytes to @path, files owned by root."""
         with tempfile.TemporaryDirectory() as top:
-            for name, (mode, data) in sorted(self.entries.items()):
-                here = os.path.join(top, name)
-                if stat.S_ISDIR(mode):
-                    os.makedirs(here, exist_ok=True)
-                else:
-                    with open(here, "wb") as out:
-                        out.write(data)
-                    os.chmod(here, stat.S_IMODE(mode))
+            self.write_directory(top)
             with open(path, "wb") as out:
                 out.truncate(megabytes << 20)
             subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", top, path],

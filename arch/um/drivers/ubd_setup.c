@@ -11,6 +11,7 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <asm/hostfs.h>
 
 #include <host/process.h>
 
@@ -143,6 +144,9 @@ static int __init ubd_option(char *name)
 	if (IS_ENABLED(CONFIG_BLK_DEV_UBD_SYNC))
 		option.flags |= HOST_DISK_SYNC;
 	error = host_disk_open(&ubd->disk, option.file, option.backing, option.flags, &ubd->info);
+	/* A directory as the first disk is the root file system, by hostfs. */
+	if (error == -EISDIR && option.index == 0 && hostfs_boot_from(option.file))
+		return 1;
 	if (error)
 		refuse(&option, &ubd->info, error);
 	if (ubd->info.size < ubd->info.sector_size)

@@ -108,7 +108,7 @@ static void __init choose_initrd(void)
 		initrd_end = initrd_start + length;
 		return;
 	}
-	if (names_option("root=") || names_option("ubd0") || names_option("ubda"))
+	if (names_option("root=") || names_option("ubd0") || names_option("ubda") || names_option("rootfstype=hostfs"))
 		return;
 	initrd_start = (unsigned long)builtin_initramfs;
 	initrd_end = (unsigned long)builtin_initramfs_end;
