@@ -182,7 +182,7 @@ swapper.start()
 result = uml.run("""
     mount -t hostfs none /mnt -o actimeo=0
     i=0
-    while [ $i -lt 1500 ]; do
+    while [ $i -lt 200 ]; do
         cat /mnt/swap/secret; (cd /mnt/swap && cat secret && echo x > written$i)
         chmod 700 /mnt/swap/secret; ls /mnt/swap; i=$((i+1))
     done 2>/dev/null | sort | uniq -c | grep -v written | grep -v '[0-9] [0-9]*$'
