@@ -12,6 +12,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import image
+import kselftest
 import tap
 import uml
 
@@ -100,7 +101,7 @@ seen = {}
 result = uml.run(mounted(shared) + r"""
     cd /mnt
     exec 5<tail; read line <&5
-    cat old victim; ls | cat -v
+    cat old victim; printf '%s\n' odd* | cat -v
     echo; [ -e appeared ] || echo not-yet
     echo 'from the guest' > written
     sum=$(stat -c %i old)
@@ -255,7 +256,7 @@ owned = directory("owned")
 write(os.path.join(owned, "plain"), "x")
 mine = os.stat(owned)
 result = uml.run(f"""
-    at() {{ mkdir -p /m; mount -t hostfs none /m -o {owned},$1 || echo failed; shift; "$@"; umount /m; }}
+    at() {{ mkdir -p /m; mount -t hostfs none /m -o {owned},$1 || echo failed; shift; "$@"; status=$?; umount /m; return $status; }}
     at actimeo=1 stat -c 'host %u:%g' /m/plain
     at uid=1234,gid=99 stat -c 'squash %u:%g' /m/plain
     at uid=1234 chown 5 /m/plain 2>/dev/null && echo CHOWNED
@@ -368,5 +369,37 @@ else:
     for program in programs:
         tap.ok(program.status == 0 and "successful run completed" in program.output, f"stress-ng --verify {program.name} on hostfs",
                f"status {program.status}\n" + "\n".join(program.output.splitlines()[-10:]))
+    uml.clean(results)
+
+# ---- the kernel's own tests of file systems, with hostfs below /tmp and the current directory ----
+
+tests = [kselftest.Test("openat2", name, sources=(name + ".c", "helpers.c")) for name in ("openat2_test", "resolve_test")]
+tests += [
+    kselftest.Test("fchmodat2", "fchmodat2_test"),
+    kselftest.Test("filesystems/fat", "rename_exchange", arguments="a b"),
+    kselftest.Test("landlock", "fs_test", arguments="-v hostfs", libs=("-lcap",)),
+]
+if not os.path.isdir(kselftest.SELFTESTS):
+    tap.skip("the kernel's selftests of file systems", "the kernel tree is not unpacked")
+else:
+    kselftest.build_all(tests)
+    place = directory("selftests")
+    runnable = [test for test in tests if not test.error]
+    for test in tests:
+        if test.error:
+            tap.skip(f"selftest {test.title}", "it does not build here: " + test.error.splitlines()[-1])
+    programs = [uml.Program(test.title, mounted(place) + "mount --bind /mnt /tmp; cd /mnt; echo a >a; echo b >b; "
+                            f"/{test.guest_path()} {test.arguments}", 120) for test in runnable]
+
+    def with_selftests():
+        made = image.Tree()
+        for test in runnable:
+            made.copy(test.path, test.guest_path())
+        return made
+
+    results = uml.run_programs(programs, tree_maker=with_selftests, mem="256M")
+    for program in programs:
+        tap.ok(program.status == 0, f"selftest {program.name} on hostfs",
+               f"status {program.status}\n" + "\n".join(program.output.splitlines()[-20:]))
     uml.clean(results)
 tap.done()
