@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An idle guest uses next to no CPU of the host, measured over IDLE_SECONDS (default 20).
 
-The goal is 10 ms a minute; 15 is what it takes now on a quiet machine. What fails here is a guest that polls: the limit leaves room for a
+The goal is 10 ms a minute; 4 is what it takes half a minute after the boot. What fails here is a guest that polls: the limit leaves room for a
 machine that does other things meanwhile.
 """
 import os
