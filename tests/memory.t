@@ -1,26 +1,78 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Memory as guest programs expect it, and more scattered pages than the host has areas for one process."""
+"""Memory as guest programs expect it, in small and large pages, with lazy and with eager flushes; more scattered pages than the host
+has areas for one process; and freed memory on its way back to the host."""
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import tap
 import uml
+
+MIB = 1 << 20
+
+
+def guest_ram(instance):
+    """Path of guest RAM's file, as the host shows it."""
+    folder = f"/proc/{instance.pid}/fd"
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if "guest-ram" in os.readlink(path):
+            return path
+    return None
+
+
+def gives_back():
+    """A guest that frees 192 MiB: how much its RAM file shrinks."""
+    sizes = {}
+
+    def drive(instance):
+        if not instance.expect("^USED$", 60):
+            return
+        path = guest_ram(instance)
+        if not path:
+            return
+        sizes["used"] = os.stat(path).st_blocks * 512
+        instance.expect("^FREED$", 30)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            sizes["left"] = os.stat(path).st_blocks * 512
+            if sizes["used"] - sizes["left"] > 128 * MIB:
+                break
+            instance.read(0.2)
+        instance.kill()
+
+    result = uml.run("mkdir /big; mount -t tmpfs -o size=200M none /big; dd if=/dev/zero of=/big/x bs=1M count=192 2>/dev/null\n"
+                     "echo USED; sleep 1; rm /big/x; echo FREED; sleep 100", mem="512M", drive=drive, timeout=120)
+    if "used" not in sizes:
+        tap.ok(False, "guest RAM can be looked at", result.tail())
+        return
+    tap.diag(f"guest RAM on the host: {sizes['used'] // MIB} MiB used, {sizes.get('left', 0) // MIB} MiB after the guest freed 192 MiB")
+    tap.ok(sizes["used"] - sizes.get("left", sizes["used"]) > 128 * MIB, "memory that the guest frees goes back to the host")
+    tap.ok(not result.problems, "the kernel log has no warning", "\n".join(result.problems))
+
 
 uml.require()
 uml.build()
 with open("/proc/sys/vm/max_map_count") as source:
     areas = int(source.read())
 tap.diag(f"the host allows {areas} areas a process")
+files = {f"test/{name}": uml.built(f"guest/{name}") for name in ("memory", "scatter", "hugepage")}
 programs = [
     uml.Program("memory", "/test/memory", 120),
+    uml.Program("large pages", "/test/hugepage", 120),
     uml.Program("a million scattered pages read", "/test/scatter read 1048576 16", 240),
     uml.Program("131072 scattered pages written", "/test/scatter write 131072 2", 240),
 ]
-results = uml.run_programs(programs, files={f"test/{name}": uml.built(f"guest/{name}") for name in ("memory", "scatter")},
-                           mem="1G")
-for program in programs:
+results = uml.run_programs(programs, files=files, mem="1G")
+eager = [
+    uml.Program("memory, flush=eager", "/test/memory", 120),
+    uml.Program("large pages, flush=eager", "/test/hugepage", 120),
+]
+results += uml.run_programs(eager, files=files, mem="1G", arguments=["flush=eager"])
+for program in programs + eager:
     uml.report(program)
 uml.clean(results)
+gives_back()
 tap.done()

@@ -34,6 +34,7 @@ int main(int argc, char **argv)
 	area = mmap(NULL, pages * stride * sizeof(*area), PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	need(area != MAP_FAILED);
+	madvise((void *)area, pages * stride * sizeof(*area), MADV_NOHUGEPAGE);	/* each page is to be its own */
 	for (unsigned long i = 0; i < pages; i++) {
 		at = (at + 0x9e3779b1UL) & (pages - 1);		/* odd step, power of two: each page once */
 		if (writing)

@@ -23,6 +23,10 @@ static int counters_show(struct seq_file *file, void *v)
 	SHOW(batches);
 	SHOW(evictions);
 	SHOW(spaces);
+	SHOW(pages_discarded);
+	seq_printf(file, "pages_per_map %lu.%lu\n", counters.pages / max(counters.host_maps, 1UL),
+		   counters.pages * 10 / max(counters.host_maps, 1UL) % 10);
+	seq_printf(file, "stubs_made %lu\nstubs_reused %lu\n", host_stubs_made, host_stubs_reused);
 	return 0;
 }
 

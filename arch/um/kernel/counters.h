@@ -11,6 +11,7 @@ struct counters {
 	unsigned long host_maps, host_unmaps, host_protects;	/* host mapping calls */
 	unsigned long pages;		/* pages mapped by them */
 	unsigned long batches, evictions, spaces;
+	unsigned long pages_discarded;	/* of guest RAM, given back to the host */
 };
 
 extern struct counters counters;

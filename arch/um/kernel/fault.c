@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
 #include <host/engine.h>
 #include "../x86_64/access.h"
 #include "counters.h"
@@ -87,42 +88,79 @@ retry:
 	return signal_for(result, code);
 }
 
+/**
+ * fault_ahead - serves a fault that guest code of current is about to take, which saves the trap
+ * @error_code: as in struct fault
+ * Does nothing where the access would not be allowed, would extend a stack, or concerns a userfaultfd. May sleep.
+ */
+void fault_ahead(unsigned long address, unsigned long error_code)
+{
+	struct fault fault = { address, error_code | FAULT_USER };
+	struct vm_area_struct *vma;
+	bool expected;
+	int code;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, address);
+	expected = vma && (vma->vm_flags & needed(error_code)) && !userfaultfd_armed(vma);
+	mmap_read_unlock(current->mm);
+	if (expected)
+		fault_in(&fault, &code);
+}
+
 /* ---- guest code ---- */
 
-static pte_t *user_pte_lock(struct mm_struct *mm, unsigned long address, spinlock_t **lock)
+/* The entry that maps address, a page's or a huge page's, its table locked; NULL: there is none. */
+static pte_t *lock_entry(struct mm_struct *mm, unsigned long address, unsigned long *size, spinlock_t **lock)
 {
 	unsigned long next;
 	pmd_t *pmd = table_at(mm, address, TASK_SIZE, &next);
+	pte_t *at;
 
-	return pmd ? pte_offset_map_lock(mm, pmd, address, lock) : NULL;
+	if (unlikely(!pmd))
+		return NULL;
+	*size = PAGE_SIZE;
+	if (likely(!pmd_leaf(*pmd))) {
+		at = pte_offset_map_lock(mm, pmd, address, lock);
+		if (likely(at))
+			pte_unmap(at);	/* the lock is enough to keep the table */
+		return at;
+	}
+	*lock = pmd_lock(mm, pmd);
+	*size = PMD_SIZE;
+	if (pmd_leaf(*pmd))
+		return (pte_t *)pmd;
+	spin_unlock(*lock);
+	return NULL;
 }
 
 /**
  * touch_page - does what hardware does to an entry that allows an access
  * @address: guest address
  * @error_code: FAULT_WRITE and FAULT_FETCH tell the access
- * @lock: receives the table's lock, held, on success
- * Returns the entry, to be given to pte_unmap_unlock(), or NULL: the access is not allowed (yet).
+ * @lock: receives the table's lock, held, on success: the page stays until it is released
+ * Returns where the byte is in the linear map, or NULL: the access is not allowed (yet).
  */
-pte_t *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock)
+void *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock)
 {
-	pte_t *at = user_pte_lock(mm, address, lock), pte;
+	unsigned long size, wanted = _PAGE_PRESENT | _PAGE_USER, marks = _PAGE_ACCESSED;
+	pte_t *at = lock_entry(mm, address, &size, lock);
+	pte_t entry;
 
-	if (!at)
+	if (unlikely(!at))
 		return NULL;
-	pte = ptep_get(at);
-	if (!(pte_val(pte) & _PAGE_PRESENT) || !(pte_val(pte) & _PAGE_USER) ||
-	    ((error_code & FAULT_WRITE) && !pte_write(pte)) || ((error_code & FAULT_FETCH) && !pte_exec(pte))) {
-		pte_unmap_unlock(at, *lock);
+	entry = ptep_get(at);
+	if (error_code & FAULT_WRITE) {
+		wanted |= _PAGE_RW;
+		marks |= _PAGE_DIRTY | _PAGE_SOFT_DIRTY;
+	}
+	if (unlikely((pte_val(entry) & wanted) != wanted || ((error_code & FAULT_FETCH) && !pte_exec(entry)))) {
+		spin_unlock(*lock);
 		return NULL;
 	}
-	if (!pte_young(pte) || ((error_code & FAULT_WRITE) && !pte_dirty(pte))) {
-		pte = pte_mkyoung(pte);
-		if (error_code & FAULT_WRITE)
-			pte = pte_mkdirty(pte);
-		set_pte(at, pte);
-	}
-	return at;
+	if (unlikely(~pte_val(entry) & marks & ~_PAGE_SOFT_DIRTY))
+		set_pte(at, __pte(pte_val(entry) | marks));
+	return pfn_to_virt(pte_pfn(entry)) + (address & (size - 1));
 }
 
 /* The entry allows the access and only the host did not know. */
@@ -130,12 +168,11 @@ static bool was_miss(struct fault *fault)
 {
 	struct mm_struct *mm = current->mm;
 	spinlock_t *lock;
-	pte_t *at = touch_page(mm, fault->address, fault->error_code, &lock);
 	unsigned long flags;
 
-	if (!at)
+	if (!touch_page(mm, fault->address, fault->error_code, &lock))
 		return false;
-	pte_unmap_unlock(at, lock);
+	spin_unlock(lock);
 	count_trap(misses);
 	local_irq_save(flags);
 	hostmap_load(mm, fault->address);
@@ -153,14 +190,12 @@ static unsigned long guess_access(struct pt_regs *regs, unsigned long address, b
 	unsigned char code[15];
 	unsigned long distance = address - regs->ip;
 	spinlock_t *lock;
-	pte_t *at;
 	size_t length;
 
 	if (distance < sizeof(code)) {
-		at = touch_page(current->mm, address, FAULT_FETCH, &lock);
-		if (!at)
+		if (!touch_page(current->mm, address, FAULT_FETCH, &lock))
 			return FAULT_FETCH;
-		pte_unmap_unlock(at, lock);
+		spin_unlock(lock);
 		if (!had_mapping)
 			return FAULT_FETCH;	/* it may have been a data access: then it faults once more */
 	}

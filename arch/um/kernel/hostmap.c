@@ -2,70 +2,109 @@
 /*
  * The host's mappings of a guest address space, kept as a cache of the guest's page tables: our TLB.
  *
- *  1. Whoever changes guest page tables says so (tlb_flush and friends, update_mmu_cache): hostmap_stale() notes the range.
+ *  1. Whoever changes guest page tables says so (tlb_flush and friends, update_mmu_cache), and an entry that is cleared while it is
+ *     hosted says so itself (hostmap_gone in asm/pgtable.h): the range is noted as stale.
  *  2. Before guest code of that address space runs, hostmap_sync() walks the stale ranges and makes the host agree, in
  *     as few calls as it can: one for each run of pages that are contiguous in RAM and have equal rights; one for a
  *     stretch with no pages; one for a stretch of pages that are mapped already and only need other rights.
  *  3. Guest code that touches an address which the guest's tables map and the host does not faults; hostmap_load() maps
- *     it, with the neighbours that belong to the same run. So any host mapping may be dropped at any time.
+ *     it, with its neighbours. So any host mapping may be dropped at any time.
  *  4. The host allows a process a number of areas. When we may have made as many, or when the host says ENOMEM, or when
  *     anything else goes wrong, all mappings are dropped in one call, and faults bring back what is used.
+ *  5. An engine may be unable to prove that guest code stands still while the kernel runs (proves_stop in host/engine.h). Then a flush,
+ *     which takes rights away, syncs at once: its caller frees pages next. Additions stay lazy.
  *
- * Runs on the virtual CPU that runs this mm's guest code, interrupts off, except hostmap_stale().
+ * Runs on the thread of the virtual CPU with interrupts off; flushes come from any context of it, with spinlocks held, and for any mm.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
-#include <linux/sched.h>
-#include <linux/slab.h>
+#include <linux/sched/signal.h>
 #include <asm/mmu_context.h>
 #include <asm/tlbflush.h>
-#include <asm/xstate.h>
 #include <host/engine.h>
+#include <host/process.h>
 #include "counters.h"
 #include "kernel.h"
 
-/* Pages that a fault brings in at most, on either side, as far as they continue the run. */
+/* Pages that a fault brings in at most: of the same run, on either side; and of any run, in the aligned window around. */
 #define NEIGHBOURS 64
+#define WINDOW 16
+
+/* What a new stub is given at once, at most. */
+#define FIRST_CALLS 32
+#define FIRST_PAGES 256
 
 /* Changes on their way to the host; the last one may still grow. */
 struct batch {
 	struct mm_struct *mm;
 	int count, error;
+	unsigned int pages;		/* mapped by it */
 	struct host_map changes[HOST_MAP_BATCH];
 };
 
 /* ---- 1. what is stale ---- */
 
-/* Keeps ranges sorted by nothing; joins what touches, and the last two when there is no room. */
-void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end)
+static unsigned long distance(const struct host_stale *range, unsigned long start, unsigned long end)
+{
+	if (start <= range->end && end >= range->start)
+		return 0;
+	return start > range->end ? start - range->end : range->start - end;
+}
+
+/* The range that a new one joins: of its kind and touching; one that says as much; or, if there is no room, the nearest. */
+static struct host_stale *joins(mm_context_t *context, unsigned long start, unsigned long end, bool gone)
+{
+	struct host_stale *range, *nearest = NULL;
+
+	for (range = context->stale + context->stale_count; range-- > context->stale;) {
+		if (!distance(range, start, end) &&
+		    (range->gone == gone || (range->gone && start >= range->start && end <= range->end)))
+			return range;
+		if (!nearest || distance(range, start, end) < distance(nearest, start, end))
+			nearest = range;
+	}
+	return context->stale_count == HOST_STALE_RANGES ? nearest : NULL;
+}
+
+static void note(struct mm_struct *mm, unsigned long start, unsigned long end, bool gone)
 {
 	mm_context_t *context = &mm->context;
+	struct host_stale *range;
 	unsigned long flags;
-	unsigned int i;
 
 	start &= PAGE_MASK;
 	end = min(PAGE_ALIGN(end), TASK_SIZE);
-	if (start >= end || !atomic_read(&mm->mm_users))
+	if (start >= end || !context->space)	/* without a stub nothing is mapped */
 		return;
 	local_irq_save(flags);
-	for (i = 0; i < context->stale_count; i++)
-		if (start <= context->stale[i].end && end >= context->stale[i].start)
-			break;
-	if (i == HOST_STALE_RANGES)
-		i--;
-	if (i < context->stale_count) {
-		context->stale[i].start = min(start, context->stale[i].start);
-		context->stale[i].end = max(end, context->stale[i].end);
-	} else {
-		context->stale[context->stale_count++] = (struct host_stale) { start, end };
-	}
+	range = joins(context, start, end, gone);
+	if (range)
+		*range = (struct host_stale) { min(start, range->start), max(end, range->end), gone || range->gone };
+	else
+		context->stale[context->stale_count++] = (struct host_stale) { start, end, gone };
 	local_irq_restore(flags);
+}
+
+/* Entries in [start, end) may have changed. */
+void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	note(mm, start, end, false);
+}
+
+void hostmap_gone(struct mm_struct *mm, unsigned long address, unsigned long size)
+{
+	note(mm, address, address + size, true);
 }
 
 void update_mmu_cache_range(struct vm_fault *vmf, struct vm_area_struct *vma, unsigned long address,
 			    pte_t *ptep, unsigned int nr)
 {
 	hostmap_stale(vma->vm_mm, address, address + nr * PAGE_SIZE);
+}
+
+void update_mmu_cache_pmd(struct vm_area_struct *vma, unsigned long address, pmd_t *pmd)
+{
+	hostmap_stale(vma->vm_mm, address & PMD_MASK, (address & PMD_MASK) + PMD_SIZE);
 }
 
 /* ---- batches ---- */
@@ -83,6 +122,8 @@ static void add(struct batch *batch, const struct host_map *change)
 {
 	struct host_map *last = &batch->changes[batch->count - 1];
 
+	if (change->op == HOST_MAP)
+		batch->pages += change->length / PAGE_SIZE;
 	if (batch->count && last->op == change->op && last->start + last->length == change->start &&
 	    (change->op == HOST_UNMAP || last->prot == change->prot) &&
 	    (change->op != HOST_MAP || last->offset + last->length == change->offset)) {
@@ -95,98 +136,197 @@ static void add(struct batch *batch, const struct host_map *change)
 	batch->mm->context.areas += change->op != HOST_UNMAP;
 }
 
+/* A page that has its rights already does no harm in a change of rights, and may be what joins two. */
+static void bridge(struct batch *batch, unsigned long address, unsigned long size, int prot)
+{
+	struct host_map *last = &batch->changes[batch->count - 1];
+
+	if (batch->count && last->op == HOST_PROTECT && last->start + last->length == address && last->prot == prot)
+		last->length += size;
+}
+
+/* ---- walking the guest's tables ---- */
+
+/* What to do on the way. An entry is that of a page or, with size PMD_SIZE, of a huge page. */
+struct walk {
+	struct batch *batch;
+	unsigned long bits;		/* entries that have none of these are passed over; 0: none is */
+	void (*entry)(struct batch *batch, pte_t *at, unsigned long address, unsigned long size);
+	void (*gap)(struct batch *batch, unsigned long start, unsigned long end);	/* no table; may be NULL */
+};
+
+static void walk_gap(const struct walk *walk, unsigned long start, unsigned long end)
+{
+	if (walk->gap)
+		walk->gap(walk->batch, start, end);
+}
+
+static void walk_ptes(const struct walk *walk, pmd_t *pmd, unsigned long address, unsigned long end)
+{
+	pte_t *at = pte_offset_map(pmd, address);
+
+	if (!at) {
+		walk_gap(walk, address, end);	/* a huge page that is being moved */
+		return;
+	}
+	for (; address < end; address += PAGE_SIZE, at++)
+		if (!walk->bits || (pte_val(ptep_get(at)) & walk->bits))
+			walk->entry(walk->batch, at, address, PAGE_SIZE);
+	pte_unmap(at - 1);
+}
+
+static void walk_pmds(const struct walk *walk, pud_t *pud, unsigned long address, unsigned long end)
+{
+	pmd_t *pmd = pmd_offset(pud, address);
+	unsigned long next;
+
+	for (; address < end; address = next, pmd++) {
+		next = pmd_addr_end(address, end);
+		if (pmd_none(*pmd))
+			walk_gap(walk, address, next);
+		else if (!pmd_leaf(*pmd))
+			walk_ptes(walk, pmd, address, next);
+		else if (!walk->bits || (pmd_val(*pmd) & walk->bits))
+			walk->entry(walk->batch, (pte_t *)pmd, address & PMD_MASK, PMD_SIZE);
+	}
+}
+
+static void walk_puds(const struct walk *walk, p4d_t *p4d, unsigned long address, unsigned long end)
+{
+	pud_t *pud = pud_offset(p4d, address);
+	unsigned long next;
+
+	for (; address < end; address = next, pud++) {
+		next = pud_addr_end(address, end);
+		if (pud_none(*pud))
+			walk_gap(walk, address, next);
+		else
+			walk_pmds(walk, pud, address, next);
+	}
+}
+
+/* Interrupts off: no table goes away meanwhile. */
+static void walk_tables(const struct walk *walk, struct mm_struct *mm, unsigned long address, unsigned long end)
+{
+	pgd_t *pgd = pgd_offset(mm, address);
+	unsigned long next;
+
+	for (; address < end; address = next, pgd++) {
+		next = pgd_addr_end(address, end);
+		if (pgd_val(*pgd))
+			walk_puds(walk, p4d_offset(pgd, address), address, next);
+		else
+			walk_gap(walk, address, next);
+	}
+}
+
 /* ---- 2. making the host agree ---- */
 
 /* What the host may let guest code do: a page that is not dirty is read-only until it is written. */
-static int host_prot(pte_t pte)
+static int host_prot(pte_t entry)
 {
-	return PROT_READ | (pte_write(pte) && pte_dirty(pte) ? PROT_WRITE : 0) | (pte_exec(pte) ? PROT_EXEC : 0);
+	return PROT_READ | (pte_write(entry) && pte_dirty(entry) ? PROT_WRITE : 0) | (pte_exec(entry) ? PROT_EXEC : 0);
 }
 
-static bool guest_may(pte_t pte)
+static int hosted_prot(pte_t entry)
 {
-	return (pte_val(pte) & (_PAGE_PRESENT | _PAGE_USER)) == (_PAGE_PRESENT | _PAGE_USER) && pte_young(pte);
+	return PROT_READ | (pte_val(entry) & _PAGE_HOSTED_RW ? PROT_WRITE : 0) | (pte_val(entry) & _PAGE_HOSTED_X ? PROT_EXEC : 0);
 }
 
-static void sync_page(struct batch *batch, pte_t *at, unsigned long address)
+static pte_t mkhosted(pte_t entry, int prot)
 {
-	pte_t pte = ptep_get(at);
-	struct host_map change = { .start = address, .length = PAGE_SIZE, .op = HOST_UNMAP };
+	return __pte(pte_val(pte_mkunhosted(entry)) | _PAGE_HOSTED | (prot & PROT_WRITE ? _PAGE_HOSTED_RW : 0) |
+		     (prot & PROT_EXEC ? _PAGE_HOSTED_X : 0));
+}
 
-	if (guest_may(pte)) {
-		change.op = pte_hosted(pte) ? HOST_PROTECT : HOST_MAP;
-		change.offset = pte_pfn(pte) << PAGE_SHIFT;
-		change.prot = host_prot(pte);
-		set_pte(at, __pte((pte_val(pte) & ~_PAGE_HOSTED_RW) | _PAGE_HOSTED |
-				  (change.prot & PROT_WRITE ? _PAGE_HOSTED_RW : 0)));
-	} else if (pte_present(pte)) {
-		set_pte(at, pte_mkunhosted(pte));
+static bool guest_may(pte_t entry)
+{
+	return (pte_val(entry) & (_PAGE_PRESENT | _PAGE_USER)) == (_PAGE_PRESENT | _PAGE_USER) && pte_young(entry);
+}
+
+/* A page or huge page, and not a swap entry, so that the bits mean what they are called. */
+static bool is_hosted(pte_t entry)
+{
+	return (pte_val(entry) & (_PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE)) && pte_hosted(entry);
+}
+
+static void unmap(struct batch *batch, unsigned long start, unsigned long end)
+{
+	add(batch, &(struct host_map) { .start = start, .length = end - start, .op = HOST_UNMAP });
+}
+
+static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+{
+	pte_t entry = ptep_get(at);
+	struct host_map change = { .start = address, .length = size, .op = HOST_MAP };
+
+	if (!guest_may(entry)) {
+		if (!is_hosted(entry))
+			return;
+		set_pte(at, pte_mkunhosted(entry));
+		unmap(batch, address, address + size);
+		return;
 	}
+	change.prot = host_prot(entry);
+	if (pte_hosted(entry)) {
+		if (hosted_prot(entry) == change.prot) {
+			bridge(batch, address, size, change.prot);
+			return;
+		}
+		change.op = HOST_PROTECT;
+	}
+	change.offset = pte_pfn(entry) << PAGE_SHIFT;
+	set_pte(at, mkhosted(entry, change.prot));
 	add(batch, &change);
 }
 
-static void sync_range(struct batch *batch, unsigned long address, unsigned long end)
+/* Something may be mapped here that no entry tells of. */
+static void sync_gone(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	unsigned long next;
-
-	for (; address < end && !batch->error; address = next) {
-		pmd_t *pmd = table_at(batch->mm, address, end, &next);
-		pte_t *pte = pmd ? pte_offset_map(pmd, address) : NULL;
-
-		if (!pte) {
-			add(batch, &(struct host_map) { .start = address, .length = next - address, .op = HOST_UNMAP });
-			continue;
-		}
-		for (; address < next; address += PAGE_SIZE, pte++)
-			sync_page(batch, pte, address);
-		pte_unmap(pte - 1);
-	}
+	if (guest_may(ptep_get(at)) || is_hosted(ptep_get(at)))
+		sync_entry(batch, at, address, size);
+	else
+		unmap(batch, address, address + size);
 }
 
-/* Calls fn for every present page of mm that may be hosted. */
-static void for_each_hosted(struct mm_struct *mm, struct batch *batch,
-			    void (*fn)(struct batch *batch, pte_t *at, unsigned long address))
+static void sync_range(struct batch *batch, const struct host_stale *range)
 {
-	unsigned long address, next;
+	const struct walk changed = { batch, _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE, sync_entry };
+	const struct walk gone = { batch, 0, sync_gone, unmap };
 
-	for (address = 0; address < TASK_SIZE; address = next) {
-		pmd_t *pmd = table_at(mm, address, TASK_SIZE, &next);
-		pte_t *pte = pmd ? pte_offset_map(pmd, address) : NULL;
-
-		if (!pte)
-			continue;
-		for (; address < next; address += PAGE_SIZE, pte++)
-			if (pte_present(ptep_get(pte)) && pte_hosted(ptep_get(pte)))
-				fn(batch, pte, address);
-		pte_unmap(pte - 1);
-	}
+	walk_tables(range->gone ? &gone : &changed, batch->mm, range->start, range->end);
 }
 
 /* After fork: one call for each area that was writable. */
-static void sync_rights(struct batch *batch, pte_t *at, unsigned long address)
+static void sync_rights(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	pte_t pte = ptep_get(at);
-
-	if (!guest_may(pte) || (pte_hosted_rw(pte) && !(host_prot(pte) & PROT_WRITE)))
-		sync_page(batch, at, address);
+	if (is_hosted(ptep_get(at)))
+		sync_entry(batch, at, address, size);
 }
 
 /* ---- 4. dropping all ---- */
 
-static void forget(struct batch *batch, pte_t *at, unsigned long address)
+static void forget(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	set_pte(at, pte_mkunhosted(ptep_get(at)));
+	if (is_hosted(ptep_get(at)))
+		set_pte(at, pte_mkunhosted(ptep_get(at)));
+}
+
+static void nothing_is_stale(mm_context_t *context)
+{
+	context->areas = 0;
+	context->rights_stale = false;
+	context->stale_count = 0;
 }
 
 static int drop_all(struct mm_struct *mm)
 {
 	const struct host_map everything = { .start = 0, .length = TASK_SIZE, .op = HOST_UNMAP };
+	const struct walk walk = { NULL, _PAGE_HOSTED, forget };
 
 	count_eviction();
-	for_each_hosted(mm, NULL, forget);
-	mm->context.areas = 0;
-	mm->context.rights_stale = false;
-	mm->context.stale_count = 0;
+	walk_tables(&walk, mm, 0, TASK_SIZE);
+	nothing_is_stale(&mm->context);
 	return host_engine->apply(mm->context.space, &everything, 1);
 }
 
@@ -206,7 +346,7 @@ static struct batch *batch_begin(struct mm_struct *mm)
 	struct batch *batch = this_cpu_ptr(&batches);
 
 	batch->mm = mm;
-	batch->count = batch->error = 0;
+	batch->count = batch->error = batch->pages = 0;
 	return batch;
 }
 
@@ -224,107 +364,148 @@ int hostmap_sync(struct mm_struct *mm)
 		return 0;
 	batch = batch_begin(mm);
 	if (context->rights_stale)
-		for_each_hosted(mm, batch, sync_rights);
+		walk_tables(&(struct walk) { batch, _PAGE_HOSTED, sync_rights }, mm, 0, TASK_SIZE);
 	context->rights_stale = false;
 	for (i = 0; i < context->stale_count; i++)
-		sync_range(batch, context->stale[i].start, context->stale[i].end);
+		sync_range(batch, &context->stale[i]);
 	context->stale_count = 0;
 	return finish(batch);
 }
 
 /* ---- 3. a miss ---- */
 
-static bool continues(pte_t pte, pte_t neighbour, long distance)
+static void load_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	return guest_may(pte_mkyoung(neighbour)) && !pte_hosted(neighbour) &&
-	       pte_pfn(neighbour) == pte_pfn(pte) + distance && host_prot(neighbour) == host_prot(pte);
+	set_pte(at, pte_mkyoung(pte_mkunhosted(ptep_get(at))));
+	sync_entry(batch, at, address, size);
 }
 
-static void load_one(struct batch *batch, pte_t *at, unsigned long address)
+static bool could_load(pte_t entry)
 {
-	if (!pte_accessible(batch->mm, ptep_get(at)))
-		return;
-	set_pte(at, pte_mkyoung(pte_mkunhosted(ptep_get(at))));
-	sync_page(batch, at, address);
+	return guest_may(pte_mkyoung(entry)) && !pte_hosted(entry);
+}
+
+static bool continues(pte_t entry, pte_t neighbour, long distance)
+{
+	return could_load(neighbour) && pte_pfn(neighbour) == pte_pfn(entry) + distance && host_prot(neighbour) == host_prot(entry);
+}
+
+/* The page at table[index], what continues its run, and what is in the window around it. */
+static void load_around(struct batch *batch, pte_t *table, long index, unsigned long base)
+{
+	pte_t entry = ptep_get(table + index);
+	long low = index, high = index, i;
+
+	while (low > max(index - NEIGHBOURS, 0L) && continues(entry, ptep_get(table + low - 1), low - 1 - index))
+		low--;
+	while (high < min(index + NEIGHBOURS, PTRS_PER_PTE - 1L) && continues(entry, ptep_get(table + high + 1), high + 1 - index))
+		high++;
+	low = min(low, round_down(index, WINDOW));
+	high = max(high, round_down(index, WINDOW) + WINDOW - 1);
+	for (i = low; i <= high; i++)
+		if (i == index || could_load(ptep_get(table + i)))
+			load_entry(batch, table + i, base + i * PAGE_SIZE, PAGE_SIZE);
 }
 
 /**
- * hostmap_load - maps the present page at address on the host, with the neighbours of its run
+ * hostmap_load - maps the present page at address on the host, with its neighbours
  * @address: the guest's tables have a present, accessible page here
  */
 void hostmap_load(struct mm_struct *mm, unsigned long address)
 {
-	unsigned long next, first, last;
-	struct batch *batch;
-	pmd_t *pmd;
-	pte_t *table, pte;
-	long i, low, high, index;
+	struct batch *batch = batch_begin(mm);
+	unsigned long next;
+	pmd_t *pmd = table_at(mm, address, TASK_SIZE, &next);
+	pte_t *table;
 
-	pmd = table_at(mm, address, TASK_SIZE, &next);
-	table = pmd ? pte_offset_map(pmd, address & PMD_MASK) : NULL;
-	if (!table)
-		return;
-	index = pte_index(address);
-	pte = ptep_get(table + index);
-	first = max(index - NEIGHBOURS, 0L);
-	last = min(index + NEIGHBOURS, (long)PTRS_PER_PTE - 1);
-	for (low = index; low > first && continues(pte, ptep_get(table + low - 1), low - 1 - index); low--)
-		;
-	for (high = index; high < last && continues(pte, ptep_get(table + high + 1), high + 1 - index); high++)
-		;
-	batch = batch_begin(mm);
-	for (i = low; i <= high; i++)
-		load_one(batch, table + i, (address & PMD_MASK) + i * PAGE_SIZE);
-	pte_unmap(table);
+	if (pmd && pmd_leaf(*pmd)) {
+		load_entry(batch, (pte_t *)pmd, address & PMD_MASK, PMD_SIZE);
+	} else {
+		table = pmd ? pte_offset_map(pmd, address & PMD_MASK) : NULL;
+		if (!table)
+			return;
+		load_around(batch, table, pte_index(address), address & PMD_MASK);
+		pte_unmap(table);
+	}
 	if (finish(batch))
 		force_sig(SIGKILL);
 }
 
-/* ---- the life of an address space ---- */
+/* ---- a new stub ---- */
 
-int init_new_context(struct task_struct *task, struct mm_struct *mm)
+/* What the parent had mapped when it forked, and what exec left behind. The hints are not true here. */
+static void first_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	memset(&mm->context, 0, sizeof(mm->context));
-	mm->context.space_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	return mm->context.space_page ? 0 : -ENOMEM;
-}
+	pte_t entry = ptep_get(at);
+	bool wanted = pte_hosted(entry) || pte_young(entry);
 
-void destroy_context(struct mm_struct *mm)
-{
-	mm_context_t *context = &mm->context;
-	unsigned long flags;
-
-	if (context->space) {
-		local_irq_save(flags);
-		xstate_leave(mm);
-		if (context->debug_id)		/* the stub may serve another address space next */
-			host_engine->set_debug(context->space, 7, 0);
-		host_engine->destroy(context->space);
-		context->space = NULL;
-		local_irq_restore(flags);
+	entry = pte_mkunhosted(entry);
+	if (wanted && guest_may(pte_mkyoung(entry)) && batch->count < FIRST_CALLS && batch->pages + size / PAGE_SIZE <= FIRST_PAGES) {
+		set_pte(at, pte_mkyoung(entry));
+		sync_entry(batch, at, address, size);
+	} else {
+		set_pte(at, entry);
 	}
-	free_page((unsigned long)context->space_page);
-	context->space_page = NULL;
 }
 
 /**
- * hostmap_ready - sees to it that mm has a stub process and that its mappings are up to date
- * Returns 0 or -errno.
+ * hostmap_first - fills an empty stub with what its guest code is most likely to touch
+ * Returns 0, or -errno: the stub process is of no use.
  */
-int hostmap_ready(struct mm_struct *mm)
+int hostmap_first(struct mm_struct *mm)
+{
+	struct batch *batch = batch_begin(mm);
+	const struct walk walk = { batch, _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE, first_entry };
+
+	nothing_is_stale(&mm->context);
+	walk_tables(&walk, mm, 0, TASK_SIZE);
+	return finish(batch);
+}
+
+/* ---- 5. flushes ---- */
+
+static bool flush_eagerly;
+
+/* flush=eager: as under an engine that does not prove that guest code has stopped. For tests. */
+static int __init flush_setup(char *value)
+{
+	if (strcmp(value, "eager") && strcmp(value, "lazy"))
+		host_fatal("flush=%s: either eager or lazy", value);
+	flush_eagerly = !strcmp(value, "eager");
+	return 1;
+}
+__setup("flush=", flush_setup);
+
+static void flush_now(struct mm_struct *mm)
 {
 	mm_context_t *context = &mm->context;
+	unsigned long flags;
 	int error;
 
-	if (unlikely(!context->space)) {
-		error = host_engine->create(&context->space, context->space_page, __pa(context->space_page));
-		if (error)
-			return error;
-		count_space();
-		for_each_hosted(mm, NULL, forget);	/* fork copied the parent's hints */
-		context->rights_stale = false;
-		context->stale_count = 0;	/* an empty address space agrees with anything */
-		context->areas = 0;
+	if (!context->space || (host_engine->proves_stop && !flush_eagerly))
+		return;
+	local_irq_save(flags);
+	error = hostmap_sync(mm);
+	if (unlikely(error)) {
+		context->lost = error;
+		hostmap_give_back(mm);
 	}
-	return hostmap_sync(mm);
+	local_irq_restore(flags);
+}
+
+/**
+ * hostmap_flush - rights to [start, end) were taken away
+ * Pages that were there may be freed or written by the caller when this returns.
+ */
+void hostmap_flush(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	hostmap_stale(mm, start, end);
+	flush_now(mm);
+}
+
+/* Rights were taken from pages anywhere in mm. */
+void hostmap_flush_rights(struct mm_struct *mm)
+{
+	mm->context.rights_stale = true;
+	flush_now(mm);
 }

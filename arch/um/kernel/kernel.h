@@ -21,9 +21,13 @@ pmd_t *table_at(struct mm_struct *mm, unsigned long address, unsigned long end, 
 void paging_init(void);
 
 /* hostmap.c */
-int hostmap_ready(struct mm_struct *mm);
 int hostmap_sync(struct mm_struct *mm);
+int hostmap_first(struct mm_struct *mm);
 void hostmap_load(struct mm_struct *mm, unsigned long address);
+
+/* address_space.c */
+int hostmap_ready(struct mm_struct *mm);
+void hostmap_give_back(struct mm_struct *mm);
 
 /* kernelmap.c */
 bool kernelmap_fault(unsigned long address, bool write);
@@ -38,7 +42,8 @@ enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_FETCH = 16 };
 
 /* Makes the page accessible as error_code asks. 0, or the signal to send, with *code its si_code; -EFAULT: no signal due. */
 int fault_in(struct fault *fault, int *code);
-pte_t *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
+void *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
+void fault_ahead(unsigned long address, unsigned long error_code);
 void user_fault(struct pt_regs *regs, struct host_trap *trap);
 
 /* trap.c */

@@ -54,7 +54,7 @@ void free_initmem(void)
  * table_at - finds the lowest table that covers an address
  * @end: where the caller's range ends
  * @next: receives where the range of that table ends, or where the next one may begin; at most @end
- * Returns the entry that points to the table, or NULL: there is none.
+ * Returns the entry that points to the table, or maps a huge page (pmd_leaf), or NULL: there is none.
  */
 pmd_t *table_at(struct mm_struct *mm, unsigned long address, unsigned long end, unsigned long *next)
 {

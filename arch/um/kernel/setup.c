@@ -122,6 +122,21 @@ void free_initrd_mem(unsigned long start, unsigned long end)
 	host_initrd_free();
 }
 
+/*
+ * Compaction ahead of demand looks at memory twice a second, which an idle guest must not. It is a setting that only a sysctl can
+ * change, and the command line is how to give one before there is a process.
+ */
+static void __init quiet_compaction(void)
+{
+	static const char option[] __initconst = "sysctl.vm.compaction_proactiveness=";
+
+	if (IS_ENABLED(CONFIG_COMPACTION) && !names_option(option) && strlen(boot_command_line) + sizeof(option) + 2 < COMMAND_LINE_SIZE) {
+		strlcat(boot_command_line, " ", COMMAND_LINE_SIZE);
+		strlcat(boot_command_line, option, COMMAND_LINE_SIZE);
+		strlcat(boot_command_line, "0", COMMAND_LINE_SIZE);
+	}
+}
+
 void __init setup_arch(char **line)
 {
 	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
@@ -133,6 +148,7 @@ void __init setup_arch(char **line)
 	vdso_data_setup();
 	ROOT_DEV = MKDEV(98, 0);
 	choose_initrd();
+	quiet_compaction();
 }
 
 /* The host side took these from the command line before Linux began. */

@@ -16,27 +16,23 @@
 /* What to do with each piece; returns false to stop early. */
 typedef bool (*piece_fn)(void *page, unsigned long length, void *argument);
 
-static bool with_piece(unsigned long address, unsigned long length, unsigned long access, piece_fn fn, void *argument, bool *go_on)
+static __always_inline bool with_piece(unsigned long address, unsigned long length, unsigned long access, piece_fn fn, void *argument, bool *go_on)
 {
 	struct fault fault = { address, access };
 	spinlock_t *lock;
-	pte_t *at;
+	void *page;
 	int code;
 
-	for (;;) {
-		at = touch_page(current->mm, address, access, &lock);
-		if (likely(at))
-			break;
+	while (unlikely(!(page = touch_page(current->mm, address, access, &lock))))
 		if (fault_in(&fault, &code))
 			return false;
-	}
-	*go_on = fn(pfn_to_virt(pte_pfn(ptep_get(at))) + offset_in_page(address), length, argument);
-	pte_unmap_unlock(at, lock);
+	*go_on = fn(page, length, argument);
+	spin_unlock(lock);
 	return true;
 }
 
 /* Calls fn for every piece of [address, address + n) within a page; returns how many bytes could not be reached. */
-static unsigned long for_each_piece(unsigned long address, unsigned long n, unsigned long access, piece_fn fn, void *argument)
+static __always_inline unsigned long for_each_piece(unsigned long address, unsigned long n, unsigned long access, piece_fn fn, void *argument)
 {
 	bool go_on = true;
 

@@ -12,6 +12,7 @@ const struct engine *host_engine;
 unsigned int host_xstate_size;
 unsigned long host_xfeatures;
 unsigned long host_hwcap2;
+unsigned long host_stubs_made, host_stubs_reused;
 
 void host_engine_init(void)
 {

@@ -54,6 +54,7 @@ static const char help[] =
 "  clocksource=host       read the host's clock by a host call, not by the TSC\n"
 "  vdso=0                 give programs no vDSO\n"
 "  earlyprintk            the kernel's log from its first line on\n"
+"  flush=eager            for tests: host mappings that lose rights are changed at once (lazy: before guest code runs again)\n"
 "  nosysemu               stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
 "  panic=<seconds>        a panic restarts after so many seconds\n"

@@ -102,8 +102,10 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 	while ((space = pool)) {
 		pool = space->next;
 		pool_size--;
-		if (!stub_adopt(space->pid, page_offset))
+		if (!stub_adopt(space->pid, page_offset)) {
+			host_stubs_reused++;
 			goto found;
+		}
 		discard(space);
 	}
 	space = calloc(1, sizeof(*space));
@@ -117,6 +119,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 	space->pid = pid;
 	space->cpu = this_vcpu()->host_cpu;
 	enlist(space);
+	host_stubs_made++;
 found:
 	space->requests = page;
 	*result = space;
@@ -366,6 +369,7 @@ static int get_debug(struct host_space *space, int number, unsigned long *value)
 
 const struct engine host_ptrace_engine = {
 	.name = "ptrace",
+	.proves_stop = 1,
 	.create = create,
 	.destroy = destroy,
 	.apply = apply,

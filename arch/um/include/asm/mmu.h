@@ -6,15 +6,20 @@
 struct host_space;
 struct task_struct;
 
-/* A range of guest addresses where the host's mappings may differ from the guest's page tables. */
+/*
+ * A range of guest addresses where the host's mappings may differ from the guest's page tables. gone: also where the tables have
+ * nothing the host may map something; otherwise only entries that are there matter.
+ */
 struct host_stale {
 	unsigned long start, end;
+	bool gone;
 };
 
 #define HOST_STALE_RANGES 8
 
 typedef struct mm_context {
-	struct host_space *space;		/* stub process; NULL until guest code first runs */
+	struct host_space *space;		/* stub process; NULL until guest code first runs, and when the last user is gone */
+	int lost;				/* -errno: the stub process had to be given up, and with it the guest's */
 	void *space_page;			/* the page that the engine was given */
 	struct task_struct *xstate_owner;	/* whose extended state is in the stub */
 	unsigned long debug_id;			/* which debug registers are in the stub; 0: none. See asm/debug_regs.h */

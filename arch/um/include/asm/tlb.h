@@ -12,9 +12,9 @@ static void tlb_flush(struct mmu_gather *tlb);
 static inline void tlb_flush(struct mmu_gather *tlb)
 {
 	if (tlb->fullmm || tlb->need_flush_all)
-		hostmap_stale(tlb->mm, 0, TASK_SIZE);
+		hostmap_flush(tlb->mm, 0, TASK_SIZE);
 	else if (tlb->end)
-		hostmap_stale(tlb->mm, tlb->start, tlb->end);
+		hostmap_flush(tlb->mm, tlb->start, tlb->end);
 }
 
 #endif

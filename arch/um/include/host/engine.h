@@ -47,9 +47,18 @@ enum { HOST_MAP, HOST_UNMAP, HOST_PROTECT };
 
 struct engine {
 	const char *name;
+	/*
+	 * Guest code of a space surely stands still whenever run() is not running it. Where it may not, because a hostile thread can
+	 * look stopped and go on, what a flush takes away must be gone on the host before the flush returns (kernel/hostmap.c).
+	 */
+	int proves_stop;
 	/* Makes an empty address space. page: a zeroed page of guest RAM that the engine owns until destroy. */
 	int (*create)(struct host_space **space, void *page, unsigned long page_offset);
-	/* Ends it; its page is free afterwards. */
+	/*
+	 * Ends it; its page is free afterwards. Guest RAM is out of reach of its guest code when this returns: in particular, an
+	 * engine without proves_stop has unmapped it all in one call, or killed the stub. Called for a space whose last user is gone, and
+	 * for one whose mappings could not be dropped.
+	 */
 	void (*destroy)(struct host_space *space);
 	/* Applies count changes in order. On an error some may have been applied: drop what they covered. */
 	int (*apply)(struct host_space *space, const struct host_map *changes, int count);
@@ -72,5 +81,6 @@ extern unsigned long host_xfeatures;		/* XCR0; 0: FXSAVE only */
 extern unsigned long host_hwcap2;		/* AT_HWCAP2 of the host (FSGSBASE) */
 extern unsigned long host_task_size;		/* guest addresses end here; stub pages lie above */
 extern unsigned int host_area_budget;		/* mappings that one stub process may have */
+extern unsigned long host_stubs_made, host_stubs_reused;	/* by create() */
 
 #endif
