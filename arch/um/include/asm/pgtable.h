@@ -241,9 +241,14 @@ static inline pmd_t pmd_modify(pmd_t e, pgprot_t prot)
 
 #define pmd_mkwrite(e, vma)		pmd_mkwrite_novma(e)
 #define mk_pmd(page, prot)		pfn_pmd(page_to_pfn(page), prot)
-#define set_pmd_at(mm, addr, at, e)	set_pmd(at, e)
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE	/* without, linux/pgtable.h says that there is none */
 #define pmd_trans_huge(e)		pmd_leaf(e)
+#endif
 ENTRY_SET(pmd, mkhuge, _PAGE_PSE)
+static inline void set_pmd_at(struct mm_struct *mm, unsigned long address, pmd_t *at, pmd_t e)
+{
+	set_pmd(at, e);
+}
 static inline pmd_t pmd_mkinvalid(pmd_t e)
 {
 	return __pmd(pmd_val(e) & ~(_PAGE_PRESENT | _PAGE_PROTNONE));
