@@ -142,7 +142,7 @@ void __init setup_arch(char **line)
 	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
 	*line = command_line;
 	parse_early_param();
-	pr_info("Host: %s; engine: %s\n", host_description(), host_engine->name);
+	pr_info("Host: %s; engine: %s (%s)\n", host_description(), host_engine->name, host_engine_reason);
 	setup_initial_init_mm(_stext, _etext, _edata, _end);
 	memory_setup();
 	vdso_data_setup();
@@ -157,6 +157,12 @@ static int __init taken_by_host(char *value)
 	return 0;
 }
 early_param("mem", taken_by_host);
+
+static int __init seccomp_taken_by_host(char *value)
+{
+	return 0;
+}
+early_param("seccomp", seccomp_taken_by_host);
 
 static int __init nosysemu_taken_by_host(char *value)
 {

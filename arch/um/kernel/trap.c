@@ -24,37 +24,11 @@ static_assert(offsetof(struct pt_regs, fs_base) == offsetof(struct host_regs, fs
 
 #define INT80_LENGTH 2
 
-/*
- * int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault.
- * The syscall instruction leaves its return address in %rcx; who forges that for int $0x80 gets a 64-bit system call.
- */
-static bool is_foreign_syscall(struct pt_regs *regs)
-{
-	return regs->cs != USER_CS || regs->cx != regs->ip;
-}
-
-static void general_protection(struct pt_regs *regs)
-{
-	current->thread.trap_nr = 13;
-	current->thread.error_code = 0;
-	force_sig(SIGSEGV);
-}
-
 static void handle_syscall(struct pt_regs *regs)
 {
 	long nr = regs->orig_ax;
 
 	count_trap(syscalls);
-	if (unlikely(is_foreign_syscall(regs))) {
-		irqentry_enter_from_user_mode(regs);
-		local_irq_enable();
-		regs->ip -= INT80_LENGTH;
-		regs->orig_ax = -1;
-		general_protection(regs);
-		local_irq_disable();
-		irqentry_exit_to_user_mode(regs);
-		return;
-	}
 	regs->ax = -ENOSYS;
 	nr = syscall_enter_from_user_mode(regs, nr);
 	if (nr != -1)
@@ -96,6 +70,16 @@ static void handle_exception(struct pt_regs *regs, struct host_trap *trap)
 		force_sig_fault(trap->signo, trap->code, (void __user *)trap->address);
 }
 
+/* int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault at the instruction. */
+static void handle_foreign_syscall(struct pt_regs *regs)
+{
+	count_trap(exceptions);
+	regs->ip -= INT80_LENGTH;
+	current->thread.trap_nr = 13;
+	current->thread.error_code = 0;
+	force_sig(SIGSEGV);
+}
+
 static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 {
 	if (likely(trap->kind == TRAP_SYSCALL)) {
@@ -115,6 +99,8 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 		user_fault(regs, trap);
 	} else if (trap->kind == TRAP_EXCEPTION) {
 		handle_exception(regs, trap);
+	} else if (trap->kind == TRAP_FOREIGN_SYSCALL) {
+		handle_foreign_syscall(regs);
 	} else {
 		pr_warn("%s[%d]: its stub process was killed on the host\n", current->comm, task_pid_nr(current));
 		force_fatal_sig(SIGKILL);

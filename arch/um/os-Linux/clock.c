@@ -118,6 +118,12 @@ void host_retry_soon(void)
 		retry_ns *= 2;
 }
 
+void host_retry_after(unsigned long ns)
+{
+	if (timers_made)
+		arm(retry_timer, ns);
+}
+
 void host_retry_reset(void)
 {
 	retry_ns = FIRST_RETRY_NS;

@@ -2,7 +2,8 @@
 /*
  * Which host CPU runs what. A virtual CPU and its stub processes run by turns, never at once, and handing over across
  * host CPUs costs several times as much as on one; so all stay on the CPU where the virtual CPU is. The host may
- * move it every so often, while it sleeps (host_idle) and while it works; the stubs follow.
+ * move it every so often, while it sleeps (host_idle) and while it works; the stubs follow. For a time they may be apart (host_pin_elsewhere),
+ * when both sides spin (handoff.c).
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include "os.h"
 
 static cpu_set_t all_cpus;
+static int elsewhere;		/* the virtual CPU is not where its stubs are */
 
 void host_cpus_init(void)
 {
@@ -36,10 +38,16 @@ static void pin_to(int pid, int cpu)
 	sched_setaffinity(pid, sizeof(one), &one);
 }
 
+int host_cpu_now(void)
+{
+	return sched_getcpu();
+}
+
 void host_pin(void)
 {
 	int cpu = sched_getcpu();
 
+	elsewhere = 0;
 	this_vcpu()->host_cpu = cpu;
 	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_COUNT(&all_cpus) > 1)
 		pin_to(0, cpu);
@@ -58,13 +66,15 @@ static unsigned int rests;
 
 void host_rest_begin(void)
 {
+	if (elsewhere)
+		return;
 	if (++rests % RESTS == 0)
 		host_unpin();
 }
 
 void host_rest_end(void)
 {
-	if (rests % RESTS == 0)
+	if (!elsewhere && rests % RESTS == 0)
 		host_pin();
 }
 
@@ -75,6 +85,8 @@ void host_pin_now_and_then(void)
 {
 	static unsigned int ticks;
 
+	if (elsewhere)
+		return;
 	switch (++ticks % PERIOD) {
 	case 0:
 		host_unpin();
@@ -85,10 +97,32 @@ void host_pin_now_and_then(void)
 	}
 }
 
+void host_pin_to(int thread, int cpu)
+{
+	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_COUNT(&all_cpus) > 1)
+		pin_to(thread, cpu);
+}
+
 void host_pin_process(int pid)
 {
-	int cpu = this_vcpu()->host_cpu;
+	host_pin_to(pid, this_vcpu()->host_cpu);
+}
 
-	if (cpu >= 0 && CPU_COUNT(&all_cpus) > 1)
-		pin_to(pid, cpu);
+int host_pin_elsewhere(void)
+{
+	cpu_set_t others = all_cpus;
+
+	if (this_vcpu()->host_cpu < 0 || CPU_COUNT(&all_cpus) < 2)
+		return -1;
+	CPU_CLR(this_vcpu()->host_cpu, &others);
+	if (sched_setaffinity(0, sizeof(others), &others))
+		return -1;
+	elsewhere = 1;
+	return 0;
+}
+
+void host_pin_back(void)
+{
+	elsewhere = 0;
+	host_pin_to(0, this_vcpu()->host_cpu);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which engine runs guest code. There is one so far; the seccomp engine joins the choice here. */
+/* Which engine runs guest code: seccomp where its self-test passes, else ptrace; seccomp=on and off force one. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -9,15 +10,56 @@
 #include "os.h"
 
 const struct engine *host_engine;
+const char *host_engine_reason = "asked for";
+const char *host_seccomp_option;
 unsigned int host_xstate_size;
 unsigned long host_xfeatures;
 unsigned long host_hwcap2;
 unsigned long host_stubs_made, host_stubs_reused;
+unsigned long host_task_size;
+unsigned int host_area_budget;
+
+unsigned int host_count_areas(void)
+{
+	unsigned int limit = 65530;	/* Linux's default */
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+
+	if (file) {
+		if (fscanf(file, "%u", &limit) != 1)
+			limit = 65530;
+		fclose(file);
+	}
+	return limit > 2048 ? limit - 1024 : limit / 2;
+}
+
+/* seccomp=auto: whichever works, and it is said which and why. */
+static void choose(void)
+{
+	static char why[160];
+	int on, off;
+
+	on = host_seccomp_option && !strcmp(host_seccomp_option, "on");
+	off = host_seccomp_option && !strcmp(host_seccomp_option, "off");
+	if (host_seccomp_option && !on && !off && strcmp(host_seccomp_option, "auto"))
+		host_fatal("seccomp=%s: not one of auto, on and off", host_seccomp_option);
+	if (!off) {
+		if (!host_seccomp_init(why, sizeof(why))) {
+			host_engine = &host_seccomp_engine;
+			host_engine_reason = "its self-test passed";
+			return;
+		}
+		if (on)
+			host_fatal("seccomp=on: %s; use seccomp=auto or off for the ptrace engine", why);
+		host_engine_reason = why;
+	}
+	host_engine = &host_ptrace_engine;
+	if (host_ptrace_init())
+		host_exit(1);
+}
 
 void host_engine_init(void)
 {
 	host_hwcap2 = getauxval(AT_HWCAP2);
-	host_engine = &host_ptrace_engine;
-	if (host_ptrace_init())
-		host_exit(1);
+	host_area_budget = host_count_areas();
+	choose();
 }

@@ -2,7 +2,7 @@
 /*
  * ./linux as a host program: its arguments, and the order in which the host side gets ready.
  *
- * What the host side needs of the command line (mem=, initrd=, nosysemu) it takes here; the whole line goes to Linux, which
+ * What the host side needs of the command line (mem=, initrd=, seccomp=, nosysemu) it takes here; the whole line goes to Linux, which
  * knows these names too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
  */
 #define _GNU_SOURCE
@@ -54,8 +54,10 @@ static const char help[] =
 "  clocksource=host       read the host's clock by a host call, not by the TSC\n"
 "  vdso=0                 give programs no vDSO\n"
 "  earlyprintk            the kernel's log from its first line on\n"
+"  seccomp=auto|on|off    the engine that runs guest programs: seccomp where the host allows it (auto),\n"
+"                         seccomp or nothing (on), ptrace (off)\n"
 "  flush=eager            for tests: host mappings that lose rights are changed at once (lazy: before guest code runs again)\n"
-"  nosysemu               stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
+"  nosysemu               ptrace: stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
 "  panic=<seconds>        a panic restarts after so many seconds\n"
 "  --help                 this text\n"
@@ -194,6 +196,8 @@ static unsigned long read_options(char **words)
 			ram = parse_size(*words + 4);
 		else if (!strncmp(*words, "initrd=", 7))
 			read_initrd(*words + 7);
+		else if (!strncmp(*words, "seccomp=", 8))
+			host_seccomp_option = *words + 8;
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}

@@ -17,6 +17,7 @@ void host_signals_default(void);
 void host_timers_init(void);
 void host_retry_soon(void);
 void host_retry_reset(void);
+void host_retry_after(unsigned long ns);	/* 0: not at all */
 
 /* cpus.c: keeps a virtual CPU and its stub processes on one host CPU. */
 void host_cpus_init(void);
@@ -25,6 +26,10 @@ void host_unpin(void);		/* this thread may run anywhere again */
 void host_rest_begin(void);	/* around sleeping: lets the host choose another CPU, once in a while */
 void host_rest_end(void);
 void host_pin_now_and_then(void);	/* at each timer interrupt: lets the host move a busy thread once in a while */
+void host_pin_to(int thread, int cpu);
+int host_cpu_now(void);		/* the CPU that this thread runs on */
+int host_pin_elsewhere(void);	/* this thread leaves its stubs' CPU for any other; not 0: there is none */
+void host_pin_back(void);	/* and comes back */
 void host_pin_process(int pid);	/* puts a stub process where this virtual CPU is */
 const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a cpu_set_t */
 
@@ -35,9 +40,37 @@ int host_nameless_file(const char *name, unsigned long long size);
 void host_ram_init(unsigned long size);
 extern int host_ram_fd;
 
+/*
+ * spawn.c: starts an embedded program as a child process. Descriptors of the child: fds[0] to fds[count - 1] as 0 and up, the image
+ * after them. A traced one has asked for it and stops at its exec; another one has no_new_privs set and ignores all signals.
+ * host_spawn returns the process id, or -errno. host_program_image returns a descriptor with the program in it, or -errno.
+ */
+struct host_program {
+	int image;
+	const int *fds;
+	int count;
+	char *const *arguments;
+	int traced;
+};
+int host_spawn(const struct host_program *program);
+int host_program_image(const void *image, unsigned long size);
+
+/*
+ * kick.c: makes the stub process of the virtual CPU stop, from its signal handler. kick_over: it did. A guest thread that has blocked the
+ * signal, or waits for something of its own, is killed with its process.
+ */
+struct vcpu;
+void host_kick(struct vcpu *vcpu);
+void host_kick_over(struct vcpu *vcpu);
+extern int host_kick_insists;	/* guest code can keep the signal out: see to it that it works */
+
 /* engine.c: chooses the engine. Ends with a line and status 1 where there is none. */
 void host_engine_init(void);
-extern const struct engine host_ptrace_engine;
+unsigned int host_count_areas(void);	/* how many mappings a stub process may have */
+extern const char *host_seccomp_option;	/* seccomp= on the command line, or NULL */
+extern const struct engine host_ptrace_engine, host_seccomp_engine;
+/* 0; or -errno, and in why, of the size given, a few words on what the host lacks */
+int host_seccomp_init(char *why, unsigned long size);
 extern int host_no_sysemu;	/* nosysemu on the command line, or found missing */
 int host_ptrace_init(void);	/* 0, or -errno with a line already on stderr */
 

@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,6 +44,7 @@
 #endif
 
 #define SYSCALL_STOP (SIGTRAP | 0x80)
+#define USER_CS 0x33	/* 64-bit code */
 
 struct host_space {
 	int pid;
@@ -56,8 +56,6 @@ struct host_space {
 };
 
 int host_no_sysemu;
-unsigned long host_task_size = STUB_CODE;
-unsigned int host_area_budget;
 
 /* ---- 4. address spaces ---- */
 
@@ -200,13 +198,19 @@ static void classify_signal(struct host_space *space, int signo, struct host_tra
 	}
 }
 
-static void classify(struct host_space *space, int status, struct host_trap *trap)
+/* The syscall instruction leaves its return address in %rcx; who forges that for int $0x80 gets a 64-bit system call. */
+static int is_foreign(const struct host_regs *regs)
+{
+	return regs->cs != USER_CS || regs->cx != regs->ip;
+}
+
+static void classify(struct host_space *space, int status, const struct host_regs *regs, struct host_trap *trap)
 {
 	memset(trap, 0, sizeof(*trap));
 	if (status < 0)
 		trap->kind = TRAP_LOST;
 	else if (WSTOPSIG(status) == SYSCALL_STOP)
-		trap->kind = TRAP_SYSCALL;
+		trap->kind = is_foreign(regs) ? TRAP_FOREIGN_SYSCALL : TRAP_SYSCALL;
 	else
 		classify_signal(space, WSTOPSIG(status), trap);
 }
@@ -322,8 +326,8 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	vcpu->in_guest = 0;
 	if (status >= 0 && ptrace(PTRACE_GETREGS, space->pid, 0, regs))
 		status = -1;
-	classify(space, status, trap);
-	if (trap->kind == TRAP_SYSCALL && host_no_sysemu && cancel_system_call(space, regs))
+	classify(space, status, regs, trap);
+	if ((trap->kind == TRAP_SYSCALL || trap->kind == TRAP_FOREIGN_SYSCALL) && host_no_sysemu && cancel_system_call(space, regs))
 		trap->kind = TRAP_LOST;
 }
 
@@ -421,19 +425,6 @@ static void try_sysemu(struct host_space *space)
 	host_no_sysemu = 1;
 }
 
-static unsigned int area_budget(void)
-{
-	unsigned int limit = 65530;
-	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
-
-	if (file) {
-		if (fscanf(file, "%u", &limit) != 1)
-			limit = 65530;
-		fclose(file);
-	}
-	return limit > 2048 ? limit - 1024 : limit / 2;
-}
-
 static void say_why_not(int error)
 {
 	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
@@ -450,7 +441,7 @@ int host_ptrace_init(void)
 	struct host_space *space;
 	int error;
 
-	host_area_budget = area_budget();
+	host_task_size = STUB_CODE;
 	/* The first page of guest RAM is reserved: the kernel never uses it. */
 	error = create(&space, (void *)HOST_RAM_BASE, 0);
 	if (!error)

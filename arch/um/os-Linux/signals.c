@@ -84,7 +84,7 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	if (!vcpu->irq_pending)
 		;
 	else if (vcpu->in_guest)
-		syscall(SYS_tgkill, vcpu->in_guest, vcpu->in_guest, SIGUSR1);
+		host_kick(vcpu);
 	else if (!vcpu->irq_enabled)
 		;
 	else if (kernel_text_is_at(context->uc_mcontext.gregs[REG_RIP])) {

@@ -2,9 +2,8 @@
 /*
  * Stub processes under ptrace.
  *
- *  1. vfork and exec of the embedded program (stub/), from a file without a name, so that nothing of ./linux, of libc or of
- *     its restartable sequences is in the new process. It inherits guest RAM as descriptor 0, its own file as 1, and no others.
- *     If ./linux dies, however that happens, the host kills it (PDEATHSIG at first, then PTRACE_O_EXITKILL).
+ *  1. The embedded program (stub/ptrace.S) is started by exec (spawn.c), with guest RAM as descriptor 0, its own file as 1, and no
+ *     others. If ./linux dies, however that happens, the host kills it (PTRACE_O_EXITKILL).
  *  2. The tracer makes it map its code and request pages at the top of the address space, one call at a time through registers;
  *  3. then, from there, unmap everything else.
  *
@@ -14,19 +13,12 @@
 #define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <host/engine.h>
 #include <host/memory.h>
@@ -35,53 +27,13 @@
 #include "os.h"
 #include "stub_process.h"
 
-extern const unsigned char host_stub_image[], host_stub_image_end[];
+extern const unsigned char host_ptrace_stub[], host_ptrace_stub_end[];
 
 static int stub_fd = -1;
 static unsigned long batch_offset;	/* of the batch loop in the stub's page */
 static unsigned long syscall_offset;	/* of its system call instruction */
 
 /* ---- 1. a process ---- */
-
-/* What the child could not do, for the parent to read: they share memory until exec. */
-static volatile int child_error;
-static char child_stack[16384] __attribute__((aligned(16)));
-
-static void close_from(unsigned int first)
-{
-	struct rlimit limit = { 1024, 1024 };
-
-	if (!syscall(SYS_close_range, first, ~0U, 0))
-		return;
-	getrlimit(RLIMIT_NOFILE, &limit);	/* before Linux 5.9 */
-	for (unsigned int fd = first; fd < limit.rlim_cur && fd < 65536; fd++)
-		close(fd);
-}
-
-static int child(void *parent)
-{
-	static char name[] = "linux-stub";
-	char *const arguments[] = { name, NULL }, *const environment[] = { NULL };
-	struct rlimit none = { 0, 0 };
-	int ram, image;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != (int)(intptr_t)parent)
-		_exit(1);
-	/* Out of the way of 0 and 1 first. */
-	ram = fcntl(host_ram_fd, F_DUPFD, 3);
-	image = fcntl(stub_fd, F_DUPFD, 3);
-	if (dup2(ram, 0) < 0 || dup2(image, 1) < 0)
-		goto failed;
-	close_from(2);
-	setrlimit(RLIMIT_CORE, &none);
-	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
-		goto failed;
-	syscall(SYS_execveat, 1, "", arguments, environment, AT_EMPTY_PATH);
-failed:
-	child_error = errno;
-	_exit(1);
-}
 
 int stub_wait(int pid)
 {
@@ -102,26 +54,19 @@ void stub_end(int pid)
 		;
 }
 
-static int spawn(void)
+static int start(void)
 {
+	static char name[] = "linux-stub";
+	char *const arguments[] = { name, NULL };
+	const struct host_program program = { .image = stub_fd, .fds = &host_ram_fd, .count = 1, .arguments = arguments, .traced = 1 };
 	unsigned long no_signals = 0;	/* as large as the host's set, which is not libc's */
-	sigset_t all, before;
-	int pid;
+	int pid = host_spawn(&program);
 
-	child_error = 0;
-	/* The child runs on our memory: no handler may run in it. SIGTRAP is how its exec stops it, and must not stay pending. */
-	sigfillset(&all);
-	sigdelset(&all, SIGTRAP);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	pid = clone(child, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)(intptr_t)getpid());
 	if (pid < 0)
-		child_error = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
-		return -child_error;
-	if (child_error || stub_wait(pid) < 0) {
+		return pid;
+	if (stub_wait(pid) < 0) {
 		stub_end(pid);
-		return child_error ? -child_error : -ESRCH;
+		return -ESRCH;
 	}
 	/* Exec kept the mask that the child was made with, which would keep the virtual CPU's kick from stopping it. */
 	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) ||
@@ -221,7 +166,7 @@ static int write_cleaning_requests(struct stub_request *requests)
 
 static int furnish(int pid, unsigned long page_offset)
 {
-	unsigned long loaded = ((const Elf64_Ehdr *)host_stub_image)->e_entry & ~4095UL;
+	unsigned long loaded = ((const Elf64_Ehdr *)host_ptrace_stub)->e_entry & ~4095UL;
 	struct stub_request *requests = (void *)(HOST_RAM_BASE + page_offset);
 	long error;
 
@@ -235,31 +180,21 @@ static int furnish(int pid, unsigned long page_offset)
 
 static int prepare_image(void)
 {
-	unsigned long size = host_stub_image_end - host_stub_image;
-	const Elf64_Ehdr *header = (const void *)host_stub_image;
+	unsigned long size = host_ptrace_stub_end - host_ptrace_stub;
+	const Elf64_Ehdr *header = (const void *)host_ptrace_stub;
 	const unsigned char *at;
-	char path[64];
-	int fd, reopened;
+	int fd;
 
 	if (stub_fd >= 0)
 		return 0;
 	batch_offset = header->e_entry & 4095;
-	at = memmem(host_stub_image + batch_offset, size - batch_offset, "\x0f\x05", 2);
+	at = memmem(host_ptrace_stub + batch_offset, size - batch_offset, "\x0f\x05", 2);
 	if (!at)
 		return -ENOEXEC;
-	syscall_offset = at - host_stub_image;
-	fd = host_nameless_file("linux-stub", 4096);
+	syscall_offset = at - host_ptrace_stub;
+	fd = host_program_image(host_ptrace_stub, size);
 	if (fd < 0)
 		return fd;
-	if (pwrite(fd, host_stub_image, size, 0) != (ssize_t)size)
-		return -EIO;
-	/* What is open for writing cannot be executed, unless it is a memfd. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	reopened = open(path, O_RDONLY | O_CLOEXEC);
-	if (reopened >= 0) {
-		close(fd);
-		fd = reopened;
-	}
 	stub_fd = fd;
 	return 0;
 }
@@ -270,7 +205,7 @@ int stub_start(unsigned long page_offset)
 
 	if (error)
 		return error;
-	pid = spawn();
+	pid = start();
 	if (pid < 0)
 		return pid;
 	error = furnish(pid, page_offset);

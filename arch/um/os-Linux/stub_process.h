@@ -5,15 +5,16 @@
 
 #include <sys/user.h>
 
+#include "stub_address.h"
+
 /*
  * Guest addresses end where the stub's two pages begin: its code, then the page of requests, which it can only read. They
  * lie at the very top of what the host gives a process.
  */
-#define HOST_ADDRESS_END	0x7ffffffff000UL	/* 47 bits less a guard page: Documentation/arch/x86/x86_64/mm.rst */
 #define STUB_CODE		(HOST_ADDRESS_END - 2 * 4096)
 #define STUB_REQUESTS		(HOST_ADDRESS_END - 4096)
 
-/* One host system call that a stub performs; the layout that stub.S expects. */
+/* One host system call that a stub performs; the layout that stub/ptrace.S expects. */
 struct stub_request {
 	long number, arguments[6];
 };

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The stub program as bytes of ./linux. */
+/* The stub programs as bytes of ./linux. */
 	.section .rodata, "a"
 	.balign	4096
-	.globl	host_stub_image, host_stub_image_end
-host_stub_image:
-	.incbin	STUB
-host_stub_image_end:
+	.globl	host_ptrace_stub, host_ptrace_stub_end, host_seccomp_stub, host_seccomp_stub_end
+host_ptrace_stub:
+	.incbin	PTRACE_STUB
+host_ptrace_stub_end:
+	.balign	4096
+host_seccomp_stub:
+	.incbin	SECCOMP_STUB
+host_seccomp_stub_end:

@@ -16,6 +16,7 @@ struct host_space;
 
 enum host_trap_kind {
 	TRAP_SYSCALL,		/* number in regs->orig_ax; 6 arguments in their registers */
+	TRAP_FOREIGN_SYSCALL,	/* a system call of the 32-bit kind, by int $0x80 (two bytes before the instruction pointer) */
 	TRAP_FAULT,		/* page fault: address, and the error code where the engine knows it */
 	TRAP_EXCEPTION,		/* other exception: signo, code, address as in siginfo_t */
 	TRAP_INTERRUPT,		/* the virtual CPU has interrupts pending */
@@ -76,6 +77,7 @@ struct engine {
 };
 
 extern const struct engine *host_engine;	/* chosen at start */
+extern const char *host_engine_reason;	/* why this one, in a few words */
 extern unsigned int host_xstate_size;		/* bytes of extended state; 512 where there is only FXSAVE */
 extern unsigned long host_xfeatures;		/* XCR0; 0: FXSAVE only */
 extern unsigned long host_hwcap2;		/* AT_HWCAP2 of the host (FSGSBASE) */

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The seccomp engine: guest code runs as an ordinary process whose system calls a filter turns into signals. Signal, fault and kick all end in
+ * the same handler, stub_trap (stub/seccomp.S), with the interrupted registers in a signal frame in shared memory.
+ *
+ *  1. run() puts general registers into the frame, gives the turn, waits for it, and takes them out again. Extended state stays in the
+ *     frame, where the host put it and from where the host restores it.
+ *  2. The frame tells what happened, for a page fault with the processor's own error code.
+ *  3. Mappings are changed by the stub process's other thread, the mapper (handoff.c).
+ *  4. Stub processes of ended address spaces are emptied, proved to be clean (seccomp_stub.c) and used again.
+ *
+ * Security (HACKING.md, section 5). Guest code can write the frame and the turn, so all that is read here is what it says it is: it can claim a
+ * trap that did not happen, with registers of its choice, and go on running while the kernel serves it. What it claims is copied
+ * once and then used as its registers. That it may be running is why engine.proves_stop is not set: mappings that are taken
+ * away are gone on the host before their pages are used for something else.
+ *
+ * Runs on the thread of the virtual CPU.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/audit.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include <host/engine.h>
+#include <host/memory.h>
+#include <host/process.h>
+#include <host/vcpu.h>
+
+#include "os.h"
+#include "seccomp_stub.h"
+#include "stub_address.h"
+
+#define FLAG_TF		0x100UL
+#define TRAP_PAGE_FAULT	14	/* exception number of the processor */
+#define FAULT_BITS	0x1eUL	/* of the error code: write, user, reserved, fetch; not "present", which is about our cache */
+#define HWCAP2_FSGSBASE	2
+
+/* The room in which stub processes find a random place for their pages. */
+#define STUB_GAP	(64UL << 30)
+
+/* ---- 4. address spaces ---- */
+
+#define POOL_MAX 32
+
+static struct host_space *pool, *all_spaces;
+static int pool_size;
+
+static void enlist(struct host_space *space)
+{
+	space->all_next = all_spaces;
+	space->all_link = &all_spaces;
+	if (all_spaces)
+		all_spaces->all_link = &space->all_next;
+	all_spaces = space;
+}
+
+static void discard(struct host_space *space)
+{
+	seccomp_stub_end(space);
+	*space->all_link = space->all_next;
+	if (space->all_next)
+		space->all_next->all_link = space->all_link;
+	free(space);
+}
+
+/* At the end, and before ./linux starts itself again. */
+static void end_all(void)
+{
+	while (all_spaces)
+		discard(all_spaces);
+}
+
+static int create(struct host_space **result, void *page, unsigned long page_offset)
+{
+	struct host_space *space;
+	int error;
+
+	if (pool) {
+		*result = pool;
+		pool = pool->next;
+		pool_size--;
+		return 0;
+	}
+	space = calloc(1, sizeof(*space));
+	if (!space)
+		return -ENOMEM;
+	error = seccomp_stub_start(space);
+	if (error) {
+		free(space);
+		return error;
+	}
+	enlist(space);
+	*result = space;
+	return 0;
+}
+
+static int unmap_all(struct host_space *space)
+{
+	space->orders->requests[0] = (struct stub_order) { SYS_munmap, { 0, host_task_size } };
+	return handoff_order(space, 1);
+}
+
+static void destroy(struct host_space *space)
+{
+	if (space->gone || pool_size == POOL_MAX || unmap_all(space) || seccomp_stub_clean(space)) {
+		discard(space);
+		return;
+	}
+	space->next = pool;
+	pool = space;
+	pool_size++;
+}
+
+/* ---- 3. mappings ---- */
+
+static void write_order(struct stub_order *order, const struct host_map *change)
+{
+	switch (change->op) {
+	case HOST_MAP:
+		*order = (struct stub_order) { SYS_mmap, { change->start, change->length, change->prot,
+			MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_FD_RAM, change->offset } };
+		break;
+	case HOST_UNMAP:
+		*order = (struct stub_order) { SYS_munmap, { change->start, change->length } };
+		break;
+	default:
+		*order = (struct stub_order) { SYS_mprotect, { change->start, change->length, change->prot } };
+	}
+}
+
+static int apply(struct host_space *space, const struct host_map *changes, int count)
+{
+	int error;
+
+	if (space->gone)
+		return -ESRCH;
+	for (int i = 0; i < count; i++)
+		write_order(&space->orders->requests[i], &changes[i]);
+	error = handoff_order(space, count);
+	/* Where things are in guest RAM is not for guest code to know. */
+	memset(space->orders->requests, 0, count * sizeof(struct stub_order));
+	return error;
+}
+
+/* ---- 1. running ---- */
+
+static void put_selectors(struct host_space *space, const struct host_regs *regs)
+{
+	struct stub_orders *orders = space->orders;
+
+	orders->ds = regs->ds;
+	orders->es = regs->es;
+	orders->fs = regs->fs;
+	orders->gs = regs->gs;
+}
+
+/* Where guest code cannot set the bases itself, they are given to the thread only when they changed. */
+static void put_bases(struct host_space *space, const struct host_regs *regs)
+{
+	struct stub_orders *orders = space->orders;
+
+	orders->set_bases = orders->fsgsbase || regs->fs_base != space->fs_base || regs->gs_base != space->gs_base;
+	if (!orders->set_bases)
+		return;
+	orders->fs_base = space->fs_base = regs->fs_base;
+	orders->gs_base = space->gs_base = regs->gs_base;
+}
+
+static void put_registers(struct host_space *space, const struct host_regs *r, int how)
+{
+	struct signal_frame *frame = space->frame;
+
+	frame->context.flags = host_first_frame.context.flags;
+	frame->context.link = 0;
+	frame->context.stack[0] = space->base + 3 * STUB_PAGE;
+	frame->context.stack[1] = host_first_frame.context.stack[1];
+	frame->context.stack[2] = host_first_frame.context.stack[2];
+	frame->context.mask = 0;
+	frame->context.regs = (struct signal_context) {
+		.r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
+		.di = r->di, .si = r->si, .bp = r->bp, .bx = r->bx, .dx = r->dx, .ax = r->ax, .cx = r->cx, .sp = r->sp, .ip = r->ip,
+		.flags = r->flags | (how & HOST_STEP ? FLAG_TF : 0), .cs = r->cs, .ss = r->ss, .fs = r->fs, .gs = r->gs,
+		.fpstate = space->base + 2 * STUB_PAGE + host_frame_xstate,
+	};
+	put_selectors(space, r);
+	put_bases(space, r);
+}
+
+static void take_bases(struct host_space *space, struct host_regs *regs)
+{
+	const struct stub_state *state = space->state;
+
+	regs->ds = __atomic_load_n(&state->ds, __ATOMIC_RELAXED) & 0xffff;
+	regs->es = __atomic_load_n(&state->es, __ATOMIC_RELAXED) & 0xffff;
+	regs->fs = __atomic_load_n(&state->fs, __ATOMIC_RELAXED) & 0xffff;
+	regs->gs = __atomic_load_n(&state->gs, __ATOMIC_RELAXED) & 0xffff;
+	if (!space->orders->fsgsbase)
+		return;
+	regs->fs_base = __atomic_load_n(&state->fs_base, __ATOMIC_RELAXED);
+	regs->gs_base = __atomic_load_n(&state->gs_base, __ATOMIC_RELAXED);
+}
+
+/* A step's trap flag is the engine's own, unless the program had set it. */
+static void take_registers(struct host_space *space, const struct signal_context *c, struct host_regs *r, int how)
+{
+	unsigned long mine = how & HOST_STEP ? FLAG_TF & ~r->flags : 0;
+
+	*r = (struct host_regs) {
+		.r8 = c->r8, .r9 = c->r9, .r10 = c->r10, .r11 = c->r11, .r12 = c->r12, .r13 = c->r13, .r14 = c->r14, .r15 = c->r15,
+		.di = c->di, .si = c->si, .bp = c->bp, .bx = c->bx, .dx = c->dx, .ax = c->ax, .cx = c->cx, .sp = c->sp, .ip = c->ip,
+		.flags = c->flags & ~mine, .cs = c->cs, .ss = c->ss, .orig_ax = -1, .fs_base = r->fs_base, .gs_base = r->gs_base,
+	};
+	take_bases(space, r);
+}
+
+/* ---- 2. what happened ---- */
+
+static void classify_system_call(const struct signal_frame *frame, struct host_regs *regs, int how, unsigned long flags,
+				 struct host_trap *trap)
+{
+	if (frame->info.arch != AUDIT_ARCH_X86_64) {
+		trap->kind = TRAP_FOREIGN_SYSCALL;
+		return;
+	}
+	trap->kind = TRAP_SYSCALL;
+	regs->orig_ax = frame->info.syscall;
+	if (how & HOST_STEP)
+		regs->r11 &= ~(FLAG_TF & ~flags);	/* where the instruction saved them */
+}
+
+static void classify_exception(const struct signal_frame *frame, struct host_trap *trap)
+{
+	const struct signal_context *context = &frame->context.regs;
+
+	trap->kind = TRAP_EXCEPTION;
+	trap->signo = frame->info.signo;
+	trap->code = frame->info.code;
+	trap->address = frame->info.address;
+	if (trap->signo == SIGSEGV && context->trapno == TRAP_PAGE_FAULT && (trap->code == SEGV_MAPERR || trap->code == SEGV_ACCERR)) {
+		trap->kind = TRAP_FAULT;
+		trap->address = context->cr2;
+		trap->error_code = context->error_code & FAULT_BITS;
+	}
+}
+
+/* frame is a copy; flags are those that guest code was started with. */
+static void classify(const struct signal_frame *frame, struct host_regs *regs, int how, unsigned long flags, struct host_trap *trap)
+{
+	int code = frame->info.code;
+
+	trap->kind = TRAP_INTERRUPT;
+	if (code <= 0)
+		return;		/* sent, not caused by guest code */
+	switch (frame->info.signo) {
+	case SIGSYS:
+		classify_system_call(frame, regs, how, flags, trap);
+		break;
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGFPE:
+	case SIGILL:
+	case SIGTRAP:
+		classify_exception(frame, trap);
+	}
+}
+
+static void lose(struct host_space *space, struct host_trap *trap)
+{
+	trap->kind = TRAP_LOST;
+	seccomp_stub_kill(space);
+}
+
+static void run(struct host_space *space, struct host_regs *regs, int how, struct host_trap *trap)
+{
+	struct vcpu *vcpu = this_vcpu();
+	unsigned long flags = regs->flags;
+	struct signal_frame frame;
+	int error;
+
+	memset(trap, 0, sizeof(*trap));
+	if (space->gone) {
+		trap->kind = TRAP_LOST;
+		return;
+	}
+	vcpu->in_guest = space->pid;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->irq_pending, __ATOMIC_RELAXED)) {
+		vcpu->in_guest = 0;
+		trap->kind = TRAP_INTERRUPT;
+		return;
+	}
+	put_registers(space, regs, how);
+	handoff_give(space);
+	error = handoff_wait(space, 0);
+	vcpu->in_guest = 0;
+	host_kick_over(vcpu);
+	if (error) {
+		lose(space, trap);
+		return;
+	}
+	frame = *(volatile struct signal_frame *)space->frame;
+	take_registers(space, &frame.context.regs, regs, how);
+	classify(&frame, regs, how, flags, trap);
+}
+
+/* ---- extended state and debug registers ---- */
+
+static int get_xstate(struct host_space *space, void *xstate)
+{
+	memcpy(xstate, space->xstate, host_xstate_size);
+	return 0;
+}
+
+/* The host wants its own bytes in it, and a mark at its end; without, it restores x87 and SSE only. */
+static void mark_xstate(struct host_space *space)
+{
+	static const unsigned int end_mark = 0x46505845;	/* FP_XSTATE_MAGIC2 */
+
+	if (host_frame_sw.magic != FRAME_SW_MAGIC)
+		return;
+	memcpy((char *)space->xstate + FRAME_SW_OFFSET, &host_frame_sw, sizeof(host_frame_sw));
+	memcpy((char *)space->xstate + host_frame_sw.extended_size - sizeof(end_mark), &end_mark, sizeof(end_mark));
+}
+
+static int set_xstate(struct host_space *space, const void *xstate)
+{
+	memcpy(space->xstate, xstate, host_xstate_size);
+	mark_xstate(space);
+	return 0;
+}
+
+void seccomp_xstate_init(struct host_space *space)
+{
+	static const unsigned short x87_control = 0x37f;
+	static const unsigned int mxcsr = 0x1f80;
+
+	memset(space->xstate, 0, host_xstate_size);
+	memcpy(space->xstate, &x87_control, sizeof(x87_control));
+	memcpy((char *)space->xstate + 24, &mxcsr, sizeof(mxcsr));
+	mark_xstate(space);
+}
+
+/* Debuggers are slow anyway: the thread is traced for as long as a debug register moves. */
+static int debug_register(struct host_space *space, int number, unsigned long *value, int write)
+{
+	long result = -1;
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, space->pid, 0, 0))
+		return -errno;
+	if (!ptrace(PTRACE_INTERRUPT, space->pid, 0, 0) && wait4(space->pid, &status, __WALL, NULL) == space->pid && WIFSTOPPED(status)) {
+		long offset = offsetof(struct user, u_debugreg[number]);
+
+		errno = 0;
+		result = write ? ptrace(PTRACE_POKEUSER, space->pid, offset, *value) : ptrace(PTRACE_PEEKUSER, space->pid, offset, 0);
+		if (!write && !errno)
+			*value = result;
+	}
+	result = errno ? -errno : 0;
+	ptrace(PTRACE_DETACH, space->pid, 0, 0);
+	return result;
+}
+
+static int set_debug(struct host_space *space, int number, unsigned long value)
+{
+	return debug_register(space, number, &value, 1);
+}
+
+static int get_debug(struct host_space *space, int number, unsigned long *value)
+{
+	return debug_register(space, number, value, 0);
+}
+
+const struct engine host_seccomp_engine = {
+	.name = "seccomp",
+	.create = create,
+	.destroy = destroy,
+	.apply = apply,
+	.run = run,
+	.get_xstate = get_xstate,
+	.set_xstate = set_xstate,
+	.set_debug = set_debug,
+	.get_debug = get_debug,
+};
+
+/* ---- what this host offers ---- */
+
+/* The frame of the first stub process says what the processor and the host save. */
+static void measure_xstate(void)
+{
+	host_xstate_size = 512;
+	host_xfeatures = 0;
+	if (host_frame_sw.magic != FRAME_SW_MAGIC)
+		return;
+	host_xstate_size = host_frame_sw.size;
+	host_xfeatures = host_frame_sw.features;
+}
+
+int host_seccomp_init(char *why, unsigned long size)
+{
+	struct host_space *space;
+	int error;
+
+	host_task_size = HOST_ADDRESS_END - STUB_GAP;
+	error = seccomp_stub_init();
+	if (!error)
+		error = handoff_init();
+	if (!error)
+		error = create(&space, NULL, 0);
+	if (error) {
+		snprintf(why, size, "the host starts no stub process that a seccomp filter guards (%s)", strerror(-error));
+		return error;
+	}
+	measure_xstate();
+	host_kick_insists = 1;
+	host_at_exit(end_all);
+	destroy(space);		/* the first address space will find it */
+	return 0;
+}

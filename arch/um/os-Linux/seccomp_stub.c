@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stub processes of the seccomp engine as host processes.
+ *
+ *  1. Orders, states and signal stacks of all stub processes are pages of one control file, a slot for each, which this process
+ *     maps as a whole. A stub process maps its own slot (stub/seccomp.h says how).
+ *  2. A new one is told by struct stub_setup what to do before there is guest code in it, and shows with its first trap that its
+ *     handler and filter work.
+ *  3. Before it is used again for another address space, its memory is unmapped by the mapper, so that its guest thread has nothing left to
+ *     execute but the stub's code. Then it is given a frame of ours, with a number that it cannot know, whose first instruction
+ *     traps. If it comes back with a signal frame that only the host can have written, with that number in it, then it is in the handler, with
+ *     the signal mask, signal stack and registers that we gave it, whatever guest code did before.
+ *
+ * Runs on the thread of the virtual CPU.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <host/engine.h>
+#include <host/vcpu.h>
+
+#include "os.h"
+#include "seccomp_filter.h"
+#include "seccomp_stub.h"
+#include "stub_address.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+#define SA_RESTORER 0x04000000
+#define HWCAP2_FSGSBASE 2
+
+extern const unsigned char host_seccomp_stub[], host_seccomp_stub_end[];
+
+unsigned int host_frame_offset, host_frame_xstate;
+struct signal_frame host_first_frame;
+struct frame_sw_bytes host_frame_sw;
+
+static const struct stub_entries *entries;
+static int image_fd = -1;
+
+/* ---- 1. slots ---- */
+
+#define MAX_SLOTS 32768		/* Linux's default limit of process ids */
+
+static int control_fd = -1;
+static char *control;
+static unsigned long slot_size, shared_size;	/* of it all; of what guest code can write */
+static unsigned int slots_used, freed[MAX_SLOTS], freed_count;
+
+static int take_slot(struct host_space *space)
+{
+	char *at;
+
+	if (!freed_count && slots_used == MAX_SLOTS)
+		return -EAGAIN;
+	space->slot = freed_count ? freed[--freed_count] : slots_used++;
+	at = control + space->slot * slot_size;
+	memset(at, 0, slot_size);
+	space->orders = (void *)at;
+	space->state = (void *)(at + STUB_PAGE);
+	return 0;
+}
+
+static void free_slot(struct host_space *space)
+{
+	freed[freed_count++] = space->slot;
+}
+
+/* ---- 2. a new one ---- */
+
+/* The stub's pages lie in one piece somewhere in the gap above guest memory. */
+static unsigned long random_base(void)
+{
+	unsigned long pages = (HOST_ADDRESS_END - host_task_size - STUB_PAGE - slot_size) / STUB_PAGE, random = 0;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = (unsigned long)&random >> 4 ^ getpid();	/* hosts before Linux 3.17 */
+	return host_task_size + random % pages * STUB_PAGE;
+}
+
+static void write_setup(struct host_space *space)
+{
+	struct stub_setup *setup = &space->orders->setup;
+	unsigned long orders = space->base + STUB_PAGE, end = space->base + STUB_PAGE + slot_size;
+	unsigned long filters = orders + offsetof(struct stub_orders, setup.filters);
+	int by_call = !(host_hwcap2 & HWCAP2_FSGSBASE);
+
+	setup->action.handler = setup->action.restorer = space->base + entries->trap;
+	setup->action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
+	setup->action.mask = setup->all_signals = ~0UL;
+	setup->stack.base = orders + 2 * STUB_PAGE;
+	setup->stack.size = shared_size - STUB_PAGE;
+	setup->unmap[0][1] = space->base;
+	setup->unmap[1][0] = end;
+	setup->unmap[1][1] = HOST_ADDRESS_END - end;
+	setup->guest_program.length = host_filter_guest((void *)setup->filters[0], entries, space->base, by_call);
+	setup->guest_program.filter = filters;
+	setup->mapper_program.length = host_filter_mapper((void *)setup->filters[1], space->base);
+	setup->mapper_program.filter = filters + sizeof(setup->filters[0]);
+	space->orders->fsgsbase = !by_call;
+}
+
+static int spawn(struct host_space *space)
+{
+	char base[17], offset[17], shared[17];
+	char *const arguments[] = { "linux-stub", base, offset, shared, NULL };
+	const int fds[] = { host_ram_fd, host_done_fd, control_fd };
+	const struct host_program program = { .image = image_fd, .fds = fds, .count = 3, .arguments = arguments };
+
+	snprintf(base, sizeof(base), "%lx", space->base);
+	snprintf(offset, sizeof(offset), "%lx", space->slot * slot_size);
+	snprintf(shared, sizeof(shared), "%lx", shared_size);
+	return host_spawn(&program);
+}
+
+/* No guest code has run yet, so what the frame says can be believed. */
+static int learn_frame(struct host_space *space)
+{
+	unsigned long state = space->base + 2 * STUB_PAGE, offset = space->state->frame - state;
+	struct signal_frame *frame = (void *)((char *)space->state + offset);
+	unsigned long xstate;
+
+	if (offset >= shared_size - sizeof(*frame))
+		return -EPROTO;
+	xstate = frame->context.regs.fpstate - state;
+	if (frame->info.signo != SIGSYS || xstate < offset + sizeof(*frame) - 2 * sizeof(int) || xstate > shared_size - 512)
+		return -EPROTO;
+	if (!host_frame_offset) {
+		host_frame_offset = offset;
+		host_frame_xstate = xstate;
+		host_first_frame = *frame;
+		memcpy(&host_frame_sw, (char *)space->state + xstate + FRAME_SW_OFFSET, sizeof(host_frame_sw));
+	}
+	if (host_frame_offset != offset || host_frame_xstate != xstate)
+		return -EPROTO;
+	space->frame = frame;
+	space->xstate = (char *)space->state + xstate;
+	space->mapper = frame->context.regs.bp;
+	space->orders->frame = space->state->frame + sizeof(frame->restorer);
+	return 0;
+}
+
+/* A host that is so slow is of no use; a stub process that so long does nothing will never do. */
+#define START_LIMIT_NS 10000000000
+
+static int start_at(struct host_space *space)
+{
+	int error;
+
+	space->base = random_base();
+	write_setup(space);
+	space->pid = spawn(space);
+	if (space->pid < 0)
+		return space->pid;
+	space->cpu = space->mapper_cpu = -1;
+	space->fs_base = space->gs_base = ~0UL;
+	space->gone = 0;
+	error = handoff_wait(space, START_LIMIT_NS);
+	if (!error)
+		error = handoff_report(space);
+	if (!error)
+		error = learn_frame(space);
+	return error;
+}
+
+/* Exec puts the program's stack somewhere near the top; where it is in the way of the base, another base may do. */
+#define TRIES 4
+
+int seccomp_stub_start(struct host_space *space)
+{
+	int error = take_slot(space);
+
+	if (error)
+		return error;
+	for (int tries = 0; tries < TRIES; tries++) {
+		error = start_at(space);
+		if (!error)
+			return 0;
+		if (space->pid < 0)
+			break;
+		seccomp_stub_end(space);
+		error = take_slot(space);
+		if (error)
+			return error;
+		error = -ESRCH;
+	}
+	free_slot(space);
+	return error;
+}
+
+int seccomp_stub_lives(const struct host_space *space)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return !space->gone && !waitid(P_PID, space->pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && !info.si_pid;
+}
+
+void seccomp_stub_kill(struct host_space *space)
+{
+	int status;
+
+	if (space->gone)
+		return;
+	kill(space->pid, SIGKILL);
+	while (wait4(space->pid, &status, __WALL, NULL) < 0 && errno == EINTR)
+		;
+	space->gone = 1;
+}
+
+void seccomp_stub_end(struct host_space *space)
+{
+	seccomp_stub_kill(space);
+	free_slot(space);
+}
+
+/* ---- 3. used again ---- */
+
+#define PROBE_LIMIT_NS 20000000
+
+int seccomp_stub_clean(struct host_space *space)
+{
+	unsigned long nonce = 0;
+	int error;
+
+	if (space->gone)
+		return -ESRCH;
+	memset((char *)space->state + STUB_PAGE, 0, shared_size - STUB_PAGE);
+	memset(space->state, 0, STUB_PAGE);
+	space->state->turn = STUB_TRAPPED;
+	space->state->stub_sleeps = 1;
+	getrandom(&nonce, sizeof(nonce), 0);
+	*space->frame = host_first_frame;
+	space->frame->context.stack[0] = space->base + 3 * STUB_PAGE;
+	space->frame->context.regs.fpstate = space->base + 2 * STUB_PAGE + host_frame_xstate;
+	space->frame->context.regs.ip = space->base + entries->probe;
+	space->frame->context.regs.r15 = nonce;
+	memset(&space->frame->info, 0, sizeof(space->frame->info));
+	space->fs_base = space->gs_base = ~0UL;
+	seccomp_xstate_init(space);
+	handoff_give(space);
+	error = handoff_wait(space, PROBE_LIMIT_NS);
+	if (error)
+		return error;
+	if (space->frame->info.signo != SIGSYS || space->frame->context.regs.r15 != nonce)
+		return -EPERM;
+	return 0;
+}
+
+/* ---- once ---- */
+
+/* A signal frame of the host, and room to spare. */
+static unsigned long signal_stack_size(void)
+{
+	unsigned long least = getauxval(AT_MINSIGSTKSZ);
+	unsigned int a = 13, b = 0, c = 0, d;
+
+	if (!least) {
+		asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		least = b + 2048;
+	}
+	return (least + 1024 + STUB_PAGE - 1) & -(unsigned long)STUB_PAGE;
+}
+
+int seccomp_stub_init(void)
+{
+	const unsigned char *image = host_seccomp_stub;
+
+	entries = (const void *)(image + STUB_CODE_OFFSET);
+	shared_size = STUB_PAGE + signal_stack_size();
+	slot_size = STUB_PAGE + shared_size;
+	image_fd = host_program_image(image, host_seccomp_stub_end - image);
+	if (image_fd < 0)
+		return image_fd;
+	control_fd = host_nameless_file("linux-control", MAX_SLOTS * slot_size);
+	if (control_fd < 0)
+		return control_fd;
+	control = mmap(NULL, MAX_SLOTS * slot_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, control_fd, 0);
+	return control == MAP_FAILED ? -errno : 0;
+}

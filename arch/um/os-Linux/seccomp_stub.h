@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Stub processes of the seccomp engine: made and ended by seccomp_stub.c, given turns and orders by handoff.c. */
+#ifndef SECCOMP_STUB_H
+#define SECCOMP_STUB_H
+
+#include "../stub/seccomp.h"
+#include "seccomp_frame.h"
+
+struct host_space {
+	int pid;			/* also the thread id of the guest thread */
+	int mapper;			/* thread id */
+	int cpu, mapper_cpu;		/* host CPUs that they are pinned to */
+	int gone;			/* the process was killed and waited for; its ids are no longer ours */
+	unsigned int deaths_seen;	/* of child processes, when it was last looked whether this is one */
+	unsigned int slot;		/* in the control file */
+	unsigned long base;		/* address of its pages */
+	unsigned long fs_base, gs_base;	/* what the guest thread has, where guest code cannot change them; ~0: not known */
+	struct stub_orders *orders;
+	struct stub_state *state;
+	struct signal_frame *frame;
+	void *xstate;			/* extended state in the frame */
+	struct host_space *next;	/* in the pool */
+	struct host_space *all_next, **all_link;
+};
+
+/* What the first stub process showed of the host's signal frames; the same for all. */
+extern unsigned int host_frame_offset;		/* of struct signal_frame from the state page */
+extern unsigned int host_frame_xstate;		/* of extended state from there */
+extern struct signal_frame host_first_frame;
+extern struct frame_sw_bytes host_frame_sw;
+
+/* Once: the program, the control file. 0 or -errno. */
+int seccomp_stub_init(void);
+/* Starts a stub process with an empty address space whose guest thread has trapped. 0 or -errno. */
+int seccomp_stub_start(struct host_space *space);
+/* Kills it and waits for it. seccomp_stub_end also gives back what it had. */
+void seccomp_stub_kill(struct host_space *space);
+void seccomp_stub_end(struct host_space *space);
+/*
+ * Makes a stub process that has no guest memory any more, but whose guest thread may have been led anywhere, as good as new. 0, or
+ * -errno: end it.
+ */
+int seccomp_stub_clean(struct host_space *space);
+/* Puts the extended state of a new program into its frame. */
+void seccomp_xstate_init(struct host_space *space);
+/* Is it alive? Never waits. */
+int seccomp_stub_lives(const struct host_space *space);
+
+/* ---- handoff.c ---- */
+
+/* Once, before there is a stub process. 0 or -errno. */
+int handoff_init(void);
+/* Gives the turn to the guest thread. */
+void handoff_give(struct host_space *space);
+/* Waits until it comes back, for limit_ns at most if that is not 0. 0, -ETIMEDOUT, or -ESRCH: the stub process is gone. */
+int handoff_wait(struct host_space *space, long limit_ns);
+/* Lets the mapper perform count requests that lie in the orders. 0, -errno of the one that failed, -ESRCH: it is gone. */
+int handoff_order(struct host_space *space, unsigned int count);
+/* Waits for the mapper's next report: 0, -errno, -ESRCH. */
+int handoff_report(struct host_space *space);
+extern int host_done_fd;	/* the eventfd that mappers report to */
+
+#endif

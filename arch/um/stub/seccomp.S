@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The code of a stub process under the seccomp engine: one page, position independent, at a random address, with its orders and
+ * its state in the pages behind it (seccomp.h). Two threads run it:
+ *
+ *  - the guest thread, whose signal handler is stub_trap. It says that it trapped, waits for its turn and returns to guest code by
+ *    rt_sigreturn. Its filter allows the system call instructions at the stub_call_ labels below, with the arguments that they have
+ *    here, and makes a trap of any other;
+ *  - the mapper, which performs orders (mmap, munmap, mprotect) and reports to an eventfd. It never runs guest code, and what it
+ *    works with is its registers and pages that guest code cannot write: no stack.
+ *
+ * Guest code may jump to any instruction here with any registers. So everything after a wait is computed anew from constants and from the
+ * orders, and nothing here is worth more to guest code than a trap: to claim one, to wait, to return to registers of its own choice.
+ */
+#include "seccomp.h"
+
+#define AT_ORDERS(field)	stub_code + STUB_PAGE + ORDERS_##field(%rip)
+#define AT_STATE(field)		stub_code + 2 * STUB_PAGE + STATE_##field(%rip)
+
+#define AT_SETUP(field)		stub_code + STUB_PAGE + ORDERS_REQUESTS + SETUP_##field(%rip)
+
+#define NR_write	1
+#define NR_close	3
+#define NR_munmap	11
+#define NR_rt_sigprocmask 14
+#define NR_rt_sigreturn	15
+#define NR_getpid	39
+#define NR_clone	56
+#define NR_arch_prctl	158
+#define NR_futex	202
+#define NR_exit_group	231
+#define NR_seccomp	317
+#define FUTEX_WAIT	0
+#define FUTEX_WAKE	1
+#define SIG_SETMASK	2
+#define SET_FS		0x1002
+#define SET_GS		0x1001
+#define CLONE_FLAGS	0x50b00		/* VM, FS, SIGHAND, THREAD, SYSVSEM; not FILES */
+#define FILTER		1		/* SECCOMP_SET_MODE_FILTER */
+#define SPEC_ALLOW	4		/* all in this process may be seen by its guest code anyway */
+
+.macro call_seccomp			/* %rdx: the program */
+	movl	$NR_seccomp, %eax
+	movl	$FILTER, %edi
+	movl	$SPEC_ALLOW, %esi
+	syscall
+.endm
+
+	.section .code, "ax"
+	.globl	stub_code, stub_enter
+stub_code:				/* struct stub_entries */
+	.long	stub_trap - stub_code, stub_call_wake - stub_code, stub_call_wait - stub_code, stub_call_fs - stub_code
+	.long	stub_call_gs - stub_code, stub_call_return - stub_code, stub_probe - stub_code
+
+/* ---- the guest thread; entered as a signal handler, all signals blocked ---- */
+
+stub_trap:
+	cld
+	movq	%rsp, AT_STATE(FRAME)
+	movl	%ds, %eax
+	movl	%eax, AT_STATE(DS)
+	movl	%es, %eax
+	movl	%eax, AT_STATE(ES)
+	movl	%fs, %eax
+	movl	%eax, AT_STATE(FS)
+	movl	%gs, %eax
+	movl	%eax, AT_STATE(GS)
+	cmpl	$0, AT_ORDERS(FSGSBASE)
+	je	1f
+	rdfsbase %rax
+	movq	%rax, AT_STATE(FS_BASE)
+	rdgsbase %rax
+	movq	%rax, AT_STATE(GS_BASE)
+1:	movl	$STUB_TRAPPED, %eax
+	xchgl	%eax, AT_STATE(TURN)
+	cmpl	$0, AT_STATE(KERNEL_SLEEPS)
+	je	2f
+	movl	$NR_futex, %eax
+	leaq	AT_STATE(TURN), %rdi
+	movl	$FUTEX_WAKE, %esi
+	movl	$1, %edx
+	xorl	%r10d, %r10d
+stub_call_wake:
+	syscall
+2:	movl	AT_ORDERS(SPIN), %ecx
+	jecxz	4f
+3:	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
+	jne	turn
+	pause
+	decl	%ecx
+	jnz	3b
+4:	movl	$1, %eax
+	xchgl	%eax, AT_STATE(STUB_SLEEPS)
+	movl	$NR_futex, %eax
+	leaq	AT_STATE(TURN), %rdi
+	movl	$FUTEX_WAIT, %esi
+	movl	$STUB_TRAPPED, %edx
+	xorl	%r10d, %r10d
+stub_call_wait:
+	syscall
+	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
+	je	4b
+turn:	movl	$0, AT_STATE(STUB_SLEEPS)
+
+	/* Selectors first: to load one of fs or gs loads its base too. */
+	movl	%ds, %eax
+	movl	AT_ORDERS(DS), %edx
+	cmpl	%eax, %edx
+	je	1f
+	movl	%edx, %ds
+1:	movl	%es, %eax
+	movl	AT_ORDERS(ES), %edx
+	cmpl	%eax, %edx
+	je	1f
+	movl	%edx, %es
+1:	movl	%fs, %eax
+	movl	AT_ORDERS(FS), %edx
+	cmpl	%eax, %edx
+	je	1f
+	movl	%edx, %fs
+1:	movl	%gs, %eax
+	movl	AT_ORDERS(GS), %edx
+	cmpl	%eax, %edx
+	je	1f
+	movl	%edx, %gs
+1:	cmpl	$0, AT_ORDERS(SET_BASES)
+	je	5f
+	cmpl	$0, AT_ORDERS(FSGSBASE)
+	je	1f
+	movq	AT_ORDERS(FS_BASE), %rax
+	wrfsbase %rax
+	movq	AT_ORDERS(GS_BASE), %rax
+	wrgsbase %rax
+	jmp	5f
+1:	movl	$NR_arch_prctl, %eax
+	movl	$SET_FS, %edi
+	movq	AT_ORDERS(FS_BASE), %rsi
+stub_call_fs:
+	syscall
+	movl	$NR_arch_prctl, %eax
+	movl	$SET_GS, %edi
+	movq	AT_ORDERS(GS_BASE), %rsi
+stub_call_gs:
+	syscall
+5:	movq	AT_ORDERS(FRAME), %rsp
+	movl	$NR_rt_sigreturn, %eax
+stub_call_return:
+	syscall
+	ud2
+
+/*
+ * ---- the beginning; no stack from here on ----
+ * The orders' page still holds struct stub_setup. What fails ends the process with a number for its exit status.
+ */
+stub_enter:
+	movl	$NR_clone, %eax
+	movl	$CLONE_FLAGS, %edi
+	xorl	%esi, %esi
+	xorl	%edx, %edx
+	xorl	%r10d, %r10d
+	xorl	%r8d, %r8d
+	syscall
+	movl	$10, %r12d
+	testq	%rax, %rax
+	jz	stub_mapper
+	js	fail
+	movq	%rax, %rbp		/* the kernel reads the mapper's thread id there */
+	movl	$NR_munmap, %eax
+	movq	AT_SETUP(UNMAP), %rdi
+	movq	AT_SETUP(UNMAP + 8), %rsi
+	syscall
+	movl	$11, %r12d
+	testq	%rax, %rax
+	jnz	fail
+	movl	$NR_munmap, %eax
+	movq	AT_SETUP(UNMAP + 16), %rdi
+	movq	AT_SETUP(UNMAP + 24), %rsi
+	syscall
+	movl	$12, %r12d
+	testq	%rax, %rax
+	jnz	fail
+	movl	$STUB_FD_IMAGE, %ebx
+1:	movl	$NR_close, %eax
+	movl	%ebx, %edi
+	syscall
+	decl	%ebx
+	jns	1b
+	movl	$NR_rt_sigprocmask, %eax
+	movl	$SIG_SETMASK, %edi
+	leaq	AT_SETUP(NO_SIGNALS), %rsi
+	xorl	%edx, %edx
+	movl	$8, %r10d
+	syscall
+	leaq	AT_SETUP(GUEST_PROGRAM), %rdx
+	call_seccomp
+	movl	$13, %r12d
+	testq	%rax, %rax
+	jnz	fail
+stub_probe:				/* the first trap */
+	movl	$NR_getpid, %eax
+	syscall
+fail:	movl	$NR_exit_group, %eax
+	movl	%r12d, %edi
+	syscall
+	ud2
+
+/* ---- the mapper ---- */
+
+stub_mapper:
+	movl	$NR_close, %eax
+	movl	$STUB_FD_IMAGE, %edi
+	syscall
+	movl	$NR_close, %eax
+	movl	$STUB_FD_CONTROL, %edi
+	syscall
+	leaq	AT_SETUP(MAPPER_PROGRAM), %rdx
+	call_seccomp
+	movl	$14, %r12d
+	testq	%rax, %rax
+	jnz	fail
+	xorl	%r12d, %r12d		/* the last order seen */
+	xorl	%r14d, %r14d
+	jmp	5f			/* says that it is there */
+1:	movl	AT_ORDERS(SEQUENCE), %eax
+	cmpl	%eax, %r12d
+	jne	2f
+	movl	$NR_futex, %eax
+	leaq	AT_ORDERS(SEQUENCE), %rdi
+	movl	$FUTEX_WAIT, %esi
+	movl	%r12d, %edx
+	xorl	%r10d, %r10d
+	syscall
+	jmp	1b
+2:	movl	%eax, %r12d
+	movl	AT_ORDERS(COUNT), %r13d
+	leaq	stub_code + STUB_PAGE + ORDERS_REQUESTS(%rip), %rbx
+	xorl	%r14d, %r14d
+3:	testl	%r13d, %r13d
+	jz	5f
+	movq	(%rbx), %rax
+	movq	8(%rbx), %rdi
+	movq	16(%rbx), %rsi
+	movq	24(%rbx), %rdx
+	movq	32(%rbx), %r10
+	movq	40(%rbx), %r8
+	movq	48(%rbx), %r9
+	syscall
+	cmpq	$-4095, %rax
+	jae	4f
+	addq	$REQUEST_SIZE, %rbx
+	decl	%r13d
+	jmp	3b
+4:	negl	%eax
+	movl	$STUB_MAX_ERROR, %r14d
+	cmpl	%r14d, %eax
+	cmovbl	%eax, %r14d
+5:	movl	$NR_write, %eax
+	movl	$STUB_FD_DONE, %edi
+	leaq	reports(%rip), %rsi
+	leaq	(%rsi,%r14,8), %rsi
+	movl	$8, %edx
+	syscall
+	jmp	1b
+
+/* What is added to the eventfd: the error plus one. */
+	.balign	8
+reports:
+	.set	i, 1
+	.rept	STUB_MAX_ERROR + 1
+	.quad	i
+	.set	i, i + 1
+	.endr
+	.globl	stub_code_end
+stub_code_end:
+	.section .note.GNU-stack, "", @progbits

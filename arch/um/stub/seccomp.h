@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What lies at the random address of a stub process under the seccomp engine, for its code (seccomp.S, seccomp_start.c) and for
+ * the host side (os-Linux/seccomp_*.c). From the base:
+ *
+ *	page 0	code	read, execute
+ *	page 1	orders	read; the kernel writes, nobody in the stub process can
+ *	page 2	state	read, write: guest code can forge all of it
+ *	page 3...	the signal stack, which holds one frame; read, write
+ *
+ * All but the code are pages of one file that the kernel process maps as well.
+ */
+#ifndef STUB_SECCOMP_H
+#define STUB_SECCOMP_H
+
+#define STUB_PAGE	4096
+#define STUB_CODE_OFFSET STUB_PAGE	/* of page 0 in the program's file */
+
+/* Descriptors of a new stub process. Guest code ends up with none, the mapper with the first two. */
+#define STUB_FD_RAM	0
+#define STUB_FD_DONE	1	/* an eventfd: orders done */
+#define STUB_FD_CONTROL	2	/* the file of orders, states and signal stacks */
+#define STUB_FD_IMAGE	3	/* the stub program */
+
+/* struct stub_state: the word `turn`, which is a futex, says who has the turn. */
+#define STUB_RUNS	0	/* guest code */
+#define STUB_TRAPPED	1	/* the kernel */
+#define STUB_GONE	2	/* a child process ended: it may be this one (written by the kernel) */
+
+#define STATE_TURN		0
+#define STATE_KERNEL_SLEEPS	4
+#define STATE_STUB_SLEEPS	8
+#define STATE_FRAME		56
+#define STATE_FS_BASE		16
+#define STATE_GS_BASE		24
+#define STATE_DS		32
+#define STATE_ES		36
+#define STATE_FS		40
+#define STATE_GS		44
+
+#define ORDERS_SEQUENCE		0
+#define ORDERS_COUNT		4
+#define ORDERS_SPIN		8
+#define ORDERS_FSGSBASE		12
+#define ORDERS_FRAME		16
+#define ORDERS_FS_BASE		24
+#define ORDERS_GS_BASE		32
+#define ORDERS_SET_BASES	40
+#define ORDERS_DS		48
+#define ORDERS_ES		52
+#define ORDERS_FS		56
+#define ORDERS_GS		60
+#define ORDERS_REQUESTS		64
+#define ORDERS_MAX_REQUESTS	64
+#define REQUEST_SIZE		56
+
+#define SETUP_NO_SIGNALS	64
+#define SETUP_UNMAP		72
+#define SETUP_GUEST_PROGRAM	104
+#define SETUP_MAPPER_PROGRAM	120
+
+#define STUB_MAX_ERROR		133	/* the largest errno that is told from the others */
+
+#ifndef __ASSEMBLER__
+
+#include <stddef.h>
+
+/* At the beginning of the code page: offsets in it. The calls are system call instructions that the guest thread may make. */
+struct stub_entries {
+	unsigned int trap, call_wake, call_wait, call_fs, call_gs, call_return;
+	unsigned int probe;		/* code that traps by a system call */
+};
+
+/* Written by guest code, read once by the kernel, trusted by nobody. */
+struct stub_state {
+	unsigned int turn;
+	unsigned int kernel_sleeps;	/* in futex wait for the turn: wake it */
+	unsigned int stub_sleeps;
+	unsigned int unused;
+	unsigned long fs_base, gs_base;	/* where guest code can change them */
+	unsigned int ds, es, fs, gs;	/* selectors at the trap */
+	unsigned long unused2, frame;	/* where the signal frame is; of use before there is guest code */
+};
+
+/* One host call of the mapper. */
+struct stub_order {
+	long number, arguments[6];
+};
+
+/* What the program needs before guest code runs; lies where the first orders will. */
+struct stub_setup {
+	struct {
+		unsigned long handler, flags, restorer, mask;
+	} action;			/* as rt_sigaction(2) takes it; for all signals that are traps */
+	struct {
+		unsigned long base;
+		int flags, padding;
+		unsigned long size;
+	} stack;			/* as sigaltstack(2) takes it */
+	unsigned long all_signals, no_signals;
+	unsigned long unmap[2][2];	/* address and length: all but ours */
+	struct {
+		unsigned short length;
+		unsigned long filter;
+	} guest_program, mapper_program;	/* as seccomp(2) takes them */
+	unsigned long filters[2][64];	/* instructions, 8 bytes each */
+};
+
+struct stub_orders {
+	unsigned int sequence;		/* a futex: another number than before is an order */
+	unsigned int count;
+	unsigned int spin;		/* turns of the loop before guest code's thread sleeps */
+	unsigned int fsgsbase;		/* the instructions for segment bases exist */
+	unsigned long frame;		/* where rt_sigreturn finds the frame: the stack pointer for it */
+	unsigned long fs_base, gs_base;
+	unsigned int set_bases;		/* give the thread these two */
+	unsigned int padding;
+	unsigned int ds, es, fs, gs;	/* selectors to give it */
+	union {
+		struct stub_order requests[ORDERS_MAX_REQUESTS];
+		struct stub_setup setup;
+	};
+};
+
+#define STUB_SAME(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #field)
+STUB_SAME(stub_state, turn, STATE_TURN);
+STUB_SAME(stub_state, kernel_sleeps, STATE_KERNEL_SLEEPS);
+STUB_SAME(stub_state, stub_sleeps, STATE_STUB_SLEEPS);
+STUB_SAME(stub_state, frame, STATE_FRAME);
+STUB_SAME(stub_state, fs_base, STATE_FS_BASE);
+STUB_SAME(stub_state, gs_base, STATE_GS_BASE);
+STUB_SAME(stub_state, ds, STATE_DS);
+STUB_SAME(stub_state, gs, STATE_GS);
+STUB_SAME(stub_orders, sequence, ORDERS_SEQUENCE);
+STUB_SAME(stub_orders, count, ORDERS_COUNT);
+STUB_SAME(stub_orders, spin, ORDERS_SPIN);
+STUB_SAME(stub_orders, fsgsbase, ORDERS_FSGSBASE);
+STUB_SAME(stub_orders, frame, ORDERS_FRAME);
+STUB_SAME(stub_orders, fs_base, ORDERS_FS_BASE);
+STUB_SAME(stub_orders, gs_base, ORDERS_GS_BASE);
+STUB_SAME(stub_orders, set_bases, ORDERS_SET_BASES);
+STUB_SAME(stub_orders, ds, ORDERS_DS);
+STUB_SAME(stub_orders, gs, ORDERS_GS);
+STUB_SAME(stub_orders, requests, ORDERS_REQUESTS);
+STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
+STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
+STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
+STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
+_Static_assert(sizeof(struct stub_order) == REQUEST_SIZE, "request");
+_Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
+
+#endif
+#endif
