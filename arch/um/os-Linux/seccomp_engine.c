@@ -42,7 +42,8 @@
 #define FLAG_TF		0x100UL
 #define TRAP_PAGE_FAULT	14	/* exception number of the processor */
 #define FAULT_BITS	0x1eUL	/* of the error code: write, user, reserved, fetch; not "present", which is about our cache */
-#define HWCAP2_FSGSBASE	2
+#define FAULT_FETCH	0x10UL
+#define VSYSCALL_PAGE	0xffffffffff600000UL
 
 /* The room in which stub processes find a random place for their pages. */
 #define STUB_GAP	(64UL << 30)
@@ -224,11 +225,30 @@ static void take_registers(struct host_space *space, const struct signal_context
 
 /* ---- 2. what happened ---- */
 
+/*
+ * A call into the host's vsyscall page: where the host emulates those, the filter stopped its emulation, but it has already
+ * returned to the caller. Back to the fault that it is on hosts that do not; the kernel side emulates it.
+ */
+static void undo_vsyscall(const struct signal_frame *frame, struct host_regs *regs, struct host_trap *trap)
+{
+	regs->ip = frame->info.address;
+	regs->sp -= sizeof(unsigned long);
+	trap->kind = TRAP_FAULT;
+	trap->signo = SIGSEGV;
+	trap->code = SEGV_MAPERR;
+	trap->address = regs->ip;
+	trap->error_code = FAULT_FETCH;
+}
+
 static void classify_system_call(const struct signal_frame *frame, struct host_regs *regs, int how, unsigned long flags,
 				 struct host_trap *trap)
 {
 	if (frame->info.arch != AUDIT_ARCH_X86_64) {
 		trap->kind = TRAP_FOREIGN_SYSCALL;
+		return;
+	}
+	if (frame->info.address >= VSYSCALL_PAGE) {
+		undo_vsyscall(frame, regs, trap);
 		return;
 	}
 	trap->kind = TRAP_SYSCALL;
