@@ -28,6 +28,12 @@
 
 int host_kick_insists;
 
+/* One for each virtual CPU. */
+static struct {
+	unsigned int count;			/* kicks since guest code last stopped */
+	unsigned long long ran_before;		/* CPU time of the stub process at the first of them */
+} kicks[HOST_MAX_VCPUS];
+
 /* The clock of a process's CPU time, by its id (Linux: clock_getcpuclockid(3)). */
 static unsigned long long time_of(int pid)
 {
@@ -59,10 +65,11 @@ static int sleeps(int pid)
 static int is_stubborn(struct vcpu *vcpu)
 {
 	unsigned long long ran = time_of(vcpu->in_guest);
+	int n = vcpu - host_vcpus;
 
-	if (vcpu->kicks == 1)
-		vcpu->ran_before = ran;
-	return ran - vcpu->ran_before > RUN_LIMIT_NS || (vcpu->kicks > SLEEP_KICKS && sleeps(vcpu->in_guest));
+	if (++kicks[n].count == 1)
+		kicks[n].ran_before = ran;
+	return ran - kicks[n].ran_before > RUN_LIMIT_NS || (kicks[n].count > SLEEP_KICKS && sleeps(vcpu->in_guest));
 }
 
 void host_kick(struct vcpu *vcpu)
@@ -73,7 +80,6 @@ void host_kick(struct vcpu *vcpu)
 		syscall(SYS_tgkill, pid, pid, SIGUSR1);
 		return;
 	}
-	vcpu->kicks++;
 	if (is_stubborn(vcpu))
 		kill(pid, SIGKILL);
 	else
@@ -83,8 +89,8 @@ void host_kick(struct vcpu *vcpu)
 
 void host_kick_over(struct vcpu *vcpu)
 {
-	if (!vcpu->kicks)
+	if (!kicks[vcpu - host_vcpus].count)
 		return;
-	vcpu->kicks = 0;
+	kicks[vcpu - host_vcpus].count = 0;
 	host_retry_after(0);
 }

@@ -89,6 +89,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 		*result = pool;
 		pool = pool->next;
 		pool_size--;
+		host_stubs_reused++;
 		return 0;
 	}
 	space = calloc(1, sizeof(*space));
@@ -99,6 +100,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 		free(space);
 		return error;
 	}
+	host_stubs_made++;
 	enlist(space);
 	*result = space;
 	return 0;

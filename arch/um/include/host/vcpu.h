@@ -31,8 +31,6 @@ struct vcpu {
 	unsigned long irq_enabled;	/* written by the kernel side and, to 0, by the signal handler */
 	unsigned long irq_pending;	/* bits set by host threads and handlers, cleared by the kernel side */
 	int in_guest;			/* host side: guest code is running or about to */
-	unsigned int kicks;		/* host side: how often guest code was told to stop since it last did */
-	unsigned long long ran_before;	/* host side: CPU time of the stub process at the first of them */
 	int host_thread;		/* host thread id */
 	int host_cpu;			/* host CPU that this thread and its stubs are pinned to, or -1 */
 };
