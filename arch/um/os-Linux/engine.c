@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which engine runs guest code: seccomp where its self-test passes, else ptrace; seccomp=on and off force one. */
+/* Which engine runs guest code: ptrace, or with seccomp=auto seccomp where its self-test passes; seccomp=on and off force one. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -10,7 +10,7 @@
 #include "os.h"
 
 const struct engine *host_engine;
-const char *host_engine_reason = "asked for";
+const char *host_engine_reason = "the default";
 const char *host_seccomp_option;
 unsigned int host_xstate_size;
 unsigned long host_xfeatures;
@@ -32,14 +32,14 @@ unsigned int host_count_areas(void)
 	return limit > 2048 ? limit - 1024 : limit / 2;
 }
 
-/* seccomp=auto: whichever works, and it is said which and why. */
+/* seccomp=auto: whichever works, and it is said which and why. Not the default yet: its hostile-guest tests are to come. */
 static void choose(void)
 {
 	static char why[160];
 	int on, off;
 
 	on = host_seccomp_option && !strcmp(host_seccomp_option, "on");
-	off = host_seccomp_option && !strcmp(host_seccomp_option, "off");
+	off = !host_seccomp_option || !strcmp(host_seccomp_option, "off");
 	if (host_seccomp_option && !on && !off && strcmp(host_seccomp_option, "auto"))
 		host_fatal("seccomp=%s: not one of auto, on and off", host_seccomp_option);
 	if (!off) {
