@@ -127,6 +127,7 @@ def errors():
     refuses(["ubd0=/nowhere/image"], "/nowhere/image", "a missing image is one line, status 1")
     refuses(["initrd=/nowhere/initrd"], "/nowhere/initrd", "a missing initrd is one line, status 1")
     refuses(["mem=1M"], "mem", "too little memory is one line, status 1")
+    refuses(["seccomp=maybe"], "seccomp=maybe", "an engine that does not exist is one line, status 1")
     refuses(["mem=plenty"], "mem", "a mem= that is no size is one line, status 1")
     refuses(["con0=bogus:1"], "con0", "a console channel that does not exist is one line, status 1")
     refuses(["--bogus"], "--bogus", "an option with dashes that does not exist is one line, status 1")
