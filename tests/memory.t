@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Memory as guest programs expect it, in small and large pages, with lazy and with eager flushes; more scattered pages than the host
-has areas for one process; and freed memory on its way back to the host."""
+has areas for one process; and freed memory on its way back to the host.
+
+MEMORY_PAGES=1048576 touches a million scattered pages; it is a power of two, and more than the areas in any case.
+"""
 import os
 import sys
 import time
@@ -59,10 +62,11 @@ with open("/proc/sys/vm/max_map_count") as source:
     areas = int(source.read())
 tap.diag(f"the host allows {areas} areas a process")
 files = {f"test/{name}": uml.built(f"guest/{name}") for name in ("memory", "scatter", "hugepage")}
+pages = int(os.environ.get("MEMORY_PAGES", 1 << 18))
 programs = [
     uml.Program("memory", "/test/memory", 120),
     uml.Program("large pages", "/test/hugepage", 120),
-    uml.Program("a million scattered pages read", "/test/scatter read 1048576 16", 240),
+    uml.Program(f"{pages} scattered pages read", f"/test/scatter read {pages} 16", 240),
     uml.Program("131072 scattered pages written", "/test/scatter write 131072 2", 240),
 ]
 results = uml.run_programs(programs, files=files, mem="1G")
