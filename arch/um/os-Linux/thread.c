@@ -4,6 +4,7 @@
  * live until the process ends.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,26 +14,36 @@
 /* Room for a signal frame with the largest extended state and for libc; not the 8 MiB of a program's stack. */
 #define STACK_SIZE (128 * 1024)
 
-int host_thread(void *(*body)(void *), void *argument)
+static int create(void *(*body)(void *), void *argument, const cpu_set_t *cpus, unsigned long cpus_size)
 {
-	const cpu_set_t *cpus;
-	unsigned long cpus_size;
-	sigset_t all, before;
 	pthread_attr_t attributes;
 	pthread_t thread;
 	int error;
 
-	sigfillset(&all);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	cpus = host_all_cpus(&cpus_size);
-	if (CPU_COUNT(cpus))
+	if (cpus)
 		pthread_attr_setaffinity_np(&attributes, cpus_size, cpus);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	error = pthread_create(&thread, &attributes, body, argument);
+	pthread_attr_destroy(&attributes);
+	return error;
+}
+
+int host_thread(void *(*body)(void *), void *argument)
+{
+	unsigned long cpus_size;
+	const cpu_set_t *cpus = host_all_cpus(&cpus_size);
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
 	/* The thread inherits the mask: it must never run, however briefly, without it. */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &attributes, body, argument);
+	error = create(body, argument, CPU_COUNT(cpus) ? cpus : NULL, cpus_size);
+	/* A host that refuses sched_setaffinity(2) has not let us pin anything either: any CPU will do. */
+	if (error == EPERM || error == ENOSYS)
+		error = create(body, argument, NULL, 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
 	return -error;
 }
