@@ -14,11 +14,14 @@
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <cpuid.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -535,6 +538,60 @@ static void under_load(int seconds)
 	check(ruined > 0 && !stale_handlers, "a handler starts with x87 and SSE control as a fresh process has them");
 }
 
+/*
+ * A frame on a page that is not there yet, and that another thread provides: the frame's extended state is copied only after
+ * that thread has run.
+ */
+static void *provide_page(void *argument)
+{
+	static char zeros[65536] __attribute__((aligned(65536)));
+	int fd = (long)argument;
+	struct uffd_msg message;
+	volatile double sum = 1;
+
+	while (read(fd, &message, sizeof(message)) == sizeof(message)) {
+		struct uffdio_copy copy = {
+			.dst = message.arg.pagefault.address & ~4095UL, .src = (unsigned long)zeros, .len = 4096,
+		};
+
+		for (int i = 0; i < 100; i++)
+			sum = sum * 1.5 + i;		/* takes the floating point unit */
+		need(ioctl(fd, UFFDIO_COPY, &copy) == 0);
+	}
+	return NULL;
+}
+
+static void frame_that_waits(struct state *in, struct state *out, uint64_t *seed)
+{
+	static const char sentence[] = "registers are kept where writing a frame waits for another thread";
+	enum { BYTES = 65536 };
+	char *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t alternate = { .ss_sp = memory, .ss_size = BYTES }, none = { .ss_flags = SS_DISABLE };
+	struct uffdio_register area = { .range = { (unsigned long)memory, BYTES }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_api api = { .api = UFFD_API };
+	long fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pthread_t thread;
+	int kept;
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api)) {
+		check_skip(sentence, "no userfaultfd here");
+		return;
+	}
+	need(memory != MAP_FAILED && madvise(memory, BYTES, MADV_NOHUGEPAGE) == 0);
+	need(ioctl(fd, UFFDIO_REGISTER, &area) == 0);
+	need(pthread_create(&thread, NULL, provide_page, (void *)fd) == 0);
+	need(sigaltstack(&alternate, NULL) == 0);
+	install(SIGILL, ruin_and_step, SA_ONSTACK);
+	kept = round_trap(in, out, seed);
+	install(SIGILL, ruin_and_step, 0);
+	need(sigaltstack(&none, NULL) == 0);
+	check(kept, sentence);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	close(fd);
+	munmap(memory, BYTES);
+}
+
 /* Segment bases. No libc call between setting an fs base and putting it back. */
 
 /* As the ABI has it: the processor may know the instructions and the kernel not keep what they set. */
@@ -658,6 +715,7 @@ int main(int argc, char **argv)
 			kept = kinds[kind].round(in, out, &seed);
 		check(kept, kinds[kind].sentence);
 	}
+	frame_that_waits(in, out, &seed);
 	segment_bases();
 	bases_of_threads();
 	under_load(seconds);

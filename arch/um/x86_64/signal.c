@@ -72,21 +72,28 @@ static struct rt_sigframe __user *place_frame(struct ksignal *ksig, unsigned lon
 	return (struct rt_sigframe __user *)sp;
 }
 
-/* The area says in bytes that the processor leaves alone how large it is, and a second word at its end confirms it. */
+/*
+ * The area says in bytes that the processor leaves alone how large it is, and a second word at its end confirms it. They are
+ * never in the buffer: where copying it faults, another thread may run, and the buffer is then filled anew from the stub.
+ */
 static int save_xstate(unsigned long to)
 {
+	const struct _fpx_sw_bytes sw = {
+		.magic1 = FP_XSTATE_MAGIC1,
+		.extended_size = xstate_frame_size + FP_XSTATE_MAGIC2_SIZE,
+		.xfeatures = xstate_features,
+		.xstate_size = xstate_frame_size,
+	};
 	struct xsave_area *area = xstate_read(current);
 
 	if (!area)
 		return -ENOMEM;
-	area->sw.magic1 = FP_XSTATE_MAGIC1;
-	area->sw.extended_size = xstate_frame_size + FP_XSTATE_MAGIC2_SIZE;
-	area->sw.xfeatures = xstate_features;
-	area->sw.xstate_size = xstate_frame_size;
 	if (copy_to_user((void __user *)to, area, xstate_frame_size))
 		return -EFAULT;
 	if (!host_xfeatures)
 		return 0;
+	if (copy_to_user((void __user *)(to + offsetof(struct xsave_area, sw)), &sw, sizeof(sw)))
+		return -EFAULT;
 	return put_user(FP_XSTATE_MAGIC2, (u32 __user *)(to + xstate_frame_size));
 }
 
