@@ -223,9 +223,15 @@ static int host_holds_some(struct ring *ring)
 	return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_ACQUIRE) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+/*
+ * Not by the flags alone: the host sets TASKRUN after it has put something in its list, so by then we may have taken that, and the flag
+ * stays until the next time. If there is nothing now, what comes later meets the eventfd turned on.
+ */
 static int some_ended(struct ring *ring)
 {
-	return io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
+	if (!io_uring_cq_ready(&ring->uring) && host_holds_some(ring))
+		io_uring_get_events(&ring->uring);
+	return io_uring_cq_ready(&ring->uring);
 }
 
 static void set_event(struct ring *ring, bool on)
