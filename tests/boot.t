@@ -79,6 +79,23 @@ def shell():
     tap.ok(not session.it.close(), "and no process is left")
 
 
+def input_ends():
+    """The end of the input is Ctrl-D: for the shell, and for what runs in it. No input at all is not its end."""
+    for text, pattern in (("", ""), ("echo $((6 * 7))\n", "^42$"), ("cat; cat; echo $((6 * 7))\nthis", r"^this\n+42$"),
+                          ("echo $((6 * 7))", "^42$")):
+        told = uml.scratch("input")
+        with open(told, "w") as out:
+            out.write(text)
+        with open(told) as stdin:
+            result = uml.boot_and_judge(["mem=64M"], BOOT, stdin=stdin)
+        tap.ok(result.exit == 0 and re.search(pattern, result.console, re.M),
+               f"with the input {text!r} ./linux does that and leaves with status 0", result.tail)
+    session = uml.Instance(["mem=64M"], stdin="closed")
+    tap.ok(session.expect(PROMPT, BOOT), "with stdin closed there is a prompt", lambda: session.text[-500:])
+    tap.ok(session.wait(0.1) is None, "and it stays", lambda: session.text[-500:])
+    tap.ok(not session.close(), "and goes when told to")
+
+
 def violent_ends():
     session = Session()
     session.it.type("echo c > /proc/sysrq-trigger\n")
@@ -216,6 +233,7 @@ def little_things():
 uml.require()
 uml.build()
 shell()
+input_ends()
 violent_ends()
 options()
 errors()

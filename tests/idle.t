@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An idle guest uses next to no CPU of the host, measured over IDLE_SECONDS (default 20).
+"""An idle guest uses less than 10 ms of CPU of the host a minute, from its prompt on, under either engine.
 
-The goal is 10 ms a minute; 4 is what it takes half a minute after the boot. What fails here is a guest that polls: the limit leaves room for a
-machine that does other things meanwhile.
+IDLE_SECONDS (default 60) are watched, the costliest that there are: those just after the boot. How often the host had to wake ./linux is a
+matter of what the guest does and is judged everywhere. What a wake-up costs is a matter of the machine too: where it is busy with other
+things, too many milliseconds are no failure.
 """
 import os
 import sys
@@ -13,44 +14,63 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import tap
 import uml
 
+PROMPT = r"^.*[#$] $"
+LIMIT_MS = 10       # a minute
+LIMIT_WAKES = 60    # a minute; each reason to wake up (some 15 in the first minute) is one or two
+QUIET = 0.1         # of the machine's CPUs busy, at most
+
+seconds = int(os.environ.get("IDLE_SECONDS", "60"))
 uml.require()
-seconds = int(os.environ.get("IDLE_SECONDS", "20"))
-tick = 1000 / os.sysconf("SC_CLK_TCK")      # ms
-measured = {}
-LIMIT = 60
 
 
-def nanoseconds(instance):
-    """CPU of the main process and of everything below it, all threads, from schedstat."""
-    total = 0
+def used(instance):
+    """CPU in ms, and how often it was given some: the main process and everything below it, all threads."""
+    total, turns = 0, 0
     for pid in {instance.pid} | uml.descendants(instance.pid):
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat") as source:
-                    total += int(source.read().split()[0])
-        except FileNotFoundError:
-            if pid == instance.pid:
-                return None
-    return total
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat") as source:
+                on_cpu, _, times = map(int, source.read().split())
+                total, turns = total + on_cpu, turns + times
+    return total / 1e6, turns
 
 
-def drive(instance):
-    """Let it settle, then measure it while it does nothing."""
-    instance.expect("^IDLE$", 30)
-    time.sleep(3)
-    before, ticks = nanoseconds(instance), instance.cpu_ticks()
-    time.sleep(seconds)
-    after = nanoseconds(instance)
-    if before is not None and after is not None:
-        measured["ms"] = (after - before) / 1e6
+def busy_share(before, after):
+    """How much of the machine's CPUs was in use between two readings of machine()."""
+    idle, total = (b - a for a, b in zip(before, after))
+    return 1 - idle / max(total, 1)
+
+
+def machine():
+    """Idle and all time of the machine's CPUs, in ticks."""
+    with open("/proc/stat") as source:
+        ticks = [int(word) for word in source.readline().split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+guests = {f"seccomp={engine}": uml.Instance(["mem=256M", f"seccomp={engine}"], terminal=True) for engine in ("off", "on")}
+for name, guest in list(guests.items()):
+    if guest.expect(PROMPT, 30):
+        continue
+    lacking = [line for line in guest.text.splitlines() if name + ":" in line]
+    if lacking:
+        tap.skip(f"an idle guest with {name}", lacking[0])
     else:
-        measured["ms"] = (instance.cpu_ticks() - ticks) * tick
-
-
-result = uml.run(f"echo IDLE; sleep {seconds + 6}; exit 0", mem="128M", timeout=seconds + 90, drive=drive)
-per_minute = measured.get("ms", 1e9) * 60 / seconds
-tap.ok(result.status == 0 and per_minute < LIMIT, f"an idle guest uses less than {LIMIT} ms of CPU a minute",
-       lambda: f"{per_minute:.1f} ms a minute\n" + result.tail())
-tap.diag(f"{measured.get('ms', -1):.2f} ms in {seconds} seconds: {per_minute:.1f} ms a minute")
-uml.clean(result)
+        tap.ok(False, f"{name}: boots to a prompt", guest.text[-1000:])
+    guest.close()
+    del guests[name]
+before, ticks = {name: used(guest) for name, guest in guests.items()}, machine()
+time.sleep(seconds)
+share = busy_share(ticks, machine())
+for name, guest in guests.items():
+    ms, turns = (60 / seconds * (b - a) for a, b in zip(before[name], used(guest)))
+    tap.ok(turns < LIMIT_WAKES, f"{name}: an idle guest wakes less than {LIMIT_WAKES} times a minute", f"{turns:.0f} times")
+    sentence = f"{name}: an idle guest uses less than {LIMIT_MS} ms of CPU a minute"
+    if ms >= LIMIT_MS and share > QUIET:
+        tap.skip(sentence, f"the machine is busy ({100 * share:.0f} % of its CPUs): {ms:.1f} ms")
+    else:
+        tap.ok(ms < LIMIT_MS, sentence, f"{ms:.1f} ms")
+    tap.diag(f"{name}: {ms:.1f} ms and {turns:.0f} wake-ups a minute")
+    guest.type("poweroff\n")
+    tap.equal(guest.wait(20), 0, f"{name}: and then powers off")
+    tap.ok(not guest.close(), f"{name}: no host process is left")
 tap.done()

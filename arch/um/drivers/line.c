@@ -3,8 +3,12 @@
  * Terminal lines: ttys whose other end is a channel on the host.
  *
  * Input: while a line is open, its channel is watched. HOST_IRQ_CONSOLE makes us read until there is no more (-EAGAIN; the watch is
- * then set again) or the reader is behind (throttle; unthrottle reads on). What nobody reads stays in the host. The end
- * of the input ends the watching and nothing else: the guest goes on without input.
+ * then set again) or the reader is behind (throttle; unthrottle reads on). What nobody reads stays in the host.
+ *
+ * The end of the input is what a user would type there: Ctrl-D (and before it the end of an unfinished line), whenever somebody waits for input
+ * then. So a shell ends, and so does what reads in it. Who waits is looked at soon after a program set the terminal's modes, as each shell does, and
+ * then less and less often. When the line is hung up or closed it becomes mute: the login programs of a guest that stays up wait for input that
+ * never comes, rather than end and be started again for ever. A line whose input fails, or which never had one, is mute from the start.
  *
  * Output: into the port's FIFO and from there to the host at once; what the host does not take stays, and goes on its way when
  * the write watch fires. An output that fails for good swallows everything, like a terminal nobody looks at.
@@ -28,15 +32,32 @@
 
 #define READ_AT_ONCE	256	/* on the stack */
 #define READ_PER_TURN	4096	/* then the line discipline gets a chance to throttle us */
+#define END_FIRST	(HZ / 50)	/* how soon, and how seldom at most, the end is typed */
+#define END_LAST	(10UL * HZ)
 
 /* ---- transfers; all with line->lock held ---- */
+
+static void line_type_end(struct line *line, struct tty_struct *tty)
+{
+	if (line->in_midline)
+		tty_insert_flip_char(&line->port, '\n', TTY_NORMAL);
+	line->in_midline = false;
+	tty_insert_flip_char(&line->port, EOF_CHAR(tty), TTY_NORMAL);
+	tty_flip_buffer_push(&line->port);
+}
+
+static void line_end_soon(struct line *line)
+{
+	line->end_delay = END_FIRST;
+	mod_delayed_work(system_wq, &line->end_work, END_FIRST);
+}
 
 static void line_receive(struct line *line)
 {
 	u8 buffer[READ_AT_ONCE];
 	long got = 0, total = 0;
 
-	while (line->in && line->active && !line->throttled && !line->ended) {
+	while (line->in && line->active && !line->throttled && line->input == LINE_TALKS) {
 		int room = tty_buffer_request_room(&line->port, sizeof(buffer));
 
 		if (!room) {
@@ -49,10 +70,13 @@ static void line_receive(struct line *line)
 			break;
 		}
 		if (got <= 0) {
-			line->ended = true;
+			line->input = got ? LINE_MUTE : LINE_ENDS;
+			if (!got)
+				line_end_soon(line);
 			break;
 		}
 		tty_insert_flip_string(&line->port, buffer, got);
+		line->in_midline = buffer[got - 1] != '\n' && buffer[got - 1] != '\r';
 		total += got;
 	}
 	if (total)
@@ -99,6 +123,25 @@ static void line_work(struct work_struct *work)
 	spin_lock_irq(&line->lock);
 	line_receive(line);
 	spin_unlock_irq(&line->lock);
+}
+
+/* The input is at its end; is there somebody to tell? */
+static void line_end_work(struct work_struct *work)
+{
+	struct line *line = container_of(to_delayed_work(work), struct line, end_work);
+	struct tty_struct *tty = tty_port_tty_get(&line->port);
+
+	if (!tty)
+		return;
+	spin_lock_irq(&line->lock);
+	if (line->active && line->input == LINE_ENDS) {
+		if (waitqueue_active(&tty->read_wait))
+			line_type_end(line, tty);
+		line->end_delay = min(2 * line->end_delay, END_LAST);
+		schedule_delayed_work(&line->end_work, line->end_delay);
+	}
+	spin_unlock_irq(&line->lock);
+	tty_kref_put(tty);
 }
 
 static void line_interrupt(struct line *line, bool resized)
@@ -154,9 +197,12 @@ static void line_shutdown(struct tty_port *port)
 
 	spin_lock_irq(&line->lock);
 	line->active = false;
+	if (line->input == LINE_ENDS)
+		line->input = LINE_MUTE;
 	kfifo_reset(&port->xmit_fifo);
 	spin_unlock_irq(&line->lock);
 	cancel_delayed_work_sync(&line->work);
+	cancel_delayed_work_sync(&line->end_work);
 }
 
 static const struct tty_port_operations line_port_ops = {
@@ -293,6 +339,13 @@ static void line_start(struct tty_struct *tty)
 /* No hardware, so any speed and format will do; without this function the old ones would stay. */
 static void line_set_termios(struct tty_struct *tty, const struct ktermios *old)
 {
+	struct line *line = tty->driver_data;
+	unsigned long flags;
+
+	spin_lock_irqsave(&line->lock, flags);
+	if (line->active && line->input == LINE_ENDS)
+		line_end_soon(line);
+	spin_unlock_irqrestore(&line->lock, flags);
 }
 
 static const struct tty_operations line_ops = {
@@ -348,6 +401,7 @@ static void line_init(struct line *line, struct tty_driver *driver, unsigned int
 	line->port.ops = &line_port_ops;
 	spin_lock_init(&line->lock);
 	INIT_DELAYED_WORK(&line->work, line_work);
+	INIT_DELAYED_WORK(&line->end_work, line_end_work);
 	tty_port_link_device(&line->port, driver, index);
 }
 

@@ -16,8 +16,11 @@ struct line {
 	spinlock_t lock;		/* the rest, and port.xmit_fifo */
 	bool active;			/* some process has it open */
 	bool throttled;			/* the reader is behind */
-	bool ended;			/* the input is at its end, for good */
+	enum { LINE_TALKS, LINE_ENDS, LINE_MUTE } input;	/* of the host; see the head of line.c */
+	bool in_midline;		/* the last character was not the end of a line */
 	bool stopped;			/* Ctrl-S */
+	unsigned long end_delay;	/* until end_work, in jiffies */
+	struct delayed_work end_work;	/* see line_end_work() */
 	struct delayed_work work;	/* what an interrupt cannot do: see line_work() */
 };
 

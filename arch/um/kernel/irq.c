@@ -167,12 +167,18 @@ static struct irq_chip host_chip = {
 	.irq_unmask = nothing_to_tell,
 };
 
+/*
+ * The timer's is each virtual CPU's own. Such interrupts do not stir the random generator either, which for ours would start one more
+ * timer; it has the host's random numbers.
+ */
 void __init init_IRQ(void)
 {
 	int irq;
 
 	for (irq = 0; irq < HOST_IRQ_COUNT; irq++)
 		irq_set_chip_and_handler(irq, &host_chip, handle_edge_irq);
+	irq_set_percpu_devid(HOST_IRQ_TIMER);
+	irq_set_handler(HOST_IRQ_TIMER, handle_percpu_devid_irq);
 }
 
 /* Numbers that drivers ask for start behind the host's. */

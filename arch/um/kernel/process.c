@@ -15,6 +15,7 @@
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/stacktrace.h>
+#include <linux/tick.h>
 #include <asm/switch_to.h>
 #include <asm/debug_regs.h>
 #include <asm/xstate.h>
@@ -97,6 +98,16 @@ void flush_thread(void)
 void exit_thread(struct task_struct *task)
 {
 	xstate_release(task);
+}
+
+/*
+ * An idle virtual CPU stops its tick at once. Later 6.12 leave it on until it has fired once more, which on hardware saves the
+ * reprogramming of a short sleep; here it would be one more wake-up of the host for each that there is a reason for.
+ */
+void arch_cpu_idle_enter(void)
+{
+	if (!tick_nohz_tick_stopped())
+		tick_nohz_idle_stop_tick();
 }
 
 void arch_cpu_idle(void)

@@ -30,7 +30,7 @@ static int stop_events(struct clock_event_device *device)
 	return 0;
 }
 
-static struct clock_event_device events = {
+static DEFINE_PER_CPU(struct clock_event_device, events) = {
 	.name = "host",
 	.rating = 300,
 	.features = CLOCK_EVT_FEAT_ONESHOT,
@@ -42,8 +42,10 @@ static struct clock_event_device events = {
 
 static irqreturn_t timer_interrupt(int irq, void *data)
 {
+	struct clock_event_device *device = data;
+
 	tsc_follow();
-	events.event_handler(&events);
+	device->event_handler(device);
 	return IRQ_HANDLED;
 }
 
@@ -139,12 +141,15 @@ late_initcall(watch_wall_clock);
 
 void __init time_init(void)
 {
+	struct clock_event_device *device = this_cpu_ptr(&events);
+
 	__clocksource_register(&clock);
 	tsc_setup();
-	events.cpumask = cpumask_of(0);
-	if (request_irq(HOST_IRQ_TIMER, timer_interrupt, IRQF_TIMER | IRQF_NOBALANCING, "timer", NULL))
+	device->cpumask = cpumask_of(smp_processor_id());
+	if (__request_percpu_irq(HOST_IRQ_TIMER, timer_interrupt, IRQF_TIMER, "timer", &events))
 		panic("no timer interrupt");
-	clockevents_config_and_register(&events, NSEC_PER_SEC, 1000, 0x7fffffffffffUL);
+	enable_percpu_irq(HOST_IRQ_TIMER, IRQ_TYPE_NONE);
+	clockevents_config_and_register(device, NSEC_PER_SEC, 1000, 0x7fffffffffffUL);
 }
 
 /* Delays are measured, not counted. */

@@ -163,13 +163,16 @@ static char *join(char **words)
 	return line;
 }
 
-/* Descriptors 0 to 2 must be something, or files that we open would be taken for them. */
+/*
+ * Descriptors 0 to 2 must be something, or files that we open would be taken for them. A closed input cannot be read then either, which
+ * the console knows from one that is at its end.
+ */
 static void fill_standard_descriptors(void)
 {
 	int fd;
 
 	do {
-		fd = open("/dev/null", O_RDWR);
+		fd = open("/dev/null", O_WRONLY);
 		if (fd < 0)
 			fd = host_nameless_file("null", 0);
 	} while (fd >= 0 && fd <= 2);

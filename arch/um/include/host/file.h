@@ -10,8 +10,8 @@
  * host_console_open - takes inherited descriptors as a terminal line
  * @in, @out: descriptors, may be equal; -1: no such direction
  * If in is a terminal it goes raw and is restored at the end of ./linux, whatever ends it.
- * Returns a handle >= 0, or -EBADF when one of them is not an inherited descriptor open for its direction (a
- * standard input that cannot be read is at its end, no error).
+ * Returns a handle >= 0, or -EBADF when one of them is not an inherited descriptor open for its direction. A
+ * standard input that cannot be read, or is closed, is none: host_console_read() then returns -EBADF.
  */
 int host_console_open(int in, int out);
 /*

@@ -35,7 +35,7 @@
 enum way { NO_WAIT, SOCKET, POLL };
 
 struct stream {
-	int fd;			/* -1: no such direction, or at its end */
+	int fd;			/* -1: no such direction */
 	enum way way;
 };
 
@@ -160,7 +160,7 @@ long host_console_read(int console, void *buffer, unsigned long length)
 	long got;
 
 	if (in->fd < 0)
-		return 0;
+		return -EBADF;
 	do {
 		if (in->way == POLL && !is_ready(in->fd, POLLIN, 0))
 			return -EAGAIN;
