@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The build's first step: any Linux 6.12, a tree or a tarball, is taken without its own port and with ours; anything else is one clear line."""
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import tap
+import uml
+
+folder = tempfile.TemporaryDirectory(prefix="uml-test-")
+PREPARED = os.path.join(folder.name, "prepared")
+
+
+def path(*names):
+    return os.path.join(folder.name, *names)
+
+
+def write(name, text=""):
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
+    with open(path(name), "w") as out:
+        out.write(text)
+
+
+def source(name, minor, patch):
+    """Something with the outline of a Linux tree: @name, and @name.tar.xz."""
+    write(f"{name}/Makefile", f"# SPDX\nVERSION = 6\nPATCHLEVEL = {minor}\nSUBLEVEL = {patch}\nEXTRAVERSION =\n")
+    for theirs in ("arch/um/Makefile", "arch/um/kernel/theirs.c", "arch/x86/um/theirs.c", "fs/hostfs/theirs.c", "init/main.c",
+                   "include/config/left.h"):
+        write(f"{name}/{theirs}", name)
+    subprocess.run(["tar", "-C", folder.name, "-cJf", path(name + ".tar.xz"), name], check=True)
+
+
+def prepare(ksrc):
+    return subprocess.run([os.path.join(uml.TOP, "scripts", "prepare-tree"), PREPARED], env={**os.environ, "KSRC": ksrc},
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def refuses(ksrc, about):
+    run = prepare(ksrc)
+    lines = run.stderr.splitlines()
+    tap.ok(run.returncode == 1 and len(lines) == 1 and about in lines[0] and ksrc in lines[0],
+           f"KSRC={os.path.basename(ksrc)} is refused in one line that says: {about}", f"status {run.returncode}\n{run.stderr}")
+
+
+source("first", 12, 7)
+source("second", 12, 8)
+source("older", 6, 1)
+write("text", "no Linux\n")
+os.mkdir(path("empty"))
+refuses(path("nowhere"), "not found")
+refuses(path("empty"), "no Linux")
+refuses(path("text"), "cannot be unpacked")
+refuses(path("older"), "6.6.1")
+refuses(path("older.tar.xz"), "6.6.1")
+tap.ok(not os.path.exists(PREPARED) and not os.path.exists(PREPARED + ".new"), "and nothing is left of it")
+
+for ksrc in ("first", "second.tar.xz"):
+    run = prepare(path(ksrc))
+    name = ksrc.split(".")[0]
+    main = os.path.join(PREPARED, "init/main.c")
+    tap.ok(run.returncode == 0 and open(main).read() == name, f"KSRC={ksrc} is unpacked", run.stderr)
+    tap.equal(os.path.realpath(os.path.join(PREPARED, "arch/um")), os.path.join(os.path.realpath(uml.TOP), "arch/um"),
+              "arch/um in it is ours")
+    theirs = [where for where in ("arch/um/kernel", "arch/x86/um", "fs/hostfs", "include/config")
+              if os.path.exists(os.path.join(PREPARED, where, "theirs.c")) or os.path.exists(os.path.join(PREPARED, where, "left.h"))]
+    tap.ok(not theirs, "nothing of Linux's own port or of an earlier build is in it", theirs)
+    write("prepared/init/mark")
+    prepare(path(ksrc))
+    tap.ok(os.path.exists(path("prepared/init/mark")), "and a second time it is left alone")
+refuses(path("text"), "cannot be unpacked")
+tap.ok(os.path.exists(path("prepared/init/mark")), "and what was there stays")
+tap.done()
