@@ -46,7 +46,7 @@ help:
 #:   make check-objects    prove that nothing was built from Linux's own arch/um, arch/x86/um or fs/hostfs
 #:   make linux-tiny       the kernel that only boots the initramfs: build/linux-tiny
 #:   make linux-debug      the kernel with lockdep and other checks: build/linux-debug
-#:   make clean            remove all that was built; `make distclean` removes the unpacked Linux as well
+#:   make clean            remove what was built, but build/debian.img; `make distclean` removes all of build
 #: Variables:
 #:   CONFIG=default|tiny|debug    which configuration the targets above are about
 #:   KSRC=<tree or tarball>       another Linux 6.12.x than Debian's linux-source-6.12
@@ -138,7 +138,8 @@ $(build)/debian.img: scripts/make-debian-image
 ### Cleaning
 
 clean:
-	rm -rf $(build)/kernel* $(build)/tools $(build)/modules $(build)/linux-* $(build)/tests $(initramfs) linux
+	rm -rf $(build)/kernel* $(build)/kunit $(tree)/.kunit $(build)/tools $(build)/modules $(build)/linux-* $(build)/tests
+	rm -rf $(build)/bench*.json $(initramfs) linux linux.new tests/*/__pycache__
 
 distclean: clean
 	rm -rf $(build)

@@ -234,6 +234,10 @@ static void register_sets(void)
 	need(ptrace(PTRACE_SETREGS, child, 0, &regs) == 0);
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
 	check(value != 0 && regs.fs_base == value && regs.gs_base == 0x5000, "segment bases are read and set");
+	/* Descriptors that are not there: of the local table, of a program that has set none, and beyond the global one. */
+	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, gs), 7) == 0 &&
+	      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, ds), 0x6b) == 0 &&
+	      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, es), 0xfffb) == 0, "selectors that do not load can be set");
 	status = go(child, PTRACE_CONT, 0);
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 42, "the tracee runs on with what was set");
 }

@@ -156,14 +156,26 @@ static int apply(struct host_space *space, const struct host_map *changes, int c
 
 /* ---- 1. running ---- */
 
+/*
+ * A debugger in the guest may have set any selector, but the stub dies of one that does not load. As the host does under ptrace, 0 stands in
+ * for it. What loads are the null selectors and the descriptors of user programs: 32-bit code, data, 64-bit code, the processor's number.
+ */
+static unsigned short loadable(unsigned long selector)
+{
+	const unsigned long descriptors = 1UL << 0 | 1UL << 4 | 1UL << 5 | 1UL << 6 | 1UL << 15;
+	unsigned long local = selector & 4, descriptor = (selector & 0xffff) >> 3;
+
+	return !local && descriptor < 64 && (descriptors >> descriptor & 1) ? selector : 0;
+}
+
 static void put_selectors(struct host_space *space, const struct host_regs *regs)
 {
 	struct stub_orders *orders = space->orders;
 
-	orders->ds = regs->ds;
-	orders->es = regs->es;
-	orders->fs = regs->fs;
-	orders->gs = regs->gs;
+	orders->ds = loadable(regs->ds);
+	orders->es = loadable(regs->es);
+	orders->fs = loadable(regs->fs);
+	orders->gs = loadable(regs->gs);
 }
 
 /* Where guest code cannot set the bases itself, they are given to the thread only when they changed. */
