@@ -17,6 +17,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "spinning.h"
 
 #define NS_PER_SEC 1000000000ULL
 
@@ -146,8 +147,10 @@ void host_idle(void)
 	sigprocmask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {
 		host_rest_begin();
+		spinning_sleeps();
 		if (!host_disk_idle(&before))
 			sigsuspend(&before);
+		spinning_woke();
 		host_rest_end();
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);

@@ -6,9 +6,7 @@
  *     loses one, and harms itself. Who waits for it sleeps, or spins first where that pays.
  *  2. Sleeping: the virtual CPU and its stub processes are on one host CPU, and each turn is a switch from one to the other, which costs
  *     2 us there and many times as much across CPUs.
- *  3. Spinning: the virtual CPU goes to another host CPU and both look at the word for some microseconds before they sleep. It is tried
- *     where traps come fast, and given up when one side waited in vain, or when the host took the CPU away from us: then not tried
- *     again for a while, twice as long each time that it was short. On a loaded host it ends up hardly ever tried.
+ *  3. Spinning: the virtual CPU is on another host CPU and both look at the word for some microseconds before they sleep (spinning.c).
  *  4. An order is a new sequence number, a futex too, in a page that guest code cannot write. The report comes through an eventfd, of which
  *     the guest thread has no descriptor: so it cannot be forged, as a word in the stub's memory could.
  *  5. The end of a child process is added to the same eventfd and put in place of the turn that is awaited, so that neither wait
@@ -23,25 +21,16 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <host/process.h>
-#include <host/time.h>
 #include <host/vcpu.h>
 
 #include "os.h"
 #include "seccomp_stub.h"
-
-#define SPIN_US		20	/* how long a turn is looked for */
-#define FAST_US		10	/* traps come fast: less than this between two turns given */
-#define FAST_TURNS	32	/* so many times in a row */
-#define LOOK_TURNS	256	/* how often it is looked whether the host took the CPU away */
-#define SHORT_STINT	1024	/* spinning that ends before so many turns was not worth it */
-#define FIRST_PAUSE_US	200	/* until it is tried again */
-#define LAST_PAUSE_US	2000000
+#include "spinning.h"
 
 #define A_DEATH (1UL << 32)	/* in the eventfd; reports are smaller */
 
@@ -49,24 +38,14 @@
 static struct handoff {
 	unsigned int *awaited;		/* the turn that is waited for */
 	unsigned int deaths;		/* of child processes, all in all */
-	int spinning;
-	unsigned int fast_turns, turns;	/* in a row; since spinning began */
-	long switches;			/* involuntary ones of this thread, when it was last looked */
-	unsigned long last_turn, not_before, pause;	/* in ticks of the TSC */
 } handoffs[HOST_MAX_VCPUS];
 
 int host_done_fd = -1;
-static unsigned long ticks_per_us = 1000;
-static unsigned int stub_spin;		/* turns of the stub's loop */
+unsigned long host_turns_spun, host_turns_slept;
 
 static struct handoff *this_handoff(void)
 {
 	return &handoffs[this_vcpu() - host_vcpus];
-}
-
-static unsigned long ticks(void)
-{
-	return __builtin_ia32_rdtsc();
 }
 
 static long futex(unsigned int *word, int operation, unsigned int value, const struct timespec *timeout)
@@ -91,79 +70,6 @@ static void on_child(int signo)
 	errno = saved;
 }
 
-/* ---- 3. spinning ---- */
-
-static long involuntary_switches(void)
-{
-	struct rusage usage;
-
-	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
-}
-
-static void begin_spinning(struct handoff *handoff)
-{
-	if (host_pin_elsewhere())
-		return;
-	handoff->spinning = 1;
-	handoff->turns = 0;
-	handoff->switches = involuntary_switches();
-}
-
-/* here: the stubs come to this CPU; otherwise we go to theirs. */
-static void end_spinning(struct handoff *handoff, int here)
-{
-	handoff->spinning = 0;
-	if (handoff->turns >= SHORT_STINT)
-		handoff->pause = FIRST_PAUSE_US * ticks_per_us;
-	else if (handoff->pause < LAST_PAUSE_US * ticks_per_us)
-		handoff->pause *= 2;
-	handoff->not_before = ticks() + handoff->pause;
-	handoff->fast_turns = 0;
-	if (here)
-		host_pin();
-	else
-		host_pin_back();
-}
-
-static int host_is_busy(struct handoff *handoff)
-{
-	long before = handoff->switches;
-
-	if (++handoff->turns % LOOK_TURNS)
-		return 0;
-	handoff->switches = involuntary_switches();
-	return handoff->switches != before;
-}
-
-static void consider_spinning(struct handoff *handoff)
-{
-	unsigned long now = ticks(), since = now - handoff->last_turn;
-
-	handoff->last_turn = now;
-	if (handoff->spinning) {
-		if (host_is_busy(handoff)) {
-			handoff->turns = 0;
-			end_spinning(handoff, 0);
-		}
-		return;
-	}
-	handoff->fast_turns = since < FAST_US * ticks_per_us ? handoff->fast_turns + 1 : 0;
-	if (handoff->fast_turns >= FAST_TURNS && (long)(now - handoff->not_before) > 0)
-		begin_spinning(handoff);
-}
-
-static int spin(const unsigned int *turn)
-{
-	unsigned long end = ticks() + SPIN_US * ticks_per_us;
-
-	do {
-		if (__atomic_load_n(turn, __ATOMIC_ACQUIRE) == STUB_TRAPPED)
-			return 1;
-		__builtin_ia32_pause();
-	} while ((long)(ticks() - end) < 0);
-	return 0;
-}
-
 /* ---- turns ---- */
 
 static void stay_together(struct host_space *space)
@@ -178,15 +84,10 @@ static void stay_together(struct host_space *space)
 
 void handoff_give(struct host_space *space)
 {
-	struct handoff *handoff = this_handoff();
 	struct stub_state *state = space->state;
 
-	consider_spinning(handoff);
-	/* To wake it over there would cost more than all that spinning saves. */
-	if (handoff->spinning && __atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED))
-		end_spinning(handoff, 1);
+	space->orders->spin = spinning_give(__atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED) != 0);
 	stay_together(space);
-	space->orders->spin = handoff->spinning ? stub_spin : 0;
 	__atomic_store_n(&state->turn, STUB_RUNS, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&state->stub_sleeps, __ATOMIC_SEQ_CST))
 		futex(&state->turn, FUTEX_WAKE, 1, NULL);
@@ -233,16 +134,18 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	struct stub_state *state = space->state;
 	int error;
 
-	if (handoff->spinning) {
-		if (spin(&state->turn))
-			return 0;
-		end_spinning(handoff, 0);
+	if (spinning_look(&state->turn, STUB_TRAPPED, space->pid)) {
+		host_turns_spun++;
+		spinning_trapped(space->pid, 0);
+		return 0;
 	}
+	host_turns_slept++;
 	handoff->awaited = &state->turn;
 	__atomic_store_n(&state->kernel_sleeps, 1, __ATOMIC_SEQ_CST);
 	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &limit : NULL);
 	__atomic_store_n(&state->kernel_sleeps, 0, __ATOMIC_RELAXED);
 	handoff->awaited = NULL;
+	spinning_trapped(space->pid, 1);
 	return error;
 }
 
@@ -251,9 +154,13 @@ int handoff_wait(struct host_space *space, long limit_ns)
 int handoff_report(struct host_space *space)
 {
 	uint64_t report;
+	ssize_t length;
 
 	for (;;) {
-		if (read(host_done_fd, &report, sizeof(report)) != sizeof(report))
+		spinning_sleeps();
+		length = read(host_done_fd, &report, sizeof(report));
+		spinning_woke();
+		if (length != sizeof(report))
 			continue;	/* interrupted */
 		if (report >= A_DEATH && !seccomp_stub_lives(space))
 			return -ESRCH;
@@ -287,20 +194,6 @@ int handoff_order(struct host_space *space, unsigned int count)
 
 /* ---- once ---- */
 
-/* How fast the TSC runs and how long the stub's loop takes, near enough. */
-static void measure(void)
-{
-	enum { TURNS = 1000 };
-	unsigned long long start_ns = host_monotonic_ns();
-	unsigned long start = ticks(), us;
-
-	for (int i = 0; i < TURNS; i++)
-		__builtin_ia32_pause();
-	us = (host_monotonic_ns() - start_ns) / 1000 + 1;
-	ticks_per_us = (ticks() - start) / us + 1;
-	stub_spin = SPIN_US * TURNS / us + 1;
-}
-
 int handoff_init(void)
 {
 	struct sigaction action = { .sa_handler = on_child, .sa_flags = SA_RESTART | SA_NOCLDSTOP | SA_ONSTACK };
@@ -310,8 +203,6 @@ int handoff_init(void)
 		return -errno;
 	sigfillset(&action.sa_mask);
 	sigaction(SIGCHLD, &action, NULL);
-	measure();
-	for (int i = 0; i < HOST_MAX_VCPUS; i++)
-		handoffs[i].pause = FIRST_PAUSE_US * ticks_per_us;
+	spinning_init();
 	return 0;
 }

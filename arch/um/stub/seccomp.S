@@ -83,12 +83,13 @@ stub_trap:
 stub_call_wake:
 	syscall
 2:	movl	AT_ORDERS(SPIN), %ecx
-	jecxz	4f
+	incl	%ecx			/* once in any case: who was woken may be done already */
 3:	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
 	jne	turn
-	pause
 	decl	%ecx
-	jnz	3b
+	jz	4f
+	pause
+	jmp	3b
 4:	movl	$1, %eax
 	xchgl	%eax, AT_STATE(STUB_SLEEPS)
 	movl	$NR_futex, %eax

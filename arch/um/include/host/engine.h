@@ -84,5 +84,7 @@ extern unsigned long host_hwcap2;		/* AT_HWCAP2 of the host (FSGSBASE) */
 extern unsigned long host_task_size;		/* guest addresses end here; stub pages lie above */
 extern unsigned int host_area_budget;		/* mappings that one stub process may have */
 extern unsigned long host_stubs_made, host_stubs_reused;	/* by create() */
+extern unsigned long host_turns_slept, host_turns_spun;	/* traps of the seccomp engine, by how they were awaited */
+extern unsigned long host_stints;		/* of spinning */
 
 #endif

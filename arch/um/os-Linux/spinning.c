@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When the handoff of the seccomp engine spins instead of sleeping: while it measurably pays.
+ *
+ *  1. Sleeping, the time from turn to turn is averaged over turns that follow fast on another. A guest that computes has few of them.
+ *  2. After FAST_TURNS of those in a row a stint begins: the virtual CPU goes to another host CPU, and both sides look at the turn for
+ *     some microseconds before they sleep.
+ *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while its turns are cheaper than
+ *     sleeping was. Moving, and waiting for a CPU by this thread or the stub, are in their price; time that guest code computes, or the kernel works or rests, is not, beyond what makes a turn a slow one.
+ *  4. After it there is a pause of 32 times what the last turns took, and of twice the last pause if no review went well since; so all
+ *     trials together cost some percent, on a loaded host less and less.
+ *
+ * Times are in ticks of the TSC. Runs on the thread of the virtual CPU.
+ */
+#define _GNU_SOURCE
+#include <time.h>
+
+#include <host/time.h>
+#include <host/vcpu.h>
+
+#include "os.h"
+#include "spinning.h"
+
+#define SPIN_US		60	/* how long a turn is looked for */
+#define FAST_US		40	/* a fast turn: follows the last one within this time */
+#define FAST_TURNS	16
+#define MAY_BE_VAIN	8	/* looks of so many turns, or one in so many */
+#define REVIEW_TURNS	256
+#define PAUSE_TIMES	32
+#define LAST_PAUSE_US	2000000
+
+/* One for each virtual CPU. */
+static struct spinning {
+	int on;				/* a stint is under way */
+	unsigned int fast;		/* turns in a row */
+	unsigned long sleeping;		/* average ticks of a fast turn */
+	unsigned long given, trapped;	/* when the last turn was */
+	unsigned int turns, vain;	/* since the last review; those that a side did not see in time */
+	unsigned long spent, lost;	/* since then; of it, in this turn, by a stub that did not run */
+	unsigned long stub_ran;		/* its CPU time when a look was in vain */
+	unsigned long reviewed, ran;	/* when that review was; this thread's CPU time then */
+	unsigned long slept, asleep;	/* since then; since when it sleeps now */
+	unsigned long not_before, pause;
+} spinnings[HOST_MAX_VCPUS];
+
+unsigned long host_stints;
+static unsigned long ticks_per_us = 1000;
+static unsigned int stub_turns;		/* of the stub's loop, in SPIN_US */
+
+static struct spinning *mine(void)
+{
+	return &spinnings[this_vcpu() - host_vcpus];
+}
+
+static unsigned long ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+static unsigned long cpu_time(clockid_t clock)
+{
+	struct timespec time;
+
+	if (clock_gettime(clock, &time))
+		return 0;
+	return (time.tv_sec * 1000000UL + time.tv_nsec / 1000) * ticks_per_us;
+}
+
+static unsigned long cpu_time_of(int pid)
+{
+	return cpu_time(((clockid_t)~pid << 3) | 2);	/* what clock_getcpuclockid(3) returns */
+}
+
+/* ---- 1. the price of a turn ---- */
+
+static unsigned long at_most(unsigned long value, unsigned long limit)
+{
+	return value < limit ? value : limit;
+}
+
+static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long in_kernel)
+{
+	unsigned long fast = FAST_US * ticks_per_us;
+
+	if (s->on) {
+		s->turns++;
+		s->spent += at_most(in_guest - at_most(in_guest, s->lost), fast) + s->lost + at_most(in_kernel, fast);
+	} else if (in_guest + in_kernel < fast) {
+		s->fast++;
+		s->sleeping = s->sleeping ? s->sleeping - s->sleeping / 16 + (in_guest + in_kernel) / 16 : in_guest + in_kernel;
+	} else {
+		s->fast = 0;
+	}
+	s->lost = 0;
+}
+
+/* ---- 2., 3., 4. the stint ---- */
+
+static void new_review(struct spinning *s)
+{
+	s->turns = s->vain = 0;
+	s->spent = s->slept = 0;
+	s->ran = cpu_time(CLOCK_THREAD_CPUTIME_ID);
+	s->reviewed = ticks();
+}
+
+/* Time since the last review that this thread neither ran nor slept. */
+static unsigned long kept_waiting(const struct spinning *s)
+{
+	unsigned long busy = cpu_time(CLOCK_THREAD_CPUTIME_ID) - s->ran + s->slept, time = ticks() - s->reviewed;
+
+	return time - at_most(busy, time);
+}
+
+static void begin(struct spinning *s)
+{
+	if (host_pin_elsewhere())
+		return;
+	s->on = 1;
+	new_review(s);
+	host_stints++;
+}
+
+/* stub_sleeps: the stubs come to this CPU, since to wake them over there costs more; otherwise this thread goes to theirs. */
+static void end(struct spinning *s, unsigned long now, int stub_sleeps)
+{
+	unsigned long pause = PAUSE_TIMES * s->spent;
+
+	s->on = 0;
+	s->fast = 0;
+	s->pause = at_most(pause > 2 * s->pause ? pause : 2 * s->pause, LAST_PAUSE_US * ticks_per_us);
+	s->not_before = now + s->pause;
+	if (stub_sleeps)
+		host_pin();
+	else
+		host_pin_back();
+}
+
+static void review(struct spinning *s, unsigned long now, int stub_sleeps)
+{
+	s->spent += kept_waiting(s);
+	if (s->spent >= s->turns * s->sleeping) {
+		end(s, now, stub_sleeps);
+		return;
+	}
+	s->pause = 0;
+	new_review(s);
+}
+
+/* ---- what the handoff calls ---- */
+
+unsigned int spinning_give(int stub_sleeps)
+{
+	struct spinning *s = mine();
+	unsigned long now = ticks();
+
+	count_turn(s, s->trapped - s->given, now - s->trapped);
+	s->given = now;
+	if (s->on) {
+		s->vain += stub_sleeps;
+		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / MAY_BE_VAIN)
+			review(s, now, stub_sleeps);
+	} else if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0) {
+		begin(s);
+	}
+	return s->on ? stub_turns : 0;
+}
+
+int spinning_look(const unsigned int *turn, unsigned int wanted, int pid)
+{
+	struct spinning *s = mine();
+	unsigned long until = ticks() + SPIN_US * ticks_per_us;
+
+	if (!s->on)
+		return 0;
+	do {
+		if (__atomic_load_n(turn, __ATOMIC_ACQUIRE) == wanted)
+			return 1;
+		__builtin_ia32_pause();
+	} while ((long)(ticks() - until) < 0);
+	s->vain++;
+	spinning_sleeps();
+	s->stub_ran = cpu_time_of(pid);
+	return 0;
+}
+
+void spinning_trapped(int pid, int slept)
+{
+	struct spinning *s = mine();
+
+	s->trapped = ticks();
+	if (s->on && slept) {
+		unsigned long ran = cpu_time_of(pid) - s->stub_ran, waited = s->trapped - s->asleep;
+
+		s->lost = waited - at_most(ran, waited);
+		spinning_woke();
+	}
+}
+
+void spinning_sleeps(void)
+{
+	if (mine()->on)
+		mine()->asleep = ticks();
+}
+
+void spinning_woke(void)
+{
+	struct spinning *s = mine();
+
+	if (s->on)
+		s->slept += ticks() - s->asleep;
+}
+
+/* How fast the TSC runs and how long the stub's loop takes, near enough. */
+void spinning_init(void)
+{
+	enum { TURNS = 1000 };
+	unsigned long long start_ns = host_monotonic_ns();
+	unsigned long start = ticks(), us;
+
+	for (int i = 0; i < TURNS; i++)
+		__builtin_ia32_pause();
+	us = (host_monotonic_ns() - start_ns) / 1000 + 1;
+	ticks_per_us = (ticks() - start) / us + 1;
+	stub_turns = SPIN_US * TURNS / us + 1;
+}
