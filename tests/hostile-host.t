@@ -140,4 +140,16 @@ for name in ("KILL", "TERM", "SEGV"):
     alive = [pid for pid in below if (uml.stat_of(pid) or "Z")[0] not in "ZX"]
     tap.ok(below and not left and not alive, f"none of its host processes outlives SIG{name}",
            f"{len(below)} before, left {left}, alive {alive}")
+
+
+def kill_stubs(instance):
+    """All of them, init's too."""
+    for pid in uml.descendants(instance.pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+for option in ("seccomp=off", "seccomp=auto"):
+    result = uml.run("sleep 1000", mem="64M", arguments=[option], drive=kill_stubs, timeout=20)
+    tap.ok("Attempted to kill init" in result.console and result.exit not in (None, 0) and not result.leaked,
+           f"{option}: a host that kills every stub process ends the guest with a panic, not a loop", result.tail)
 tap.done()

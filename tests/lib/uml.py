@@ -30,6 +30,7 @@ import tap
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LINUX = os.path.abspath(os.environ.get("LINUX", os.path.join(TOP, "linux")))
+EXTRA = os.environ.get("UML_ARGUMENTS", "").split()      # options for every kernel, before those of the test
 OBJECTS = os.path.join(TOP, "build", "tests")
 
 # Time limits are there for what hangs, not for what is slow: callers give what a quiet machine needs amply, and a busy one gets a
@@ -143,7 +144,7 @@ class Instance:
 
     def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None, env=None):
         """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor."""
-        command = [*wrap, linux or LINUX, *arguments]
+        command = [*wrap, linux or LINUX, *EXTRA, *arguments]
         self.command = command
         self.text = ""
         self.slave = None

@@ -11,6 +11,7 @@
 #include <linux/entry-common.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <asm/syscall.h>
 #include <asm/xstate.h>
@@ -103,21 +104,19 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 		handle_foreign_syscall(regs);
 	} else {
 		pr_warn("%s[%d]: its stub process was killed on the host\n", current->comm, task_pid_nr(current));
-		force_fatal_sig(SIGKILL);
+		do_group_exit(SIGKILL);		/* no signal, which the first process would ignore */
 	}
 	local_irq_disable();
 	irqentry_exit_to_user_mode(regs);
 }
 
 /* A thread whose stub process cannot be made or kept dies; the kernel goes on. */
-static void no_stub(struct pt_regs *regs, int error)
+static void __noreturn no_stub(struct pt_regs *regs, int error)
 {
 	irqentry_enter_from_user_mode(regs);
 	local_irq_enable();
 	pr_err_ratelimited("%s[%d]: killed: the host gives no stub process (error %d)\n", current->comm, task_pid_nr(current), error);
-	force_fatal_sig(SIGKILL);
-	local_irq_disable();
-	irqentry_exit_to_user_mode(regs);
+	do_group_exit(SIGKILL);
 }
 
 void __noreturn guest_loop(void)
@@ -133,10 +132,8 @@ void __noreturn guest_loop(void)
 			error = xstate_load();
 		if (!error)
 			error = debug_load();
-		if (unlikely(error)) {
+		if (unlikely(error))
 			no_stub(regs, error);
-			continue;
-		}
 		host_engine->run(current->mm->context.space, (struct host_regs *)regs,
 				 current->thread.single_step ? HOST_STEP : 0, &trap);
 		handle_trap(regs, &trap);

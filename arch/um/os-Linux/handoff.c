@@ -72,6 +72,13 @@ static void on_child(int signo)
 
 /* ---- turns ---- */
 
+int handoff_trapped(void)
+{
+	unsigned int *awaited = this_handoff()->awaited;
+
+	return awaited && __atomic_load_n(awaited, __ATOMIC_SEQ_CST) == STUB_TRAPPED;
+}
+
 static void stay_together(struct host_space *space)
 {
 	int cpu = this_vcpu()->host_cpu;
@@ -86,6 +93,7 @@ void handoff_give(struct host_space *space)
 {
 	struct stub_state *state = space->state;
 
+	this_handoff()->awaited = &state->turn;
 	space->orders->spin = spinning_give(__atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED) != 0);
 	stay_together(space);
 	__atomic_store_n(&state->turn, STUB_RUNS, __ATOMIC_SEQ_CST);
@@ -135,12 +143,12 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	int error;
 
 	if (spinning_look(&state->turn, STUB_TRAPPED, space->pid)) {
+		handoff->awaited = NULL;
 		host_turns_spun++;
 		spinning_trapped(space->pid, 0);
 		return 0;
 	}
 	host_turns_slept++;
-	handoff->awaited = &state->turn;
 	__atomic_store_n(&state->kernel_sleeps, 1, __ATOMIC_SEQ_CST);
 	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &limit : NULL);
 	__atomic_store_n(&state->kernel_sleeps, 0, __ATOMIC_RELAXED);
@@ -185,6 +193,8 @@ int handoff_order(struct host_space *space, unsigned int count)
 {
 	struct stub_orders *orders = space->orders;
 
+	if (died_before(this_handoff(), space))
+		return -ESRCH;
 	have_mapper_near(space);
 	orders->count = count;
 	__atomic_store_n(&orders->sequence, orders->sequence + 1, __ATOMIC_SEQ_CST);

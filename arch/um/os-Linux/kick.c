@@ -80,6 +80,8 @@ void host_kick(struct vcpu *vcpu)
 		syscall(SYS_tgkill, pid, pid, SIGUSR1);
 		return;
 	}
+	if (handoff_trapped())
+		return;		/* it has come back, though on a busy host this handler may run again before that is seen */
 	if (is_stubborn(vcpu))
 		kill(pid, SIGKILL);
 	else
