@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ubd devices with raw images: a root on one, flags, partitions, swap, sizes, durability, errors of the host."""
+import errno
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import image
+import recorder
 import tap
 import uml
 
@@ -225,6 +227,73 @@ else:
         uml.clean(result)
     finally:
         subprocess.run(["umount", full], check=False)
+
+
+class Bad(recorder.Recorder):
+    """A file of which the host cannot read or write one piece."""
+
+    def answer(self, opcode, node, body):
+        if opcode in (recorder.READ, recorder.WRITE):
+            _, offset, size = struct.unpack_from("<QQI", body)
+            if offset < (2 << 20) + 4096 and offset + size > 2 << 20:
+                raise OSError(errno.EIO, "bad sector")
+        return super().answer(opcode, node, body)
+
+
+# A host with a bad sector
+if recorder.missing():
+    tap.skip("EIO of the host is an error of the request that it concerns", recorder.missing())
+else:
+    worn, folder = uml.scratch("worn"), uml.scratch("mounted")
+    with open(worn, "wb") as out:
+        out.write(b"w" * (4 << 20))
+    os.mkdir(folder)
+    with Bad(folder, worn):
+        result = uml.run("""
+            piece() { dd "$@" bs=4k count=1 conv=notrunc 2>/dev/null && echo "$name-works" || echo "$name-fails"; }
+            name=read; piece if=/dev/ubdb of=/dev/null skip=512 iflag=direct
+            name=read-before; piece if=/dev/ubdb of=/dev/null skip=511 iflag=direct
+            name=write; piece if=/dev/zero of=/dev/ubdb seek=512 oflag=direct
+            name=write-after; piece if=/dev/zero of=/dev/ubdb seek=513 oflag=direct
+            name=sync; dd if=/dev/zero of=/dev/ubdb seek=512 bs=4k count=1 conv=fsync 2>/dev/null || echo sync-fails
+            exit 0""", mem="64M", arguments=[f"ubd1={folder}/worn"])
+    tap.ok({"read-fails", "read-before-works", "write-fails", "write-after-works", "sync-fails"} <= set(result.output.split()),
+           "EIO of the host is an error of the request that it concerns, and of no other", result.tail)
+    tap.ok(not result.leaked and result.status == 0, "and the guest goes on", result.tail)
+
+# A block device, and a file system without O_DIRECT
+loop = subprocess.run(["losetup", "-f", "--show", holes], capture_output=True, text=True, env=ENVIRONMENT)
+if loop.returncode:
+    tap.skip("a block device of the host is a disk", "no loop device to be had here: " + loop.stderr.strip())
+else:
+    try:
+        result = uml.run("""
+            [ $(blockdev --getsize64 /dev/ubdb) = 8388608 ] && echo size-right
+            printf block | dd of=/dev/ubdb bs=512 seek=9 conv=notrunc,fsync 2>/dev/null
+            /usr/bin/blkdiscard -o 5242880 -l 1048576 /dev/ubdb && dd if=/dev/ubdb bs=1M skip=5 count=1 2>/dev/null | tr -d '\\0' | wc -c
+            exit 0""", mem="64M", arguments=[f"ubd1o={loop.stdout.strip()}"], tree=guest_with("blkdiscard"))
+    finally:
+        subprocess.run(["losetup", "-d", loop.stdout.strip()], check=False, env=ENVIRONMENT)
+    with open(holes, "rb") as source:
+        source.seek(9 * 512)
+        tap.ok("size-right" in result.output and source.read(5) == b"block" and "\n0\n" in result.output,
+               "a block device of the host is a disk, with O_DIRECT and discards", result.tail)
+    uml.clean(result)
+undirect = uml.scratch("undirect")
+os.mkdir(undirect)
+if subprocess.run(["mount", "-t", "ramfs", "ramfs", undirect], capture_output=True).returncode:
+    tap.skip("where the host has no O_DIRECT, one line says so", "may not mount a ramfs here")
+else:
+    try:
+        with open(os.path.join(undirect, "image"), "wb") as out:
+            out.write(bytes(1 << 20))
+        result = uml.run("dd if=/dev/ubdb of=/dev/null bs=64k count=16 && echo reads; exit 0", mem="64M",
+                         arguments=[f"ubd1o={undirect}/image"])
+        tap.ok("reads" in result.output and len(re.findall("O_DIRECT", result.log)) == 1, "where the host has no O_DIRECT, one line says so",
+               lambda: result.tail() + result.log[-2000:])
+        uml.clean(result)
+    finally:
+        subprocess.run(["umount", undirect], check=False)
 
 # Options that are wrong
 for option, pattern in ((f"ubd0x={plain}", "no flag 'x'"), ("ubd0=", "file is missing"), (f"ubd16={plain}", "no such disk"),
