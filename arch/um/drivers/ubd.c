@@ -86,11 +86,11 @@ static void end_request(struct request *request)
 }
 
 /* Sends off what was submitted, and ends what has ended. */
-static void turn(void)
+static void turn(bool more)
 {
 	struct host_disk_request *host;
 
-	host_disk_commit();
+	host_disk_commit(more);
 	while ((host = host_disk_completed()))
 		blk_mq_complete_request(blk_mq_rq_from_pdu(container_of(host, struct ubd_request, host)));
 }
@@ -113,13 +113,13 @@ static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_m
 	fill_segments(ubd_request, request);
 	host_disk_submit(ubd->disk, host);
 	if (data->last)
-		turn();
+		turn(true);
 	return BLK_STS_OK;
 }
 
 static void commit_requests(struct blk_mq_hw_ctx *hctx)
 {
-	turn();
+	turn(true);
 }
 
 static const struct blk_mq_ops ubd_mq_ops = {
@@ -130,7 +130,7 @@ static const struct blk_mq_ops ubd_mq_ops = {
 
 static irqreturn_t ubd_interrupt(int irq, void *unused)
 {
-	turn();
+	turn(false);
 	return IRQ_HANDLED;
 }
 

@@ -82,8 +82,12 @@ int host_disk_open(struct host_disk **disk, const char *path, const char *backin
 void host_disk_close(struct host_disk *disk);
 /* Takes a request. It begins at the latest with the next host_disk_commit(), and may end at any time. */
 void host_disk_submit(struct host_disk *disk, struct host_disk_request *request);
-/* Sends this virtual CPU's requests, of all disks, on their way. Collect what ended after it: reads of what the host has cached do at once. */
-void host_disk_commit(void);
+/*
+ * Sends this virtual CPU's requests, of all disks, on their way. Collect what ended after it: reads of what the host has cached do at once.
+ * more: more may follow soon. Then a few are held back while many are under way, at the longest until one of those has ended, or until
+ * the virtual CPU is idle: the host takes several at once for little more than one.
+ */
+void host_disk_commit(int more);
 /* Takes one ended request of this virtual CPU, or NULL. */
 struct host_disk_request *host_disk_completed(void);
 /* What carries requests out, for the log: "io_uring", or "threads (...)" with the reason. */

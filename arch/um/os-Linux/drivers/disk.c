@@ -234,9 +234,9 @@ void host_disk_submit(struct host_disk *disk, struct host_disk_request *request)
 	disk_part_ended(request, begin(disk, request));
 }
 
-void host_disk_commit(void)
+void host_disk_commit(int more)
 {
-	disk_backend->turn();
+	disk_backend->turn(more);
 }
 
 struct host_disk_request *host_disk_completed(void)

@@ -53,9 +53,9 @@ struct disk_backend {
 	void (*queue)(struct disk_io *io);
 	/*
 	 * Sends this virtual CPU's transfers on their way and calls disk_io_ended() for those that ended, until there is neither. Does
-	 * not sleep.
+	 * not sleep. more: as for host_disk_commit().
 	 */
-	void (*turn)(void);
+	void (*turn)(int more);
 	/*
 	 * Sleeps until one of this virtual CPU's has ended; the next turn then finds it. mask: the signals blocked meanwhile, and one that is
 	 * not ends the sleep; NULL: as they are. Returns 0 at once where none is under way or, with a mask, where this

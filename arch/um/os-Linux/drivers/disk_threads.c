@@ -153,7 +153,7 @@ static void exchange(int vcpu)
 	pthread_mutex_unlock(&lock);
 }
 
-static void threads_turn(void)
+static void threads_turn(int more)
 {
 	int vcpu = this_vcpu_number();
 

@@ -9,18 +9,26 @@
  * The eventfd is turned off (a flag in memory that the ring shares with the host) while nobody is to be told: in 1, in 2, and from
  * the interrupt until it has been taken.
  *
+ * A virtual CPU that submits one after the other without resting is in a rush. Then transfers are held back until there are a few of
+ * them, since most of what it costs to begin one is the host call and telling the host's device, once for all; and 1 does for
+ * 3, so the eventfd stays off. Both end when it rests: idle, it sends off what it holds, and where it goes on without submitting, a timer
+ * wakes the thread of 3.
+ *
  * Where the host has it (6.1), ended transfers wait in the host until we ask (DEFER_TASKRUN): it must not interrupt the virtual CPU's other host
  * calls, which would begin again for nothing. Guest RAM is not registered with the ring, since that would pin all of it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <host/process.h>
+#include <host/time.h>
 
 #include "../os.h"
 #include "disk_io.h"
@@ -28,26 +36,47 @@
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 2048
 
+#define MOST_HELD 8		/* transfers to send at once */
+#define RUSH 8			/* submissions in a row that are one */
+#define LONGEST_RUSH 64		/* counted; a rest halves it */
+#define SOON_NS 200000		/* from the end of one to the next */
+#define REST_NS 300000		/* without news of a rush: it is over */
+
 static struct ring {
 	struct io_uring uring;
 	int made;
 	int event;			/* an eventfd */
 	unsigned int under_way;
+	int timer;			/* a timerfd */
+	int polled;			/* in a rush: the eventfd is off and the timer set */
+	unsigned int rush;		/* submissions in a row */
+	unsigned long long submitted;	/* when the last one was over */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
 
 /* ---- making one ---- */
 
+static void raise_block(struct ring *ring)
+{
+	host_raise(&host_vcpus[ring - rings], HOST_IRQ_BLOCK);
+}
+
 static void *tell_vcpu(void *argument)
 {
 	struct ring *ring = argument;
+	struct pollfd news[] = { { .fd = ring->event, .events = POLLIN }, { .fd = ring->timer, .events = POLLIN } };
 	unsigned long long count;
 
 	for (;;) {
-		if (read(ring->event, &count, sizeof(count)) != sizeof(count))
+		if (poll(news, 2, -1) <= 0)
 			continue;
-		io_uring_cq_eventfd_toggle(&ring->uring, false);
-		host_raise(&host_vcpus[ring - rings], HOST_IRQ_BLOCK);
+		if (news[0].revents && read(ring->event, &count, sizeof(count)) == sizeof(count)) {
+			io_uring_cq_eventfd_toggle(&ring->uring, false);
+			raise_block(ring);
+		}
+		if (news[1].revents && read(ring->timer, &count, sizeof(count)) == sizeof(count) &&
+		    __atomic_load_n(&ring->polled, __ATOMIC_SEQ_CST))
+			raise_block(ring);
 	}
 	return NULL;
 }
@@ -109,7 +138,9 @@ static int make_ring(struct ring *ring)
 	ring->event = eventfd(0, EFD_CLOEXEC);
 	if (ring->event < 0)
 		return -errno;
-	error = make_uring(&ring->uring);
+	/* Without blocking: the time may be set anew between the news and the reading. */
+	ring->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	error = ring->timer < 0 ? -errno : make_uring(&ring->uring);
 	if (error)
 		goto close;
 	error = io_uring_register_eventfd(&ring->uring, ring->event);
@@ -122,6 +153,8 @@ static int make_ring(struct ring *ring)
 exit:
 	io_uring_queue_exit(&ring->uring);
 close:
+	if (ring->timer >= 0)
+		close(ring->timer);
 	close(ring->event);
 	return error;
 }
@@ -256,23 +289,60 @@ static void collect(struct ring *ring)
 	}
 }
 
-static void uring_turn(void)
+/* ---- rushes ---- */
+
+static void note_submission(struct ring *ring)
+{
+	if (host_monotonic_ns() - ring->submitted > SOON_NS)
+		ring->rush = 0;
+	else if (ring->rush < LONGEST_RUSH)
+		ring->rush++;
+}
+
+static int holds_back(const struct ring *ring)
+{
+	return ring->polled && ring->rush >= RUSH && io_uring_sq_ready(&ring->uring) < MOST_HELD && !ring->late;
+}
+
+static void set_polled(struct ring *ring, int on)
+{
+	static const struct itimerspec rest = { .it_value.tv_nsec = REST_NS };
+
+	__atomic_store_n(&ring->polled, on, __ATOMIC_SEQ_CST);
+	if (on)
+		timerfd_settime(ring->timer, 0, &rest, NULL);
+}
+
+/* ---- the backend ---- */
+
+static void uring_turn(int more)
 {
 	struct ring *ring = this_ring();
 	unsigned int left;
 
+	if (more) {
+		note_submission(ring);
+		if (holds_back(ring)) {
+			ring->submitted = host_monotonic_ns();
+			return;
+		}
+	}
+	more = more && ring->rush >= RUSH;
 	do {
 		set_event(ring, false);
 		send_off(ring);
 		left = io_uring_sq_ready(&ring->uring);
 		collect(ring);
-		set_event(ring, true);
+		if (!more)
+			set_event(ring, true);
 		/* Refused for want of memory: soon again. Queued while collecting: now. */
 		if (left && left == io_uring_sq_ready(&ring->uring)) {
-			host_raise(this_vcpu(), HOST_IRQ_BLOCK);
+			raise_block(ring);
 			break;
 		}
 	} while (some_ended(ring) || io_uring_sq_ready(&ring->uring) || ring->late);
+	set_polled(ring, more);
+	ring->submitted = host_monotonic_ns();
 }
 
 static int uring_wait(const sigset_t *mask)
@@ -281,7 +351,10 @@ static int uring_wait(const sigset_t *mask)
 
 	if (!ring->made || !ring->under_way)
 		return 0;
+	set_polled(ring, 0);
+	ring->rush /= 2;
 	set_event(ring, false);
+	send_off(ring);
 	if (!io_uring_cq_ready(&ring->uring))
 		io_uring_enter2(ring->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, (sigset_t *)mask, _NSIG / 8);
 	set_event(ring, true);
