@@ -103,7 +103,7 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 	} else if (trap->kind == TRAP_FOREIGN_SYSCALL) {
 		handle_foreign_syscall(regs);
 	} else {
-		pr_warn("%s[%d]: its stub process was killed on the host\n", current->comm, task_pid_nr(current));
+		pr_warn_ratelimited("%s[%d]: its stub process was killed on the host\n", current->comm, task_pid_nr(current));
 		do_group_exit(SIGKILL);		/* no signal, which the first process would ignore */
 	}
 	local_irq_disable();

@@ -89,13 +89,14 @@ static void arm(timer_t timer, unsigned long long ns)
 	timer_settime(timer, 0, &when, NULL);
 }
 
-static timer_t event_timer, retry_timer;
+static timer_t event_timer, retry_timer, look_timer;
 static int timers_made;
 
 void host_timers_init(void)
 {
 	event_timer = make_timer(SIGALRM);
 	retry_timer = make_timer(SIGIO);	/* as if a device asked again */
+	look_timer = make_timer(SIGVTALRM);
 	timers_made = 1;
 }
 
@@ -123,6 +124,11 @@ void host_retry_after(unsigned long ns)
 {
 	if (timers_made)
 		arm(retry_timer, ns);
+}
+
+void host_look_after(unsigned long ns)
+{
+	arm(look_timer, ns);
 }
 
 void host_retry_reset(void)

@@ -12,6 +12,7 @@
 const struct engine *host_engine;
 const char *host_engine_reason = "the default";
 const char *host_seccomp_option;
+const char *host_stub_base_option;
 unsigned int host_xstate_size;
 unsigned long host_xfeatures;
 unsigned long host_hwcap2;
@@ -52,6 +53,8 @@ static void choose(void)
 			host_fatal("seccomp=on: %s; use seccomp=auto or off for the ptrace engine", why);
 		host_engine_reason = why;
 	}
+	if (host_stub_base_option)
+		host_fatal("stub_base=%s: only the seccomp engine places its stubs; add seccomp=on", host_stub_base_option);
 	host_engine = &host_ptrace_engine;
 	if (host_ptrace_init())
 		host_exit(1);

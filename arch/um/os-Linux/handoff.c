@@ -9,14 +9,15 @@
  *  3. Spinning: the virtual CPU is on another host CPU and both look at the word for some microseconds before they sleep (spinning.c).
  *  4. An order is a new sequence number, a futex too, in a page that guest code cannot write. The report comes through an eventfd, of which
  *     the guest thread has no descriptor: so it cannot be forged, as a word in the stub's memory could.
- *  5. The end of a child process is added to the same eventfd and put in place of the turn that is awaited, so that neither wait
- *     outlives its stub process.
+ *  5. The end of a child process is added to the same eventfd and put in place of the turn that is awaited, whatever guest code left in
+ *     it, so that neither wait outlives its stub process.
  *
  * Runs on the thread of the virtual CPU; on_child in its signal handler.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -48,9 +49,9 @@ static struct handoff *this_handoff(void)
 	return &handoffs[this_vcpu() - host_vcpus];
 }
 
-static long futex(unsigned int *word, int operation, unsigned int value, const struct timespec *timeout)
+static void wake(unsigned int *word)
 {
-	return syscall(SYS_futex, word, operation, value, timeout, NULL, 0) < 0 ? -errno : 0;
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 /* ---- 5. children that end ---- */
@@ -58,13 +59,14 @@ static long futex(unsigned int *word, int operation, unsigned int value, const s
 static void on_child(int signo)
 {
 	struct handoff *handoff = this_handoff();
-	unsigned int *awaited = handoff->awaited, runs = STUB_RUNS;
+	unsigned int *awaited = handoff->awaited, turn;
 	uint64_t death = A_DEATH;
 	int saved = errno;
 
 	handoff->deaths++;
-	if (awaited)
-		__atomic_compare_exchange_n(awaited, &runs, STUB_GONE, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	turn = awaited ? __atomic_load_n(awaited, __ATOMIC_SEQ_CST) : STUB_TRAPPED;
+	while (turn != STUB_TRAPPED && !__atomic_compare_exchange_n(awaited, &turn, STUB_GONE, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
 	if (write(host_done_fd, &death, sizeof(death)) < 0)
 		host_warn("internal error: cannot note the end of a stub process");
 	errno = saved;
@@ -98,19 +100,25 @@ void handoff_give(struct host_space *space)
 	stay_together(space);
 	__atomic_store_n(&state->turn, STUB_RUNS, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&state->stub_sleeps, __ATOMIC_SEQ_CST))
-		futex(&state->turn, FUTEX_WAKE, 1, NULL);
+		wake(&state->turn);
 }
 
 /* Neither trapped nor running: a child has died, or guest code wrote nonsense. */
 static int look_after(struct host_space *space, unsigned int turn)
 {
-	if (turn == STUB_GONE && !seccomp_stub_lives(space))
+	if (!seccomp_stub_lives(space))
 		return -ESRCH;
 	__atomic_compare_exchange_n(&space->state->turn, &turn, STUB_RUNS, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
-static int sleep_until_trapped(struct host_space *space, const struct timespec *limit)
+/* end: on the monotonic clock, since interrupts begin the wait anew; NULL: none. */
+static long wait_while_runs(unsigned int *word, const struct timespec *end)
+{
+	return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, STUB_RUNS, end, NULL, FUTEX_BITSET_MATCH_ANY) < 0 ? -errno : 0;
+}
+
+static int sleep_until_trapped(struct host_space *space, const struct timespec *end)
 {
 	unsigned int *word = &space->state->turn, turn;
 	int error = 0;
@@ -118,26 +126,29 @@ static int sleep_until_trapped(struct host_space *space, const struct timespec *
 	while (!error && (turn = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != STUB_TRAPPED) {
 		if (turn != STUB_RUNS)
 			error = look_after(space, turn);
-		else if (futex(word, FUTEX_WAIT, STUB_RUNS, limit) == -ETIMEDOUT)
+		else if (wait_while_runs(word, end) == -ETIMEDOUT)
 			error = -ETIMEDOUT;
 	}
 	return error;
 }
 
-/* A child that ended before its turn was awaited. */
+/* A child that ended before it was waited for. */
 static int died_before(const struct handoff *handoff, struct host_space *space)
 {
 	unsigned int deaths = __atomic_load_n(&handoff->deaths, __ATOMIC_RELAXED);
 
 	if (space->deaths_seen == deaths)
 		return 0;
+	if (!seccomp_stub_lives(space))
+		return 1;
 	space->deaths_seen = deaths;
-	return !seccomp_stub_lives(space);
+	return 0;
 }
 
 int handoff_wait(struct host_space *space, long limit_ns)
 {
-	struct timespec limit = { limit_ns / 1000000000, limit_ns % 1000000000 };
+	unsigned long long end_ns = limit_ns ? host_monotonic_ns() + limit_ns : 0;
+	struct timespec end = { end_ns / 1000000000, end_ns % 1000000000 };
 	struct handoff *handoff = this_handoff();
 	struct stub_state *state = space->state;
 	int error;
@@ -150,7 +161,7 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	}
 	host_turns_slept++;
 	__atomic_store_n(&state->kernel_sleeps, 1, __ATOMIC_SEQ_CST);
-	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &limit : NULL);
+	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &end : NULL);
 	__atomic_store_n(&state->kernel_sleeps, 0, __ATOMIC_RELAXED);
 	handoff->awaited = NULL;
 	spinning_trapped(space->pid, 1);
@@ -178,6 +189,16 @@ int handoff_report(struct host_space *space)
 	}
 }
 
+/* For a stub process that was killed before its report was read: it would be taken for another one's. */
+void handoff_forget_reports(void)
+{
+	uint64_t report;
+	struct pollfd poll_done = { .fd = host_done_fd, .events = POLLIN };
+
+	if (poll(&poll_done, 1, 0) == 1 && read(host_done_fd, &report, sizeof(report)) < 0)
+		host_warn("internal error: cannot read the reports of mappers");
+}
+
 /* The mapper works while this thread sleeps, so it is best on the same CPU. */
 static void have_mapper_near(struct host_space *space)
 {
@@ -198,7 +219,7 @@ int handoff_order(struct host_space *space, unsigned int count)
 	have_mapper_near(space);
 	orders->count = count;
 	__atomic_store_n(&orders->sequence, orders->sequence + 1, __ATOMIC_SEQ_CST);
-	futex(&orders->sequence, FUTEX_WAKE, 1, NULL);
+	wake(&orders->sequence);
 	return handoff_report(space);
 }
 

@@ -25,6 +25,7 @@
 #define AGAIN_NS	10000000
 #define RUN_LIMIT_NS	30000000
 #define SLEEP_KICKS	5
+#define MOST_KICKS	100	/* where the host does not tell who sleeps */
 
 int host_kick_insists;
 
@@ -35,7 +36,7 @@ static struct {
 } kicks[HOST_MAX_VCPUS];
 
 /* The clock of a process's CPU time, by its id (Linux: clock_getcpuclockid(3)). */
-static unsigned long long time_of(int pid)
+unsigned long long host_cpu_time(int pid)
 {
 	struct timespec ran = { 0, 0 };
 
@@ -43,7 +44,7 @@ static unsigned long long time_of(int pid)
 	return ran.tv_sec * 1000000000ULL + ran.tv_nsec;
 }
 
-/* A host that does not show it: no. */
+/* -1: the host does not show it. */
 static int sleeps(int pid)
 {
 	char text[512], *end;
@@ -52,7 +53,7 @@ static int sleeps(int pid)
 	snprintf(text, sizeof(text), "/proc/%d/stat", pid);
 	fd = open(text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
+		return -1;
 	length = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (length <= 0)
@@ -64,12 +65,17 @@ static int sleeps(int pid)
 
 static int is_stubborn(struct vcpu *vcpu)
 {
-	unsigned long long ran = time_of(vcpu->in_guest);
-	int n = vcpu - host_vcpus;
+	unsigned long long ran = host_cpu_time(vcpu->in_guest);
+	int n = vcpu - host_vcpus, asleep;
 
 	if (++kicks[n].count == 1)
 		kicks[n].ran_before = ran;
-	return ran - kicks[n].ran_before > RUN_LIMIT_NS || (kicks[n].count > SLEEP_KICKS && sleeps(vcpu->in_guest));
+	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)
+		return 1;
+	if (kicks[n].count <= SLEEP_KICKS)
+		return 0;
+	asleep = sleeps(vcpu->in_guest);
+	return asleep > 0 || (asleep < 0 && kicks[n].count > MOST_KICKS);
 }
 
 void host_kick(struct vcpu *vcpu)

@@ -2,7 +2,7 @@
 /*
  * ./linux as a host program: its arguments, and the order in which the host side gets ready.
  *
- * What the host side needs of the command line (mem=, initrd=, seccomp=, nosysemu) it takes here; the whole line goes to Linux, which
+ * What the host side needs of the command line (mem=, initrd=, seccomp=, stub_base=, nosysemu) it takes here; the whole line goes to Linux, which
  * knows these names too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
  */
 #define _GNU_SOURCE
@@ -56,6 +56,7 @@ static const char help[] =
 "  earlyprintk            the kernel's log from its first line on\n"
 "  seccomp=off|auto|on    the engine that runs guest programs: ptrace (off, the default), seccomp where the host\n"
 "                         allows it (auto), seccomp or nothing (on)\n"
+"  stub_base=<address>    for tests: under seccomp, all stubs lie at this hexadecimal address, not each at a random one\n"
 "  flush=eager            for tests: host mappings that lose rights are changed at once (lazy: before guest code runs again)\n"
 "  nosysemu               ptrace: stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
@@ -201,6 +202,8 @@ static unsigned long read_options(char **words)
 			read_initrd(*words + 7);
 		else if (!strncmp(*words, "seccomp=", 8))
 			host_seccomp_option = *words + 8;
+		else if (!strncmp(*words, "stub_base=", 10))
+			host_stub_base_option = *words + 10;
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}

@@ -18,6 +18,9 @@ void host_timers_init(void);
 void host_retry_soon(void);
 void host_retry_reset(void);
 void host_retry_after(unsigned long ns);	/* 0: not at all */
+void host_look_after(unsigned long ns);	/* calls host_parked_look then */
+/* parked.c: looks whether stub processes that should stand still do, in a signal handler. */
+void host_parked_look(void);
 
 /* cpus.c: keeps a virtual CPU and its stub processes on one host CPU. */
 void host_cpus_init(void);
@@ -62,12 +65,14 @@ int host_program_image(const void *image, unsigned long size);
 struct vcpu;
 void host_kick(struct vcpu *vcpu);
 void host_kick_over(struct vcpu *vcpu);
+unsigned long long host_cpu_time(int pid);	/* of a process, in ns */
 extern int host_kick_insists;	/* guest code can keep the signal out: see to it that it works */
 
 /* engine.c: chooses the engine. Ends with a line and status 1 where there is none. */
 void host_engine_init(void);
 unsigned int host_count_areas(void);	/* how many mappings a stub process may have */
 extern const char *host_seccomp_option;	/* seccomp= on the command line, or NULL */
+extern const char *host_stub_base_option;	/* stub_base= */
 extern const struct engine host_ptrace_engine, host_seccomp_engine;
 /* 0; or -errno, and in why, of the size given, a few words on what the host lacks */
 int host_seccomp_init(char *why, unsigned long size);

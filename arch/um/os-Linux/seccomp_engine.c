@@ -40,6 +40,9 @@
 #include "stub_address.h"
 
 #define FLAG_TF		0x100UL
+#define FLAG_IF		0x200UL
+#define GUEST_FLAGS	0x254dd7UL	/* those that user code can have or change: no IOPL, no virtual 8086 mode */
+#define GUEST_RPL	3		/* in cs and ss */
 #define TRAP_PAGE_FAULT	14	/* exception number of the processor */
 #define FAULT_BITS	0x1eUL	/* of the error code: write, user, reserved, fetch; not "present", which is about our cache */
 #define FAULT_FETCH	0x10UL
@@ -52,22 +55,23 @@
 
 #define POOL_MAX 32
 
-static struct host_space *pool, *all_spaces;
+struct host_space *seccomp_spaces;
+static struct host_space *pool;
 static int pool_size;
 
 static void enlist(struct host_space *space)
 {
-	space->all_next = all_spaces;
-	space->all_link = &all_spaces;
-	if (all_spaces)
-		all_spaces->all_link = &space->all_next;
-	all_spaces = space;
+	space->all_next = seccomp_spaces;
+	space->all_link = &seccomp_spaces;
+	if (seccomp_spaces)
+		seccomp_spaces->all_link = &space->all_next;
+	__atomic_store_n(&seccomp_spaces, space, __ATOMIC_RELEASE);	/* a signal handler walks this list */
 }
 
 static void discard(struct host_space *space)
 {
 	seccomp_stub_end(space);
-	*space->all_link = space->all_next;
+	__atomic_store_n(space->all_link, space->all_next, __ATOMIC_RELEASE);
 	if (space->all_next)
 		space->all_next->all_link = space->all_link;
 	free(space);
@@ -76,8 +80,8 @@ static void discard(struct host_space *space)
 /* At the end, and before ./linux starts itself again. */
 static void end_all(void)
 {
-	while (all_spaces)
-		discard(all_spaces);
+	while (seccomp_spaces)
+		discard(seccomp_spaces);
 }
 
 static int create(struct host_space **result, void *page, unsigned long page_offset)
@@ -224,7 +228,10 @@ static void take_bases(struct host_space *space, struct host_regs *regs)
 	regs->gs_base = __atomic_load_n(&state->gs_base, __ATOMIC_RELAXED);
 }
 
-/* A step's trap flag is the engine's own, unless the program had set it. */
+/*
+ * A step's trap flag is the engine's own, unless the program had set it. Selectors and flags are made what guest code can have: the kernel side
+ * takes cs 0 for its own code.
+ */
 static void take_registers(struct host_space *space, const struct signal_context *c, struct host_regs *r, int how)
 {
 	unsigned long mine = how & HOST_STEP ? FLAG_TF & ~r->flags : 0;
@@ -232,7 +239,7 @@ static void take_registers(struct host_space *space, const struct signal_context
 	*r = (struct host_regs) {
 		.r8 = c->r8, .r9 = c->r9, .r10 = c->r10, .r11 = c->r11, .r12 = c->r12, .r13 = c->r13, .r14 = c->r14, .r15 = c->r15,
 		.di = c->di, .si = c->si, .bp = c->bp, .bx = c->bx, .dx = c->dx, .ax = c->ax, .cx = c->cx, .sp = c->sp, .ip = c->ip,
-		.flags = c->flags & ~mine, .cs = c->cs, .ss = c->ss, .orig_ax = -1, .fs_base = r->fs_base, .gs_base = r->gs_base,
+		.flags = (c->flags & GUEST_FLAGS & ~mine) | FLAG_IF, .cs = c->cs | GUEST_RPL, .ss = c->ss | GUEST_RPL, .orig_ax = -1, .fs_base = r->fs_base, .gs_base = r->gs_base,
 	};
 	take_bases(space, r);
 }
@@ -337,6 +344,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	error = handoff_wait(space, 0);
 	vcpu->in_guest = 0;
 	host_kick_over(vcpu);
+	parked_watch(space);
 	if (error) {
 		lose(space, trap);
 		return;
@@ -389,9 +397,17 @@ static int debug_register(struct host_space *space, int number, unsigned long *v
 	long result = -1;
 	int status;
 
+	if (space->gone)
+		return -ESRCH;
+	space->parked.suspect = 0;
 	if (ptrace(PTRACE_SEIZE, space->pid, 0, 0))
 		return -errno;
-	if (!ptrace(PTRACE_INTERRUPT, space->pid, 0, 0) && wait4(space->pid, &status, __WALL, NULL) == space->pid && WIFSTOPPED(status)) {
+	errno = 0;
+	if (!ptrace(PTRACE_INTERRUPT, space->pid, 0, 0) && wait4(space->pid, &status, __WALL, NULL) == space->pid) {
+		if (!WIFSTOPPED(status)) {
+			space->gone = 1;	/* it died, and is waited for now */
+			return -ESRCH;
+		}
 		long offset = offsetof(struct user, u_debugreg[number]);
 
 		errno = 0;
@@ -451,7 +467,10 @@ int host_seccomp_init(char *why, unsigned long size)
 	if (!error)
 		error = create(&space, NULL, 0);
 	if (error) {
-		snprintf(why, size, "the host starts no stub process that a seccomp filter guards (%s)", strerror(-error));
+		if (seccomp_stub_refused)
+			snprintf(why, size, "the host refuses seccomp(2) to its stub process");
+		else
+			snprintf(why, size, "the host starts no stub process that a seccomp filter guards (%s)", strerror(-error));
 		return error;
 	}
 	measure_xstate();

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include <host/engine.h>
+#include <host/process.h>
 #include <host/vcpu.h>
 
 #include "os.h"
@@ -44,6 +46,8 @@ extern const unsigned char host_seccomp_stub[], host_seccomp_stub_end[];
 unsigned int host_frame_offset, host_frame_xstate;
 struct signal_frame host_first_frame;
 struct frame_sw_bytes host_frame_sw;
+
+int seccomp_stub_refused;
 
 static const struct stub_entries *entries;
 static int image_fd = -1;
@@ -78,11 +82,20 @@ static void free_slot(struct host_space *space)
 
 /* ---- 2. a new one ---- */
 
-/* The stub's pages lie in one piece somewhere in the gap above guest memory. */
-static unsigned long random_base(void)
-{
-	unsigned long pages = (HOST_ADDRESS_END - host_task_size - STUB_PAGE - slot_size) / STUB_PAGE, random = 0;
+static unsigned long fixed_base;	/* stub_base= */
 
+/* The stub's pages lie in one piece in the gap above guest memory. */
+static unsigned long last_base(void)
+{
+	return HOST_ADDRESS_END - STUB_PAGE - slot_size;
+}
+
+static unsigned long choose_base(void)
+{
+	unsigned long pages = (last_base() - host_task_size) / STUB_PAGE, random = 0;
+
+	if (fixed_base)
+		return fixed_base;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		random = (unsigned long)&random >> 4 ^ getpid();	/* hosts before Linux 3.17 */
 	return host_task_size + random % pages * STUB_PAGE;
@@ -157,7 +170,7 @@ static int start_at(struct host_space *space)
 {
 	int error;
 
-	space->base = random_base();
+	space->base = choose_base();
 	write_setup(space);
 	space->pid = spawn(space);
 	if (space->pid < 0)
@@ -189,6 +202,7 @@ int seccomp_stub_start(struct host_space *space)
 		if (space->pid < 0)
 			break;
 		seccomp_stub_end(space);
+		handoff_forget_reports();
 		error = take_slot(space);
 		if (error)
 			return error;
@@ -207,14 +221,17 @@ int seccomp_stub_lives(const struct host_space *space)
 
 void seccomp_stub_kill(struct host_space *space)
 {
-	int status;
+	int status = 0;
 
 	if (space->gone)
 		return;
+	space->parked.suspect = 0;	/* its id is not ours any more below */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	kill(space->pid, SIGKILL);
 	while (wait4(space->pid, &status, __WALL, NULL) < 0 && errno == EINTR)
 		;
 	space->gone = 1;
+	seccomp_stub_refused = WIFEXITED(status) && (WEXITSTATUS(status) == STUB_NO_FILTER || WEXITSTATUS(status) == STUB_NO_MAPPER_FILTER);
 }
 
 void seccomp_stub_end(struct host_space *space)
@@ -271,6 +288,18 @@ static unsigned long signal_stack_size(void)
 	return (least + 1024 + STUB_PAGE - 1) & -(unsigned long)STUB_PAGE;
 }
 
+static void read_stub_base(void)
+{
+	const char *text = host_stub_base_option;
+	char *end;
+
+	if (!text)
+		return;
+	fixed_base = strtoul(text, &end, 16);
+	if (*end || fixed_base % STUB_PAGE || fixed_base < host_task_size || fixed_base > last_base())
+		host_fatal("stub_base=%s: must be the hexadecimal address of a page from %lx to %lx", text, host_task_size, last_base());
+}
+
 int seccomp_stub_init(void)
 {
 	const unsigned char *image = host_seccomp_stub;
@@ -278,6 +307,7 @@ int seccomp_stub_init(void)
 	entries = (const void *)(image + STUB_CODE_OFFSET);
 	shared_size = STUB_PAGE + signal_stack_size();
 	slot_size = STUB_PAGE + shared_size;
+	read_stub_base();
 	image_fd = host_program_image(image, host_seccomp_stub_end - image);
 	if (image_fd < 0)
 		return image_fd;

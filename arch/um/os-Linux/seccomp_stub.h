@@ -6,6 +6,13 @@
 #include "../stub/seccomp.h"
 #include "seccomp_frame.h"
 
+/* parked.c: what it knows of a guest thread that has claimed a trap. CPU times in ns, at the last look. */
+struct parked {
+	int suspect;			/* it has run and was not seen to stand still since */
+	unsigned int turns, seen_turns;
+	unsigned long long ran, thread_ran;
+};
+
 struct host_space {
 	int pid;			/* also the thread id of the guest thread */
 	int mapper;			/* thread id */
@@ -19,6 +26,7 @@ struct host_space {
 	struct stub_state *state;
 	struct signal_frame *frame;
 	void *xstate;			/* extended state in the frame */
+	struct parked parked;
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
 };
@@ -43,8 +51,17 @@ void seccomp_stub_end(struct host_space *space);
 int seccomp_stub_clean(struct host_space *space);
 /* Puts the extended state of a new program into its frame. */
 void seccomp_xstate_init(struct host_space *space);
+extern int seccomp_stub_refused;	/* the host did not let a new one have its filters */
 /* Is it alive? Never waits. */
 int seccomp_stub_lives(const struct host_space *space);
+
+/* seccomp_engine.c: all there are, by all_next. */
+extern struct host_space *seccomp_spaces;
+
+/* ---- parked.c ---- */
+
+/* The guest thread has claimed a trap: see to it that it stands still. */
+void parked_watch(struct host_space *space);
 
 /* ---- handoff.c ---- */
 
@@ -58,6 +75,8 @@ int handoff_wait(struct host_space *space, long limit_ns);
 int handoff_order(struct host_space *space, unsigned int count);
 /* Waits for the mapper's next report: 0, -errno, -ESRCH. */
 int handoff_report(struct host_space *space);
+/* Drops a report that nobody waited for; the stub process that may have made it was killed. */
+void handoff_forget_reports(void);
 extern int host_done_fd;	/* the eventfd that mappers report to */
 
 #endif

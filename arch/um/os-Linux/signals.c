@@ -31,7 +31,7 @@
 
 struct vcpu host_vcpus[HOST_MAX_VCPUS];
 
-static const int interrupts[] = { SIGALRM, SIGIO };
+static const int interrupts[] = { SIGALRM, SIGIO, SIGVTALRM };
 static const int exceptions[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 static const int endings[] = { SIGINT, SIGTERM, SIGHUP };
 
@@ -77,6 +77,11 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	ucontext_t *context = frame;
 	int saved = errno;
 
+	if (signo == SIGVTALRM) {
+		host_parked_look();
+		errno = saved;
+		return;
+	}
 	if (signo == SIGALRM) {
 		__atomic_or_fetch(&vcpu->irq_pending, 1UL << HOST_IRQ_TIMER, __ATOMIC_SEQ_CST);
 		host_pin_now_and_then();

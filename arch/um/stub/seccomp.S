@@ -194,7 +194,7 @@ stub_enter:
 	syscall
 	leaq	AT_SETUP(GUEST_PROGRAM), %rdx
 	call_seccomp
-	movl	$13, %r12d
+	movl	$STUB_NO_FILTER, %r12d
 	testq	%rax, %rax
 	jnz	fail
 stub_probe:				/* the first trap */
@@ -216,7 +216,7 @@ stub_mapper:
 	syscall
 	leaq	AT_SETUP(MAPPER_PROGRAM), %rdx
 	call_seccomp
-	movl	$14, %r12d
+	movl	$STUB_NO_MAPPER_FILTER, %r12d
 	testq	%rax, %rax
 	jnz	fail
 	xorl	%r12d, %r12d		/* the last order seen */

@@ -59,6 +59,10 @@
 #define SETUP_GUEST_PROGRAM	104
 #define SETUP_MAPPER_PROGRAM	120
 
+/* Exit statuses of a stub process that could not have its filters. */
+#define STUB_NO_FILTER		13
+#define STUB_NO_MAPPER_FILTER	14
+
 #define STUB_MAX_ERROR		133	/* the largest errno that is told from the others */
 
 #ifndef __ASSEMBLER__
