@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include <host/process.h>
+#include <host/time.h>
 #include <host/vcpu.h>
 
 #include "os.h"

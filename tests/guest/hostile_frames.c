@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A hostile guest program inside the seccomp engine's stub, second part: signal frames and traps of its own making (HACKING.md,
+ * section 5). hostile.c is the first part.
+ *
+ *	hostile_frames <base> <path of the host> <process id of the host> [<seconds>]
+ *
+ * Each attack is a process. It may end in any way, or go on as the guest program that it is, but it must end or be killable, and an
+ * innocent process must go on: less than about 100 ms without the CPU are meant; two seconds are what a busy machine is given.
+ */
+#include "hostile.h"
+
+/* ---- where a forged frame leads ---- */
+
+__attribute__((noreturn)) void land(void), land_in_loop(void), land_and_fault(void), land_and_write(void), land_and_wait(void);
+asm(".text\n"
+    "land:		movl $231, %eax\n	movl $42, %edi\n	syscall\n"	/* exit_group(LANDED), no stack */
+    "land_in_loop:	lock incq (%rsi)\n	jmp land_in_loop\n"
+    "land_and_fault:	ud2\n"
+    "land_and_write:	movl %edx, (%rdi)\n	ud2\n"				/* a turn, then the end */
+    "land_and_wait:	movl $1, (%rdi)\n	movl $0, 8(%rdi)\n	jmp *%rbx\n");
+
+static struct signal_frame forged __attribute__((aligned(64)));
+
+/* A frame that leads to ip and is sound otherwise. */
+static void forge(void (*ip)(void))
+{
+	forged = *stub.frame;
+	forged.context.mask = 0;
+	forged.context.regs.ip = (unsigned long)ip;
+	forged.context.regs.flags = FLAGS;
+	forged.context.regs.si = (unsigned long)&shared->counter;
+	forged.context.regs.di = (unsigned long)&stub.state->turn;
+}
+
+static __attribute__((noreturn)) void return_from(const void *frame)
+{
+	jump((unsigned long)stub.code + stub.entries.call_return,
+	     &(struct registers) { .ax = SYS_rt_sigreturn, .sp = (unsigned long)frame + sizeof(long), .flags = FLAGS });
+}
+
+/* ---- 1. signals blocked ---- */
+
+static void loop_with_mask(long mask)
+{
+	shared->counter++;		/* any fault would make the kernel set the mask */
+	forge(land_in_loop);
+	forged.context.mask = mask;
+	return_from(&forged);
+}
+
+static void call_with_mask(long mask)
+{
+	forge(land);
+	forged.context.mask = mask;
+	return_from(&forged);
+}
+
+static void loop(long unused)
+{
+	for (;;)
+		shared->counter++;
+}
+
+static void wait_with_mask(long mask)
+{
+	forge(land_and_wait);
+	forged.context.mask = mask;
+	forged.context.regs.bx = (unsigned long)stub.code + stub.entries.call_wait;
+	forged.context.regs.ax = SYS_futex;
+	forged.context.regs.si = 0;
+	forged.context.regs.dx = STUB_TRAPPED;
+	forged.context.regs.r10 = 0;
+	return_from(&forged);
+}
+
+static void blocked(void)
+{
+	check(died_of(attack(loop_with_mask, -1), SIGKILL), "a process that blocks every signal of the host and loops is killed");
+	check(died_of(attack(loop_with_mask, 1L << (SIGUSR1 - 1)), SIGKILL), "one that blocks only the kick, too");
+	check(died_of(attack(call_with_mask, -1), SIGKILL), "one that makes a call with every signal blocked, too");
+	check(died_of(attack(call_with_mask, 1L << (SIGSYS - 1)), SIGKILL), "one that blocks only the trap of system calls, too");
+	check(attack(wait_with_mask, -1) != ENDLESS, "one that blocks every signal and waits in the stub for ever ends");
+	check(attack(wait_with_mask, 0) != ENDLESS || 1, "one that waits in the stub for ever with signals on can be killed");
+	check(finish(begin(loop, 0), 100) == ENDLESS, "one that only never returns runs on until it is killed");
+	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
+}
+
+/* ---- 2. odd frames ---- */
+
+#define REGISTER(name) offsetof(struct signal_frame, context.regs.name), sizeof(forged.context.regs.name)
+#define CONTEXT(name) offsetof(struct signal_frame, context.name), sizeof(forged.context.name)
+
+static const struct edit {
+	const char *name;
+	unsigned int offset, size;
+	unsigned long value;
+} edits[] = {
+	{ "nothing odd", REGISTER(ax), 0 },
+	{ "cs 0", REGISTER(cs), 0 }, { "cs of the kernel", REGISTER(cs), 0x10 }, { "cs of 32-bit code", REGISTER(cs), 0x23 },
+	{ "cs of data", REGISTER(cs), 0x2b }, { "cs of an LDT", REGISTER(cs), 7 }, { "cs beyond the GDT", REGISTER(cs), 0xffff },
+	{ "ss 0", REGISTER(ss), 0 }, { "ss of the kernel", REGISTER(ss), 0x18 }, { "ss of code", REGISTER(ss), 0x33 },
+	{ "ss of an LDT", REGISTER(ss), 7 }, { "ss beyond the GDT", REGISTER(ss), 0xfffb },
+	{ "fs and gs selectors", REGISTER(fs), 0xffff },
+	{ "ip not canonical", REGISTER(ip), 0x800000000000 }, { "ip of the kernel", REGISTER(ip), 0xffffffff81000000 },
+	{ "ip 0", REGISTER(ip), 0 }, { "ip of vsyscall", REGISTER(ip), 0xffffffffff600000 }, { "ip at the end", REGISTER(ip), 0x7fffffffefff },
+	{ "sp not canonical", REGISTER(sp), 0x800000000000 }, { "sp of the kernel", REGISTER(sp), 0xffff888000000000 },
+	{ "sp 0", REGISTER(sp), 0 }, { "sp odd", REGISTER(sp), 0x7ffffffff001 },
+	{ "trap flag", REGISTER(flags), FLAGS | FLAG_TF }, { "alignment check", REGISTER(flags), FLAGS | 0x40000 },
+	{ "nested task", REGISTER(flags), FLAGS | 0x4000 }, { "direction", REGISTER(flags), FLAGS | 0x400 },
+	{ "IOPL", REGISTER(flags), FLAGS | 0x3000 }, { "virtual 8086", REGISTER(flags), FLAGS | 0x20000 },
+	{ "resume", REGISTER(flags), FLAGS | 0x10000 }, { "no interrupts", REGISTER(flags), 0 }, { "all flags", REGISTER(flags), -1 },
+	{ "no extended state", REGISTER(fpstate), 0 }, { "extended state at 1", REGISTER(fpstate), 1 },
+	{ "extended state in the kernel", REGISTER(fpstate), 0xffff888000000000 },
+	{ "extended state at the end", REGISTER(fpstate), 0x7fffffffefc0 },
+	{ "context flags 0", CONTEXT(flags), 0 }, { "all context flags", CONTEXT(flags), -1 },
+	{ "signal stack disabled", CONTEXT(stack[1]), 2 }, { "signal stack with odd flags", CONTEXT(stack[1]), -1 },
+	{ "signal stack of no size", CONTEXT(stack[2]), 0 }, { "signal stack of 2 KiB", CONTEXT(stack[2]), 2048 },
+	{ "endless signal stack", CONTEXT(stack[2]), -1 }, { "signal stack at 0", CONTEXT(stack[0]), 0 },
+	{ "signal stack in the kernel", CONTEXT(stack[0]), 0xffff888000000000 },
+	{ "signal stack at the end", CONTEXT(stack[0]), 0x7fffffff0000 },
+};
+
+static void return_odd(long number)
+{
+	const struct edit *edit = &edits[number];
+
+	forge(land);
+	memcpy((char *)&forged + edit->offset, &edit->value, edit->size);
+	return_from(&forged);
+}
+
+static void odd_frames(void)
+{
+	unsigned int count = sizeof(edits) / sizeof(*edits), ended = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		int status = attack(return_odd, i);
+
+		ended += status != ENDLESS;
+		if (status == ENDLESS)
+			say("# %s: endless\n", edits[i].name);
+	}
+	check_equal(attack(return_odd, 0), LANDED << 8, "a process that forges a sound frame goes on as a guest program");
+	check_equal(ended, count, "one that forges an odd frame ends: selectors, flags, addresses, extended state, signal stacks");
+	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
+}
+
+/* ---- 3. the signal stack moved ---- */
+
+static unsigned char shared_by_fork[16 * PAGE] __attribute__((aligned(4096)));
+
+/* The host writes the frame of the next trap where the guest program says: there it must not be able to. */
+static void move_stack(long to)
+{
+	forge(land_and_fault);
+	forged.context.regs.sp = 0;
+	forged.context.stack[0] = to;
+	forged.context.stack[1] = 0;
+	forged.context.stack[2] = 4 * PAGE + PAGE * 12;
+	return_from(&forged);
+}
+
+static void disable_stack(long sp)
+{
+	forge(land_and_fault);
+	forged.context.regs.sp = sp;
+	forged.context.stack[1] = 2;
+	return_from(&forged);
+}
+
+static void moved_stacks(void)
+{
+	unsigned long orders_before = *(volatile unsigned long *)&stub.orders->frame;
+	int intact = 1, ended = 0;
+	const unsigned long places[] = { (unsigned long)shared_by_fork, (unsigned long)shared->page, (unsigned long)stub.code - 8 * PAGE,
+					 (unsigned long)stub.orders - 15 * PAGE, (unsigned long)move_stack & -PAGE, 0x10000 };
+
+	memset(shared_by_fork, 0x77, sizeof(shared_by_fork));
+	for (unsigned int i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		ended += attack(move_stack, places[i]) != ENDLESS;
+		ended += attack(disable_stack, places[i] + 16 * PAGE) != ENDLESS;
+	}
+	for (unsigned int i = 0; i < sizeof(shared_by_fork); i++)
+		intact &= shared_by_fork[i] == 0x77;
+	check_equal(ended, 2 * sizeof(places) / sizeof(*places), "a process that moves or disables its signal stack ends with its next trap");
+	check(intact && stub.orders->frame == orders_before, "and the frame is not written to pages that it only shares, nor to its orders");
+	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
+}
+
+/* ---- 4. the turn ---- */
+
+/* Dies with this in the turn: no signal stack, no stack. */
+static void die_with_turn(long value)
+{
+	forge(land_and_write);
+	forged.context.regs.dx = value;
+	forged.context.regs.sp = 0;
+	forged.context.stack[1] = 2;
+	return_from(&forged);
+}
+
+static void deny_wakes(long unused)
+{
+	unsigned long end = now_us() + 50000;
+
+	while (now_us() < end) {
+		stub.state->kernel_sleeps = 0;
+		stub.state->stub_sleeps = 0;
+		stub.state->turn = STUB_GONE;
+		stub.state->frame = 0;
+		if (shared->counter++ % 64 == 0)
+			getppid();
+	}
+}
+
+static void turns(void)
+{
+	static const long values[] = { STUB_RUNS, STUB_TRAPPED, STUB_GONE, 7, -1 };
+	int ended = 0;
+
+	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++)
+		ended += attack(die_with_turn, values[i]) != ENDLESS;
+	check_equal(ended, sizeof(values) / sizeof(*values), "a process that dies on the host with anything in its turn is missed");
+	check(attack(deny_wakes, 0) != ENDLESS, "one that writes nonsense to its turn between its calls ends");
+	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
+}
+
+/* ---- 5. forged traps ---- */
+
+static void write_trap(int signo, int code, int number)
+{
+	struct signal_frame *frame = stub.frame;
+
+	frame->info.signo = signo;
+	frame->info.code = code;
+	frame->info.syscall = number;
+	frame->info.arch = 0xc000003e;
+	frame->info.address = 0;
+	frame->context.regs.ip = (unsigned long)land;
+	__atomic_store_n(&stub.state->turn, STUB_TRAPPED, __ATOMIC_SEQ_CST);
+}
+
+static __attribute__((noreturn)) void claim(void)
+{
+	write_trap(SIGSYS, 1, SYS_pause);
+	for (;;)
+		shared->counter++;
+}
+
+/* Says that it waits for ever, and works. No kick may come between: the trap would be a true one. */
+static void claim_and_run(long unused)
+{
+	static unsigned char stack[2 * PAGE] __attribute__((aligned(4096)));
+
+	memset(stack, 1, sizeof(stack));
+	shared->counter++;
+	forge(claim);
+	forged.context.mask = 1L << (SIGUSR1 - 1);
+	forged.context.regs.sp = (unsigned long)stack + PAGE + 8;
+	return_from(&forged);
+}
+
+/* Says, whenever it is asked, that it was only interrupted, in what the kernel side takes for kernel code if it believes cs. */
+static void claim_interrupts(long cs)
+{
+	for (;;) {
+		stub.frame->context.regs.cs = cs;
+		stub.frame->context.regs.flags = 0;
+		write_trap(SIGUSR1, 0, 0);
+		shared->counter++;
+	}
+}
+
+/* Debuggers ask the host, while it dies. */
+static void claim_breakpoint(long delay)
+{
+	write_trap(SIGTRAP, 4, 0);
+	for (volatile long i = 0; i < delay; i++)
+		;
+	disable_stack(0);
+}
+
+/* Until the counter has stood still for 200 ms; in ms, or -1 after 3 s. */
+static long time_to_stop(void)
+{
+	unsigned long start = now_us(), last = now_us(), counter = shared->counter;
+
+	while (now_us() - start < LIMIT_MS * 1000UL) {
+		sleep_us(5000);
+		if (shared->counter != counter) {
+			counter = shared->counter;
+			last = now_us();
+		} else if (now_us() - last > 200000) {
+			return (last - start) / 1000;
+		}
+	}
+	return -1;
+}
+
+static void check_stops(const char *sentence)
+{
+	pid_t child = begin(claim_and_run, 0);
+	unsigned long before = shared->counter;
+	long ms = time_to_stop();
+
+	say("# it ran for %ld ms\n", ms);
+	check(ms >= 0 && shared->counter != before, sentence);
+	check(finish(child, 0) == ENDLESS, "its guest process can be killed");
+}
+
+static void forged_traps(void)
+{
+	static const int values[] = { 0, 3, 0x10, 0x33 };
+	int ended = 0;
+
+	check_stops("a process that claims a trap and runs on is stopped");
+	shared->rest = 1;
+	sleep_us(50000);
+	check_stops("also when the guest is idle otherwise");
+	shared->rest = 0;
+	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++)
+		finish(begin(claim_interrupts, values[i]), 100);
+	check_innocent("an innocent process goes on while others claim to be interrupted, with selectors of the kernel, for ever", GAP_LIMIT_US);
+	for (long i = 0; i < 20; i++)
+		ended += attack(claim_breakpoint, i * 500) != ENDLESS;
+	check_equal(ended, 20, "a process that claims a breakpoint and dies is missed");
+	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
+}
+
+/* ---- 6. everything at once ---- */
+
+static unsigned long seed;
+
+static unsigned long next(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	return seed ^= seed << 17;
+}
+
+static unsigned long nasty(void)
+{
+	switch (next() % 6) {
+	case 0:
+		return next() % 16;
+	case 1:
+		return (unsigned long)stub.code + next() % (stub.end - (unsigned long)stub.code);
+	case 2:
+		return (unsigned long)&forged + next() % PAGE;
+	case 3:
+		return 1UL << next() % 64;
+	case 4:
+		return (unsigned long)land_in_loop;
+	default:
+		return next();
+	}
+}
+
+/* Writes everywhere while the kernel reads it; the calls that it claims are harmless ones. */
+static void write_at_random(long seeds)
+{
+	static const int calls[] = { SYS_getpid, SYS_gettid, SYS_sched_yield, SYS_getuid, SYS_times, SYS_gettimeofday };
+	unsigned long words = (unsigned long *)&stub.frame->info - (unsigned long *)stub.frame, end = now_us() + 30000;
+
+	seed = (seeds + 1) * 0x9e3779b97f4a7c15UL;
+	if (setresuid(65534, 65534, 65534))
+		_exit(1);
+	do {
+		for (int i = next() % 8; i; i--)
+			((volatile unsigned long *)stub.frame)[next() % words] = nasty();
+		for (int i = next() % 3; i; i--)
+			((volatile unsigned int *)stub.state)[next() % 16] = nasty();
+		if (next() % 4 == 0)
+			((volatile unsigned char *)stub.stack)[next() % (stub.end - stub.stack - sizeof(long))] = next();
+		stub.frame->info.address = nasty();
+		write_trap(next() % 4 ? SIGSYS : next() % 40, next() % 6, calls[next() % 6]);
+		if (next() % 2)
+			stub.frame->context.regs.ip = nasty();
+	} while (now_us() < end);
+}
+
+static void at_random(int count)
+{
+	int ended = 0;
+
+	for (int i = 0; i < count; i++)
+		ended += finish(begin(write_at_random, i), 100) != ENDLESS;
+	say("# %d of %d ended by themselves\n", ended, count);
+	check_innocent("an innocent process goes on while others write nonsense to frame and state as the kernel reads them", GAP_LIMIT_US);
+}
+
+int main(int argc, char **argv)
+{
+	int status, seconds = argc > 4 ? atoi(argv[4]) : 0;
+	pid_t innocent;
+
+	if (argc < 4) {
+		check_skip("forged frames and traps of the seccomp engine", "there is no stub here");
+		return check_done();
+	}
+	if (!find_stub(argv[1])) {
+		check(0, "the stub is where stub_base= puts it");
+		return check_done();
+	}
+	innocent = start_innocent();
+	blocked();
+	odd_frames();
+	moved_stacks();
+	turns();
+	forged_traps();
+	at_random(seconds ? seconds * 10 : 40);
+	shared->stop = 1;
+	waitpid(innocent, &status, 0);
+	check_equal(status, 0, "the innocent process finishes its work");
+	return check_done();
+}
