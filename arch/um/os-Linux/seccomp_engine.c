@@ -273,7 +273,7 @@ static void classify_system_call(const struct signal_frame *frame, struct host_r
 		return;
 	}
 	trap->kind = TRAP_SYSCALL;
-	regs->orig_ax = frame->info.syscall;
+	regs->orig_ax = regs->ax;	/* whole, as the host put it back; the number in the signal is an int */
 	if (how & HOST_STEP)
 		regs->r11 &= ~(FLAG_TF & ~flags);	/* where the instruction saved them */
 }
