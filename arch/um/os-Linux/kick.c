@@ -72,7 +72,8 @@ static int is_stubborn(struct vcpu *vcpu)
 		kicks[n].ran_before = ran;
 	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)
 		return 1;
-	if (kicks[n].count <= SLEEP_KICKS)
+	/* On a busy host this handler may run many times before the thread below it sees that guest code has trapped. */
+	if (kicks[n].count <= SLEEP_KICKS || handoff_trapped())
 		return 0;
 	asleep = sleeps(vcpu->in_guest);
 	return asleep > 0 || (asleep < 0 && kicks[n].count > MOST_KICKS);
@@ -86,8 +87,6 @@ void host_kick(struct vcpu *vcpu)
 		syscall(SYS_tgkill, pid, pid, SIGUSR1);
 		return;
 	}
-	if (handoff_trapped())
-		return;		/* it has come back, though on a busy host this handler may run again before that is seen */
 	if (is_stubborn(vcpu))
 		kill(pid, SIGKILL);
 	else
