@@ -120,7 +120,7 @@ TESTS ?= tests
 test:
 	@scripts/install-deps test
 	@$(MAKE) --no-print-directory all test-programs
-	prove $(PROVE_FLAGS) $(TESTS)
+	prove --timer $(PROVE_FLAGS) $(TESTS)
 
 test-programs:
 	+@$(MAKE) --no-print-directory -C tests

@@ -52,17 +52,17 @@ namespaces = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--for
 if subprocess.run([*namespaces, "true"], capture_output=True).returncode:
     tap.skip("runs in a sandbox", "this host gives no user namespaces")
 else:
-    # Nothing can be written but stdout: the root is read-only, and so is every place for temporary files.
-    bare = ("for d in /dev/shm /tmp /var/tmp /run; do [ -d $d ] && mount -t tmpfs -o ro,size=1k none $d; done; "
-            "mount --bind / /mnt 2>/dev/null; mount -o remount,bind,ro / 2>/dev/null; mount -t proc proc /proc; "
-            'exec "$0" "$@"')
-    hidden = os.path.join(uml.OBJECTS, "sandbox")       # /tmp is covered there
-    os.makedirs(hidden, exist_ok=True)
+    # Nothing can be written but stdout: the root is read-only, and so is every place for temporary files. What is needed and lies
+    # in one of those is opened before.
     tree = image.Tree()
     tree.base(WORK)
-    archive = os.path.join(hidden, "guest.cpio")
+    archive = uml.scratch("sandbox.cpio")
     tree.write_cpio(archive)
-    result = uml.boot_and_judge(["mem=64M", "initrd=" + archive, "rdinit=/init"], 60, wrap=[*namespaces, "sh", "-c", bare])
+    bare = (f'exec 3<"$0" 4<{archive}; '
+            "for d in /dev/shm /tmp /var/tmp /run; do [ -d $d ] && mount -t tmpfs -o ro,size=1k none $d; done; "
+            "mount --bind / /mnt 2>/dev/null; mount -o remount,bind,ro / 2>/dev/null; mount -t proc proc /proc; "
+            'exec /proc/self/fd/3 "$@"')
+    result = uml.boot_and_judge(["mem=64M", "initrd=/proc/self/fd/4", "rdinit=/init"], 60, wrap=[*namespaces, "sh", "-c", bare])
     tap.ok(result.status == 11 and not result.problems,
            "runs in a sandbox: user, mount and pid namespaces, read-only root, nothing in /dev/shm or /tmp", result.tail)
     tap.ok(not result.leaked, "and leaves nothing", f"left: {result.leaked}")
