@@ -36,8 +36,10 @@ THUNK = ("-no-pie",)
 
 TESTS = [
     *group("sigaltstack", "sas"),
-    # These three describe how Linux 6.13 treats timers whose signals are ignored; this is 6.12.
-    Test("timers", "posix_timers", libs=("-lrt",), seconds=90, known="check_sig_ign SIGEV_SIGNAL|check_rearm|check_delete"),
+    # Three describe how Linux 6.13 treats timers whose signals are ignored; this is 6.12. The first is left to chance: whether each of ten
+    # threads on one processor runs at one of the first hundred ends of a timer. What a busy host takes away spoils that.
+    Test("timers", "posix_timers", libs=("-lrt",), seconds=90,
+         known="check signal distribution|check_sig_ign SIGEV_SIGNAL|check_rearm|check_delete"),
     *group("timers", "nanosleep mqueue-lat", libs=("-lrt", "-lm"), seconds=90),
     *group("timers", "nsleep-lat set-timer-lat", reason=LONG, seconds=200),
     Test("timers", "inconsistency-check", arguments="-c 1 -t 2", libs=("-lrt",)),
