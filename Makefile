@@ -50,7 +50,7 @@ help:
 #: Variables:
 #:   CONFIG=default|tiny|debug    which configuration the targets above are about
 #:   KSRC=<tree or tarball>       another Linux 6.12.x than Debian's linux-source-6.12
-#:   JOBS=<n>                     parallel compilations (default: one per processor)
+#:   JOBS=<n>                     compilations or test files at a time (default: one per processor)
 
 ### The kernel
 
@@ -120,7 +120,7 @@ TESTS ?= tests
 test:
 	@scripts/install-deps test
 	@$(MAKE) --no-print-directory all test-programs
-	prove --timer $(PROVE_FLAGS) $(TESTS)
+	HARNESS_RULESFILE=tests/rules.yml prove --timer -j$(JOBS) $(PROVE_FLAGS) $(TESTS)
 
 test-programs:
 	+@$(MAKE) --no-print-directory -C tests

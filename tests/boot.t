@@ -150,7 +150,10 @@ def errors():
     refuses(["--bogus"], "--bogus", "an option with dashes that does not exist is one line, status 1")
     for option in ("eth0=tuntap,tap0", "vec0:transport=tap,ifname=tap0", "ssl0=pty", "time-travel", "ncpus=8", "mode=other"):
         refuses([option], re.split("[=:]", option)[0], f"{option}, of what is not there yet, is one line, status 1")
-    refuses([], "ptrace", "a host without ptrace is one line, status 1", wrap=[uml.built("host/deny"), "ptrace", "--"])
+    deny = uml.built("host/deny")
+    refuses(["seccomp=off"], "ptrace", "a host without ptrace is one line, status 1", wrap=[deny, "ptrace", "--"])
+    refuses([], "ptrace", "a host without ptrace and seccomp is one line, status 1", wrap=[deny, "ptrace", "seccomp", "--"])
+    refuses(["seccomp=on"], "use seccomp=auto or off", "with seccomp=on, a host without seccomp is one line, status 1", wrap=[deny, "seccomp", "--"])
 
 
 def historic():

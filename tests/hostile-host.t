@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hosts that give little: no privileges, a container-like sandbox, refused calls, closed streams, company; and no traces."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -70,10 +71,12 @@ else:
 boots("runs under nice", wrap=["nice", "-n", "15"])
 boots("runs with stdin closed", stdin="closed")
 boots("runs where memfd_create is refused", wrap=[deny, "memfd_create", "--"])
-boots("runs where seccomp is refused", wrap=[deny, "seccomp", "--"])
+result = boots("runs where seccomp is refused", wrap=[deny, "seccomp", "--"])
+tap.ok(re.search(r"engine: ptrace \(.*refuses seccomp", result.console), "and says that it took the other engine, and why", result.tail)
+boots("runs where ptrace is refused", wrap=[deny, "ptrace", "--"])
 boots("runs where many other calls are refused",
       wrap=[deny, "close_range", "getrandom", "io_uring_setup", "madvise", "sched_setaffinity", "userfaultfd", "--"])
-boots("runs the older way with nosysemu", arguments=["nosysemu"])
+boots("runs the older way with nosysemu", arguments=["seccomp=off", "nosysemu"])
 boots("runs with a small limit of open files", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
 boots("runs with a small stack limit", wrap=["sh", "-c", 'ulimit -s 256; exec "$0" "$@"'])
 

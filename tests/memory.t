@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Memory as guest programs expect it, in small and large pages, with lazy and with eager flushes; more scattered pages than the host
+"""Memory as guest programs expect it, in small and large pages, under each engine; more scattered pages than the host
 has areas for one process; and freed memory on its way back to the host.
 
 MEMORY_PAGES=1048576 touches a million scattered pages; it is a power of two, and more than the areas in any case.
@@ -70,12 +70,13 @@ programs = [
     uml.Program("131072 scattered pages written", "/test/scatter write 131072 2", 240),
 ]
 results = uml.run_programs(programs, files=files, mem="1G")
-eager = [
-    uml.Program("memory, flush=eager", "/test/memory", 120),
-    uml.Program("large pages, flush=eager", "/test/hugepage", 120),
+traced = [
+    uml.Program("memory, seccomp=off", "/test/memory", 120),
+    uml.Program("large pages, seccomp=off", "/test/hugepage", 120),
+    uml.Program("131072 scattered pages read, seccomp=off", "/test/scatter read 131072 16", 240),
 ]
-results += uml.run_programs(eager, files=files, mem="1G", arguments=["flush=eager"])
-for program in programs + eager:
+results += uml.run_programs(traced, files=files, mem="1G", arguments=["seccomp=off"])
+for program in programs + traced:
     uml.report(program)
 uml.clean(results)
 gives_back()

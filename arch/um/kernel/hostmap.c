@@ -464,25 +464,13 @@ int hostmap_first(struct mm_struct *mm)
 
 /* ---- 5. flushes ---- */
 
-static bool flush_eagerly;
-
-/* flush=eager: as under an engine that does not prove that guest code has stopped. For tests. */
-static int __init flush_setup(char *value)
-{
-	if (strcmp(value, "eager") && strcmp(value, "lazy"))
-		host_fatal("flush=%s: either eager or lazy", value);
-	flush_eagerly = !strcmp(value, "eager");
-	return 1;
-}
-__setup("flush=", flush_setup);
-
 static void flush_now(struct mm_struct *mm)
 {
 	mm_context_t *context = &mm->context;
 	unsigned long flags;
 	int error;
 
-	if (!context->space || (host_engine->proves_stop && !flush_eagerly))
+	if (!context->space || host_engine->proves_stop)
 		return;
 	local_irq_save(flags);
 	error = hostmap_sync(mm);

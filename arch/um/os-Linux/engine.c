@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which engine runs guest code: ptrace, or with seccomp=auto seccomp where its self-test passes; seccomp=on and off force one. */
+/* Which engine runs guest code: seccomp where its self-test passes, else ptrace (seccomp=auto, the default); seccomp=on and off force one. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -10,7 +10,7 @@
 #include "os.h"
 
 const struct engine *host_engine;
-const char *host_engine_reason = "the default";
+const char *host_engine_reason;
 const char *host_seccomp_option;
 const char *host_stub_base_option;
 unsigned int host_xstate_size;
@@ -33,16 +33,14 @@ unsigned int host_count_areas(void)
 	return limit > 2048 ? limit - 1024 : limit / 2;
 }
 
-/* seccomp=auto: whichever works, and it is said which and why. Not the default yet: its hostile-guest tests are to come. */
 static void choose(void)
 {
-	static char why[160];
-	int on, off;
+	static char why[160] = "asked for by seccomp=off";
+	const char *option = host_seccomp_option ? host_seccomp_option : "auto";
+	int on = !strcmp(option, "on"), off = !strcmp(option, "off");
 
-	on = host_seccomp_option && !strcmp(host_seccomp_option, "on");
-	off = !host_seccomp_option || !strcmp(host_seccomp_option, "off");
-	if (host_seccomp_option && !on && !off && strcmp(host_seccomp_option, "auto"))
-		host_fatal("seccomp=%s: not one of auto, on and off", host_seccomp_option);
+	if (!on && !off && strcmp(option, "auto"))
+		host_fatal("seccomp=%s: not one of auto, on and off", option);
 	if (!off) {
 		if (!host_seccomp_init(why, sizeof(why))) {
 			host_engine = &host_seccomp_engine;
@@ -51,8 +49,8 @@ static void choose(void)
 		}
 		if (on)
 			host_fatal("seccomp=on: %s; use seccomp=auto or off for the ptrace engine", why);
-		host_engine_reason = why;
 	}
+	host_engine_reason = why;
 	if (host_stub_base_option)
 		host_fatal("stub_base=%s: only the seccomp engine places its stubs; add seccomp=on", host_stub_base_option);
 	host_engine = &host_ptrace_engine;

@@ -31,6 +31,7 @@ int host_kick_insists;
 
 /* One for each virtual CPU. */
 static struct {
+	int pid;				/* whom they were for */
 	unsigned int count;			/* kicks since guest code last stopped */
 	unsigned long long ran_before;		/* CPU time of the stub process at the first of them */
 } kicks[HOST_MAX_VCPUS];
@@ -68,8 +69,13 @@ static int is_stubborn(struct vcpu *vcpu)
 	unsigned long long ran = host_cpu_time(vcpu->in_guest);
 	int n = vcpu - host_vcpus, asleep;
 
-	if (++kicks[n].count == 1)
+	/* The CPU time of one process says nothing about another's. */
+	if (!kicks[n].count || kicks[n].pid != vcpu->in_guest) {
+		kicks[n].pid = vcpu->in_guest;
+		kicks[n].count = 0;
 		kicks[n].ran_before = ran;
+	}
+	kicks[n].count++;
 	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)
 		return 1;
 	/* On a busy host this handler may run many times before the thread below it sees that guest code has trapped. */

@@ -336,15 +336,16 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->irq_pending, __ATOMIC_RELAXED)) {
 		vcpu->in_guest = 0;
+		host_kick_over(vcpu);
 		trap->kind = TRAP_INTERRUPT;
 		return;
 	}
 	put_registers(space, regs, how);
 	handoff_give(space);
 	error = handoff_wait(space, 0);
+	parked_watch(space);	/* before it counts as one that does not run */
 	vcpu->in_guest = 0;
 	host_kick_over(vcpu);
-	parked_watch(space);
 	if (error) {
 		lose(space, trap);
 		return;
