@@ -12,7 +12,6 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
-#include <linux/userfaultfd_k.h>
 #include <host/engine.h>
 #include "../x86_64/access.h"
 #include "counters.h"
@@ -21,7 +20,8 @@
 
 int show_unhandled_signals = 1;
 
-static vm_flags_t needed(unsigned long error_code)
+/* What an area must allow for an access, any of these flags. */
+vm_flags_t fault_needs(unsigned long error_code)
 {
 	if (error_code & FAULT_WRITE)
 		return VM_WRITE;
@@ -62,7 +62,7 @@ retry:
 	vma = lock_mm_and_find_vma(mm, fault->address, NULL);
 	if (!vma)
 		return fatal_signal_pending(current) ? -EFAULT : SIGSEGV;
-	if (!(vma->vm_flags & needed(fault->error_code))) {
+	if (!(vma->vm_flags & fault_needs(fault->error_code))) {
 		mmap_read_unlock(mm);
 		*code = SEGV_ACCERR;
 		return SIGSEGV;
@@ -86,26 +86,6 @@ retry:
 		return -EFAULT;
 	}
 	return signal_for(result, code);
-}
-
-/**
- * fault_ahead - serves a fault that guest code of current is about to take, which saves the trap
- * @error_code: as in struct fault
- * Does nothing where the access would not be allowed, would extend a stack, or concerns a userfaultfd. May sleep.
- */
-void fault_ahead(unsigned long address, unsigned long error_code)
-{
-	struct fault fault = { address, error_code | FAULT_USER };
-	struct vm_area_struct *vma;
-	bool expected;
-	int code;
-
-	mmap_read_lock(current->mm);
-	vma = vma_lookup(current->mm, address);
-	expected = vma && (vma->vm_flags & needed(error_code)) && !userfaultfd_armed(vma);
-	mmap_read_unlock(current->mm);
-	if (expected)
-		fault_in(&fault, &code);
 }
 
 /* ---- guest code ---- */
@@ -244,4 +224,6 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 	signal = fault_in(&fault, &code);
 	if (signal > 0)
 		send_fault_signal(regs, &fault, signal, code);
+	else if (!signal && !(fault.error_code & FAULT_WRITE))
+		cached_ahead(fault.address);
 }

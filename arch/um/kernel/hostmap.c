@@ -32,7 +32,7 @@
 
 /* What a new stub is given at once, at most. */
 #define FIRST_CALLS 32
-#define FIRST_PAGES 256
+#define FIRST_PAGES 1024
 
 /* Changes on their way to the host; the last one may still grow. */
 struct batch {

@@ -43,8 +43,13 @@ enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_FETCH = 16 };
 /* Makes the page accessible as error_code asks. 0, or the signal to send, with *code its si_code; -EFAULT: no signal due. */
 int fault_in(struct fault *fault, int *code);
 void *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
-void fault_ahead(unsigned long address, unsigned long error_code);
+vm_flags_t fault_needs(unsigned long error_code);
 void user_fault(struct pt_regs *regs, struct host_trap *trap);
+
+/* ahead.c */
+void fault_ahead(unsigned long address, unsigned long error_code);
+void cached_ahead(unsigned long address);
+void program_ahead(void);
 
 /* trap.c */
 void __noreturn guest_loop(void);

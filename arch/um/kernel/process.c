@@ -84,7 +84,9 @@ void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 	regs->ss = USER_DS;
 	regs->flags = X86_EFLAGS_IF | X86_EFLAGS_FIXED;
 	regs->orig_ax = -1;
+	program_ahead();
 	fault_ahead(ip, FAULT_FETCH);
+	fault_ahead(sp, FAULT_WRITE);
 }
 EXPORT_SYMBOL(start_thread);
 
