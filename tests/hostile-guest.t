@@ -109,10 +109,10 @@ def drive_random(instance):
     seen["bases"], seen["wrong"] = bases, wrong
 
 
-seen = {}
+seen = {"bases": {}, "wrong": ["the guest did not come to rest"]}
 result = uml.run("sleep 1000 & sleep 1001 & sleep 1002 & sleep 0.5; echo READY; sleep 2; kill $(jobs -p); exit 0", mem="64M",
                  arguments=["seccomp=on"], drive=drive_random)
-bases = seen.get("bases", {})
+bases = seen["bases"]
 tap.ok(len(bases) >= 4 and len(set(bases.values())) == len(bases), "each stub process has its pages at a place of its own", str(bases))
 tap.ok(bases and not seen["wrong"], "guest-running threads have no descriptors, mappers two, both a filter, and nothing but RAM is mapped",
        lambda: "\n".join(map(str, seen["wrong"][:10])))
@@ -138,7 +138,23 @@ marker = os.path.join(folder, "marker")
 with open(marker, "w") as target:
     target.write("untouched")
 victim = high_pid_sleeper()
-odd = []
+odd, restless = [], []
+POOL = 32               # stub processes that wait to be used again, at most
+
+
+def cpu_ms(pids):
+    """CPU time of guest-running threads, in ms."""
+    return sum(int((read(f"/proc/{pid}/schedstat") or "0").split()[0]) for pid in pids) / 1e6
+
+
+def watch_rest(name, instance):
+    """After a program: what it left on the host stands still."""
+    left = stubs(instance)
+    before = cpu_ms(left)
+    time.sleep(0.3)
+    ran = cpu_ms(left) - before
+    if ran > 60 or len(left) > POOL + 10:
+        restless.append(f"{name}: {len(left)} stub processes ran for {ran} ms in 300")
 
 
 def watch(name):
@@ -151,11 +167,12 @@ def watch(name):
                 if "# areas" in instance.text:
                     break
                 odd.extend((name, pid, area) for area in areas(pid) if not is_sound(*area))
+        watch_rest(name, instance)
     return drive
 
 
-for name in ("hostile", "hostile_frames"):
-    result = uml.run(f"echo GUEST-BEGIN; /test/{name} {BASE} {marker} {victim.pid} {seconds}; echo GUEST-END $?; exit 0",
+for name in ("hostile_calls", "hostile", "hostile_frames"):
+    result = uml.run(f"echo GUEST-BEGIN; /test/{name} {BASE} {marker} {victim.pid} {seconds}; echo GUEST-END $?; sleep 0.5; exit 0",
                      mem="256M", files={f"test/{name}": uml.built(f"guest/{name}")}, timeout=120 + 2 * seconds,
                      arguments=["seccomp=on", "stub_base=" + BASE], drive=watch(name))
     program = uml.Program(name, "")
@@ -165,6 +182,7 @@ for name in ("hostile", "hostile_frames"):
     uml.clean(result)
 
 tap.ok(not odd, "no stub process ever had a descriptor or a mapping that the kernel did not want", "\n".join(map(str, odd[:10])))
+tap.ok(not restless, "no stub process goes on running when its guest process has ended", "\n".join(restless))
 tap.ok(victim.poll() is None, "the host's process that they tried to kill lives")
 victim.kill()
 victim.wait()

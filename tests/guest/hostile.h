@@ -47,9 +47,6 @@ static struct outcome {
 	unsigned long ax, ip, address;
 } outcome;
 
-/* Where a stepped jump goes (0: none), and whether it got there. */
-static volatile uintptr_t step_place;
-static volatile int step_arrived;
 static pid_t self;
 
 static void on_signal(int signo, siginfo_t *info, void *context)
@@ -58,10 +55,6 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 
 	if (getpid() != self)
 		_exit(7);		/* what a fork made */
-	if (signo == SIGTRAP && step_place && !step_arrived) {
-		step_arrived = (uintptr_t)g[REG_RIP] == step_place;
-		return;
-	}
 	outcome = (struct outcome) { signo, g[REG_RAX], g[REG_RIP], (unsigned long)info->si_addr };
 	siglongjmp(back, 1);
 }
@@ -130,17 +123,6 @@ static inline __attribute__((noreturn)) void jump(unsigned long place, const str
 {
 	launch_target = place;
 	launch(registers);
-}
-
-/* Jumps to place and comes back after the instruction there and, where that is a system call, one more. */
-static inline struct outcome step(unsigned long place, struct registers registers)
-{
-	registers.flags |= FLAG_TF;
-	step_arrived = 0;
-	step_place = place;
-	FAULT_OF(jump(place, &registers));
-	step_place = 0;
-	return outcome;
 }
 
 /* ---- attacks as processes; the innocent ---- */

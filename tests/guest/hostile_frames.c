@@ -228,6 +228,8 @@ static void turns(void)
 
 /* ---- 5. forged traps ---- */
 
+#define USER_FLAGS 0x254fd7UL		/* all but IOPL, virtual 8086 mode, virtual interrupts, reserved ones */
+
 static void write_trap(int signo, int code, int number)
 {
 	struct signal_frame *frame = stub.frame;
@@ -248,28 +250,99 @@ static __attribute__((noreturn)) void claim(void)
 		shared->counter++;
 }
 
-/* Says that it waits for ever, and works. No kick may come between: the trap would be a true one. */
-static void claim_and_run(long unused)
+/* Goes on at ip with kicks blocked: they would put a true frame in place of the forged one. */
+static __attribute__((noreturn)) void run_unkicked(void (*ip)(void))
 {
 	static unsigned char stack[2 * PAGE] __attribute__((aligned(4096)));
 
 	memset(stack, 1, sizeof(stack));
 	shared->counter++;
-	forge(claim);
+	forge(ip);
 	forged.context.mask = 1L << (SIGUSR1 - 1);
 	forged.context.regs.sp = (unsigned long)stack + PAGE + 8;
 	return_from(&forged);
 }
 
-/* Says, whenever it is asked, that it was only interrupted, in what the kernel side takes for kernel code if it believes cs. */
-static void claim_interrupts(long cs)
+/* Says that it waits for ever, and works. */
+static void claim_and_run(long unused)
 {
-	for (;;) {
-		stub.frame->context.regs.cs = cs;
+	run_unkicked(claim);
+}
+
+static volatile unsigned short claimed_cs, claimed_ss;
+
+/* Says, whenever it is asked, that it was only interrupted, in what the kernel side takes for kernel code if it believes cs. */
+static void claim_interrupts(void)
+{
+	unsigned long end = now_us() + 3000000;
+
+	while (now_us() < end) {
+		stub.frame->context.regs.cs = claimed_cs;
 		stub.frame->context.regs.flags = 0;
 		write_trap(SIGUSR1, 0, 0);
 		shared->counter++;
 	}
+	for (;;)
+		getppid();
+}
+
+static void be_interrupted(long cs)
+{
+	now_us();
+	claimed_cs = cs;
+	run_unkicked(claim_interrupts);
+}
+
+/* Claims an exception, with selectors and flags that no user code can have, and takes part in what follows. */
+static void claim_exception(void)
+{
+	stub.frame->context.regs.cs = claimed_cs;
+	stub.frame->context.regs.ss = claimed_ss;
+	stub.frame->context.regs.flags = -1;
+	write_trap(SIGILL, ILL_ILLOPC, 0);
+	jump((unsigned long)stub.code + stub.entries.call_wake,
+	     &(struct registers) { .ax = SYS_futex, .di = (unsigned long)&stub.state->turn, .si = 1, .dx = 1, .flags = FLAGS });
+}
+
+/* In the handler of the guest's signal. */
+static void show_registers(int signo, siginfo_t *info, void *context)
+{
+	const greg_t *g = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	shared->result[0] = g[REG_RIP] == (greg_t)land;
+	shared->result[1] = g[REG_CSGSFS];
+	shared->result[2] = g[REG_EFL];
+	_exit(LANDED);
+}
+
+static void see_claim(long cs_ss)
+{
+	struct sigaction action = { .sa_sigaction = show_registers, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	take_signals();
+	sigaction(SIGILL, &action, NULL);
+	claimed_cs = cs_ss;
+	claimed_ss = cs_ss >> 16;
+	run_unkicked(claim_exception);
+}
+
+static void claimed_registers(void)
+{
+	static const long values[] = { 0, 0x180010, 0x280020, 0x3f003f };
+	int believed = 0, taken = 0;
+
+	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		memset((void *)shared->result, 0, sizeof(shared->result));
+		for (int tries = 0; tries < 3 && !shared->result[0]; tries++)
+			attack(see_claim, values[i]);	/* the host's own faults may come between */
+		taken += shared->result[0];
+		if ((shared->result[1] & 3) != 3 || (shared->result[1] >> 48 & 3) != 3 || (shared->result[2] & ~USER_FLAGS)) {
+			say("# cs and ss %#lx, flags %#lx\n", shared->result[1], shared->result[2]);
+			believed++;
+		}
+	}
+	check_equal(taken, sizeof(values) / sizeof(*values), "a claimed exception is taken for one");
+	check(!believed, "with the privilege level and the flags of user code, whatever the frame said");
 }
 
 /* Debuggers ask the host, while it dies. */
@@ -321,8 +394,9 @@ static void forged_traps(void)
 	sleep_us(50000);
 	check_stops("also when the guest is idle otherwise");
 	shared->rest = 0;
+	claimed_registers();
 	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++)
-		finish(begin(claim_interrupts, values[i]), 100);
+		finish(begin(be_interrupted, values[i]), 100);
 	check_innocent("an innocent process goes on while others claim to be interrupted, with selectors of the kernel, for ever", GAP_LIMIT_US);
 	for (long i = 0; i < 20; i++)
 		ended += attack(claim_breakpoint, i * 500) != ENDLESS;
