@@ -7,8 +7,9 @@
  *
  *  - the single page that a thread is known to touch first (fault_ahead);
  *  - around a read fault, the pages of the same file that are in the page cache, in a wider window than Linux's own (cached_ahead);
- *  - of a new program all of them, up to a limit, and its own copies of its data if that is small (program_ahead): nearly all of
- *    it is written soon, by relocation to begin with.
+ *  - of a new program all of them, up to a limit (program_ahead);
+ *  - the data of a program or shared library, if that is small, when its first page is written (data_ahead): nearly all of it is
+ *    written soon, by relocation to begin with.
  *
  * Nothing is read from a disk for it, and nothing is mapped that a userfaultfd would have to hear of. Runs on the thread whose
  * faults these would be, interrupts on; may sleep.
@@ -20,7 +21,7 @@
 #include <host/engine.h>
 #include "kernel.h"
 
-#define WINDOW		SZ_512K
+#define WINDOW		PMD_SIZE
 #define PROGRAM_LIMIT	SZ_2M		/* of one area of a new program */
 #define DATA_LIMIT	SZ_64K
 
@@ -109,35 +110,75 @@ void cached_ahead(unsigned long address)
 
 static bool is_small_data(struct vm_area_struct *vma)
 {
-	return (vma->vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE && vma->vm_end - vma->vm_start <= DATA_LIMIT;
+	return (vma->vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE && vma->vm_end - vma->vm_start <= DATA_LIMIT && may_go_ahead(vma, FAULT_WRITE);
 }
 
-/* A file's page that is in the cache, or memory that is all zeroes. */
+/* As the loaders of programs and libraries leave it: what can be written of a file follows what cannot. */
+static bool is_data(struct vm_area_struct *vma)
+{
+	struct vm_area_struct *before;
+
+	if (!vma->vm_file || !is_small_data(vma))
+		return false;
+	before = vma_lookup(vma->vm_mm, vma->vm_start - 1);
+	return before && before->vm_file && before->vm_file->f_inode == vma->vm_file->f_inode && !(before->vm_flags & VM_WRITE);
+}
+
+/* Memory that is zero and untouched, or a page of the page cache: what a write does not need to wait for. */
 static bool copies_at_once(struct vm_area_struct *vma, unsigned long address)
 {
 	unsigned long next;
-	pmd_t *pmd;
-	pte_t *at;
-	bool present;
+	struct page *page;
+	spinlock_t *lock;
+	pmd_t *pmd = table_at(vma->vm_mm, address, TASK_SIZE, &next);
+	pte_t *at = pmd && !pmd_leaf(*pmd) ? pte_offset_map_lock(vma->vm_mm, pmd, address, &lock) : NULL;
+	bool result;
 
-	if (vma_is_anonymous(vma))
-		return true;
-	pmd = table_at(vma->vm_mm, address, TASK_SIZE, &next);
-	at = pmd && !pmd_leaf(*pmd) ? pte_offset_map(pmd, address) : NULL;
 	if (!at)
-		return false;
-	present = pte_present(ptep_get(at));
-	pte_unmap(at);
-	return present;
+		return vma_is_anonymous(vma) && (!pmd || !pmd_leaf(*pmd));
+	if (pte_present(ptep_get(at))) {
+		page = vm_normal_page(vma, address, ptep_get(at));
+		result = page && !PageAnon(page);
+	} else {
+		result = vma_is_anonymous(vma) && pte_none(ptep_get(at));
+	}
+	pte_unmap_unlock(at, lock);
+	return result;
 }
 
-static void copy_data(struct vm_area_struct *vma)
+static void copy_pages(struct vm_area_struct *vma)
 {
 	unsigned long address;
 
 	for (address = vma->vm_start; address < vma->vm_end; address += PAGE_SIZE)
 		if (copies_at_once(vma, address))
 			handle_mm_fault(vma, address, FAULT_FLAG_WRITE, NULL);
+}
+
+/* With the zeroes that follow it. */
+static void copy_data(struct vm_area_struct *vma)
+{
+	struct vm_area_struct *after = vma_lookup(vma->vm_mm, vma->vm_end);
+
+	copy_pages(vma);
+	if (after && vma_is_anonymous(after) && is_small_data(after))
+		copy_pages(after);
+}
+
+/**
+ * data_ahead - where address is in the data of a program or library of current: makes its own copies of what else is in it
+ */
+void data_ahead(unsigned long address)
+{
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(current->mm);
+	vma = vma_lookup(current->mm, address);
+	if (vma && is_data(vma)) {
+		map_all_cached(vma, vma->vm_start, vma->vm_end);
+		copy_data(vma);
+	}
+	mmap_read_unlock(current->mm);
 }
 
 /**
@@ -154,7 +195,7 @@ void program_ahead(void)
 	for_each_vma(each, vma) {
 		if (has_cache(vma))
 			map_all_cached(vma, vma->vm_start, min(vma->vm_start + PROGRAM_LIMIT, vma->vm_end));
-		if (is_small_data(vma) && may_go_ahead(vma, FAULT_WRITE))
+		if (is_data(vma))
 			copy_data(vma);
 	}
 	mmap_read_unlock(current->mm);

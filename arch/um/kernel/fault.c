@@ -224,6 +224,8 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 	signal = fault_in(&fault, &code);
 	if (signal > 0)
 		send_fault_signal(regs, &fault, signal, code);
-	else if (!signal && !(fault.error_code & FAULT_WRITE))
+	else if (!signal && fault.error_code & FAULT_WRITE)
+		data_ahead(fault.address);
+	else if (!signal)
 		cached_ahead(fault.address);
 }

@@ -34,11 +34,14 @@
 #define FIRST_CALLS 32
 #define FIRST_PAGES 1024
 
+/* Host calls in one go that only add pages; the rest comes when it is missed. */
+#define MOST_ADDITIONS 32
+
 /* Changes on their way to the host; the last one may still grow. */
 struct batch {
 	struct mm_struct *mm;
 	int count, error;
-	unsigned int pages;		/* mapped by it */
+	unsigned int pages, additions;	/* mapped by it; calls that do so */
 	struct host_map changes[HOST_MAP_BATCH];
 };
 
@@ -118,18 +121,24 @@ static void apply(struct batch *batch)
 	batch->count = 0;
 }
 
-static void add(struct batch *batch, const struct host_map *change)
+static bool continues_last(struct batch *batch, const struct host_map *change)
 {
 	struct host_map *last = &batch->changes[batch->count - 1];
 
+	return batch->count && last->op == change->op && last->start + last->length == change->start &&
+		(change->op == HOST_UNMAP || last->prot == change->prot) &&
+		(change->op != HOST_MAP || last->offset + last->length == change->offset);
+}
+
+static void add(struct batch *batch, const struct host_map *change)
+{
 	if (change->op == HOST_MAP)
 		batch->pages += change->length / PAGE_SIZE;
-	if (batch->count && last->op == change->op && last->start + last->length == change->start &&
-	    (change->op == HOST_UNMAP || last->prot == change->prot) &&
-	    (change->op != HOST_MAP || last->offset + last->length == change->offset)) {
-		last->length += change->length;
+	if (continues_last(batch, change)) {
+		batch->changes[batch->count - 1].length += change->length;
 		return;
 	}
+	batch->additions += change->op == HOST_MAP;
 	if (batch->count == HOST_MAP_BATCH)
 		apply(batch);
 	batch->changes[batch->count++] = *change;
@@ -280,6 +289,18 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 	add(batch, &change);
 }
 
+/* Nothing is mapped where the entry does not say so: then a page may also come later, when it is missed. */
+static void sync_changed(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+{
+	struct host_map change = { .start = address, .length = size, .op = HOST_MAP };
+	pte_t entry = ptep_get(at);
+
+	change.prot = host_prot(entry);
+	change.offset = pte_pfn(entry) << PAGE_SHIFT;
+	if (batch->additions < MOST_ADDITIONS || pte_hosted(entry) || continues_last(batch, &change))
+		sync_entry(batch, at, address, size);
+}
+
 /* Something may be mapped here that no entry tells of. */
 static void sync_gone(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
@@ -291,7 +312,7 @@ static void sync_gone(struct batch *batch, pte_t *at, unsigned long address, uns
 
 static void sync_range(struct batch *batch, const struct host_stale *range)
 {
-	const struct walk changed = { batch, _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE, sync_entry };
+	const struct walk changed = { batch, _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE, sync_changed };
 	const struct walk gone = { batch, 0, sync_gone, unmap };
 
 	walk_tables(range->gone ? &gone : &changed, batch->mm, range->start, range->end);
@@ -346,7 +367,7 @@ static struct batch *batch_begin(struct mm_struct *mm)
 	struct batch *batch = this_cpu_ptr(&batches);
 
 	batch->mm = mm;
-	batch->count = batch->error = batch->pages = 0;
+	batch->count = batch->error = batch->pages = batch->additions = 0;
 	return batch;
 }
 
@@ -440,7 +461,7 @@ static void first_entry(struct batch *batch, pte_t *at, unsigned long address, u
 	bool wanted = pte_hosted(entry) || pte_young(entry);
 
 	entry = pte_mkunhosted(entry);
-	if (wanted && guest_may(pte_mkyoung(entry)) && batch->count < FIRST_CALLS && batch->pages + size / PAGE_SIZE <= FIRST_PAGES) {
+	if (wanted && guest_may(pte_mkyoung(entry)) && batch->additions < FIRST_CALLS && batch->pages + size / PAGE_SIZE <= FIRST_PAGES) {
 		set_pte(at, pte_mkyoung(entry));
 		sync_entry(batch, at, address, size);
 	} else {

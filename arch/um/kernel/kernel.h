@@ -49,6 +49,7 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap);
 /* ahead.c */
 void fault_ahead(unsigned long address, unsigned long error_code);
 void cached_ahead(unsigned long address);
+void data_ahead(unsigned long address);
 void program_ahead(void);
 
 /* trap.c */

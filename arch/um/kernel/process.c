@@ -87,6 +87,7 @@ void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 	program_ahead();
 	fault_ahead(ip, FAULT_FETCH);
 	fault_ahead(sp, FAULT_WRITE);
+	fault_ahead(sp - PAGE_SIZE, FAULT_WRITE);
 }
 EXPORT_SYMBOL(start_thread);
 
