@@ -237,6 +237,7 @@ static void write_trap(int signo, int code, int number)
 	frame->info.signo = signo;
 	frame->info.code = code;
 	frame->info.syscall = number;
+	frame->context.regs.ax = number;	/* which the kernel side believes, as the host leaves it there */
 	frame->info.arch = 0xc000003e;
 	frame->info.address = 0;
 	frame->context.regs.ip = (unsigned long)land;
