@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The build's first step: any Linux 6.12, a tree or a tarball, is taken without its own port and with ours; anything else is one clear line."""
+"""The build's first step: any Linux 6.12, a tree or a tarball, is taken without its own port and with ours; anything else is one clear line.
+And the configurators open in a terminal."""
+import fcntl
 import os
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import tap
@@ -72,4 +76,30 @@ for ksrc in ("first", "second.tar.xz"):
     tap.ok(os.path.exists(path("prepared/init/mark")), "and a second time it is left alone")
 refuses(path("text"), "cannot be unpacked")
 tap.ok(os.path.exists(path("prepared/init/mark")), "and what was there stays")
+
+# The real tree's configurators: opened and left again, which changes nothing.
+CONFIG = os.path.join(uml.TOP, "build", "kernel", ".config")
+LEAVE = {"menuconfig": "\x1b\x1b", "nconfig": "\x1b[20~"}     # two escapes; F9
+
+
+def configures(target):
+    with open(CONFIG) as source:
+        before = source.read()
+    session = uml.Instance([], terminal=True, wrap=["sh", "-c", f'exec make -s -C "{uml.TOP}" {target}'],
+                           env=dict(uml.clean_environment(), TERM="xterm"))
+    fcntl.ioctl(session.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    opened = session.expect("Linux/um 6[.]12.*Configuration", 120)
+    tap.ok(opened, f"make {target} opens in a terminal", lambda: session.text[-1000:])
+    session.type(LEAVE[target])
+    tap.equal(session.wait(20) if opened else None, 0, "and is left with status 0", lambda: session.text[-1000:])
+    session.close()
+    with open(CONFIG) as source:
+        tap.ok(source.read() == before, "and has changed nothing")
+
+
+if not os.path.exists(CONFIG):
+    tap.skip("make menuconfig and nconfig open in a terminal", "build/kernel is not configured")
+else:
+    for configurator in LEAVE:
+        configures(configurator)
 tap.done()

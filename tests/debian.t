@@ -30,8 +30,8 @@ os.makedirs(uml.OBJECTS, exist_ok=True)
 subprocess.run(["cp", "--sparse=always", source, disk], check=True)
 
 PROGRAM = r"""#include <stdio.h>
-int add(int first, int second) { return first + second; }
-int main(void) { printf("sum %d\n", add(40, 2)); return 0; }
+int add(int first, int second) { if (!second) *(volatile int *)8 = first; return first + second; }
+int main(int count, char **words) { printf("sum %d\n", add(40, count > 1 ? 0 : 2)); return !words; }
 """
 
 
@@ -83,6 +83,9 @@ def test(instance):
                 "gdb stops at a breakpoint, shows the stack and goes on", 120)
     shell.check("gdb -q -batch -ex start -ex next -ex 'info registers rip' -ex stepi -ex stepi -ex kill ./sum", r"^rip +0x",
                 "gdb steps", 120)
+    shell.check("echo core > /proc/sys/kernel/core_pattern; (ulimit -c unlimited; ./sum crash); gdb -q -batch -ex bt -ex 'info registers rip' ./sum core",
+                r"terminated with signal SIGSEGV[\s\S]*#0 .*add \(first=40, second=0\)[\s\S]*#1 .* main[\s\S]*rip +0x[0-9a-f]+ .*<add\+",
+                "gdb reads the core that a crash left", 120)
     shell.check("strace -f -o trace ./sum; grep -c . trace; grep 'write(1, \"sum 42' trace", r'write\(1, "sum 42\\n", 7\) += 7',
                 "strace shows its system calls", 60)
     shell.check("python3 -c 'import decimal, threading; print(sum(decimal.Decimal(i) for i in range(10)))'", r"^45$",

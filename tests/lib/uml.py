@@ -38,7 +38,7 @@ OBJECTS = os.path.join(TOP, "build", "tests")
 PATIENCE = 10
 
 PROBLEM = re.compile(
-    r"WARNING:|\bBUG:|\bOops\b|Call Trace|Kernel panic|general protection fault:|INFO: task .* blocked|"
+    r"WARNING:|\bBUG:|\bBUG \S+ \(|pagealloc: |ODEBUG:|\bOops\b|Call Trace|Kernel panic|general protection fault:|INFO: task .* blocked|"
     r"INFO: rcu|self-detected stall|soft lockup|possible (recursive|circular) locking|"
     r"suspicious RCU usage|inconsistent lock state|invalid wait context|DEBUG_LOCKS_WARN_ON|"
     r"UBSAN:|KASAN:|KFENCE:|Bad page|scheduling while atomic|sleeping function called")
