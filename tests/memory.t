@@ -67,13 +67,13 @@ programs = [
     uml.Program("memory", "/test/memory", 120),
     uml.Program("large pages", "/test/hugepage", 120),
     uml.Program(f"{pages} scattered pages read", f"/test/scatter read {pages} 16", 240),
-    uml.Program("98304 scattered pages written", "/test/scatter write 98304 2", 240),
+    uml.Program("131072 scattered pages written", "/test/scatter write 131072 2", 240),
 ]
 results = uml.run_programs(programs, files=files, mem="1G")
 traced = [
     uml.Program("memory, seccomp=off", "/test/memory", 120),
     uml.Program("large pages, seccomp=off", "/test/hugepage", 120),
-    uml.Program("98304 scattered pages read, seccomp=off", "/test/scatter read 98304 16", 240),
+    uml.Program("131072 scattered pages read, seccomp=off", "/test/scatter read 131072 16", 240),
 ]
 results += uml.run_programs(traced, files=files, mem="1G", arguments=["seccomp=off"])
 for program in programs + traced:
