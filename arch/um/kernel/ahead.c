@@ -15,6 +15,7 @@
  * faults these would be, interrupts on; may sleep.
  */
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/userfaultfd_k.h>
