@@ -211,16 +211,22 @@ void spinning_woke(void)
 		s->slept += ticks() - s->asleep;
 }
 
-/* How fast the TSC runs and how long the stub's loop takes, near enough. */
+/* How fast the TSC runs and how long the stub's loop takes, near enough: in the shortest of some rounds, which nobody interrupted. */
 void spinning_init(void)
 {
-	enum { TURNS = 1000 };
-	unsigned long long start_ns = host_monotonic_ns();
-	unsigned long start = ticks(), us;
+	enum { ROUNDS = 4, TURNS = 1000 };
+	struct host_moment before = { 0, 0 }, after = { 0, 0 };
+	unsigned long long best = -1ULL;
 
-	for (int i = 0; i < TURNS; i++)
-		__builtin_ia32_pause();
-	us = (host_monotonic_ns() - start_ns) / 1000 + 1;
-	ticks_per_us = (ticks() - start) / us + 1;
-	stub_turns = SPIN_US * TURNS / us + 1;
+	for (int round = 0; round < ROUNDS; round++) {
+		if (host_read_moment(&before))
+			continue;
+		for (int i = 0; i < TURNS; i++)
+			__builtin_ia32_pause();
+		if (host_read_moment(&after) || after.ns - before.ns >= best)
+			continue;
+		best = after.ns - before.ns + 1;
+		ticks_per_us = (after.tsc - before.tsc) * 1000 / best + 1;
+		stub_turns = SPIN_US * TURNS * 1000ULL / best + 1;
+	}
 }
