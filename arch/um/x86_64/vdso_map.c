@@ -136,12 +136,15 @@ static long map_all(struct mm_struct *mm, unsigned long at)
 unsigned long vdso_address(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
+	unsigned long address = 0;
 	VMA_ITERATOR(at, mm, 0);
 
+	mmap_read_lock(mm);
 	for_each_vma(at, vma)
 		if (vma_is_special_mapping(vma, &code_mapping))
-			return vma->vm_start;
-	return 0;
+			address = vma->vm_start;
+	mmap_read_unlock(mm);
+	return address;
 }
 
 /* Called by exec, before the auxiliary vector is made. */
