@@ -75,11 +75,12 @@ static void on_child(int signo)
 
 /* ---- turns ---- */
 
+/* Or nobody has been given the turn yet. */
 int handoff_trapped(void)
 {
 	unsigned int *awaited = this_handoff()->awaited;
 
-	return awaited && __atomic_load_n(awaited, __ATOMIC_SEQ_CST) == STUB_TRAPPED;
+	return !awaited || __atomic_load_n(awaited, __ATOMIC_SEQ_CST) == STUB_TRAPPED;
 }
 
 static void stay_together(struct host_space *space)

@@ -76,10 +76,12 @@ static int is_stubborn(struct vcpu *vcpu)
 		kicks[n].ran_before = ran;
 	}
 	kicks[n].count++;
+	/* This handler may run many times before the thread below it sees that guest code has trapped, or in the middle of its giving the turn. */
+	if (handoff_trapped())
+		return 0;
 	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)
 		return 1;
-	/* On a busy host this handler may run many times before the thread below it sees that guest code has trapped. */
-	if (kicks[n].count <= SLEEP_KICKS || handoff_trapped())
+	if (kicks[n].count <= SLEEP_KICKS)
 		return 0;
 	asleep = sleeps(vcpu->in_guest);
 	return asleep > 0 || (asleep < 0 && kicks[n].count > MOST_KICKS);
