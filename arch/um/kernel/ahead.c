@@ -19,7 +19,6 @@
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/userfaultfd_k.h>
-#include <host/engine.h>
 #include "kernel.h"
 
 #define WINDOW		PMD_SIZE
@@ -122,7 +121,7 @@ static bool is_data(struct vm_area_struct *vma)
 	if (!vma->vm_file || !is_small_data(vma))
 		return false;
 	before = vma_lookup(vma->vm_mm, vma->vm_start - 1);
-	return before && before->vm_file && before->vm_file->f_inode == vma->vm_file->f_inode && !(before->vm_flags & VM_WRITE);
+	return before && before->vm_file && file_inode(before->vm_file) == file_inode(vma->vm_file) && !(before->vm_flags & VM_WRITE);
 }
 
 /* Memory that is zero and untouched, or a page of the page cache: what a write does not need to wait for. */

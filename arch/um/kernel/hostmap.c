@@ -6,7 +6,8 @@
  *     hosted says so itself (hostmap_gone in asm/pgtable.h): the range is noted as stale.
  *  2. Before guest code of that address space runs, hostmap_sync() walks the stale ranges and makes the host agree, in
  *     as few calls as it can: one for each run of pages that are contiguous in RAM and have equal rights; one for a
- *     stretch with no pages; one for a stretch of pages that are mapped already and only need other rights.
+ *     stretch with no pages; one for a stretch of pages that are mapped already and only need other rights. Pages that are only
+ *     added, beyond some runs of them, are left for 3.
  *  3. Guest code that touches an address which the guest's tables map and the host does not faults; hostmap_load() maps
  *     it, with its neighbours. So any host mapping may be dropped at any time.
  *  4. The host allows a process a number of areas. When we may have made as many, or when the host says ENOMEM, or when
@@ -31,10 +32,9 @@
 #define WINDOW 16
 
 /* What a new stub is given at once, at most. */
-#define FIRST_CALLS 32
 #define FIRST_PAGES 1024
 
-/* Host calls in one go that only add pages; the rest comes when it is missed. */
+/* Runs of pages that are added in one go, at most, to a new stub as well; the rest comes when it is missed. */
 #define MOST_ADDITIONS 32
 
 /* Changes on their way to the host; the last one may still grow. */
@@ -264,10 +264,16 @@ static void unmap(struct batch *batch, unsigned long start, unsigned long end)
 	add(batch, &(struct host_map) { .start = start, .length = end - start, .op = HOST_UNMAP });
 }
 
+static struct host_map map_of(pte_t entry, unsigned long address, unsigned long size)
+{
+	return (struct host_map) { .start = address, .length = size, .offset = pte_pfn(entry) << PAGE_SHIFT,
+		.prot = host_prot(entry), .op = HOST_MAP };
+}
+
 static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	pte_t entry = ptep_get(at);
-	struct host_map change = { .start = address, .length = size, .op = HOST_MAP };
+	struct host_map change = map_of(entry, address, size);
 
 	if (!guest_may(entry)) {
 		if (!is_hosted(entry))
@@ -276,7 +282,6 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 		unmap(batch, address, address + size);
 		return;
 	}
-	change.prot = host_prot(entry);
 	if (pte_hosted(entry)) {
 		if (hosted_prot(entry) == change.prot) {
 			bridge(batch, address, size, change.prot);
@@ -284,7 +289,6 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 		}
 		change.op = HOST_PROTECT;
 	}
-	change.offset = pte_pfn(entry) << PAGE_SHIFT;
 	set_pte(at, mkhosted(entry, change.prot));
 	add(batch, &change);
 }
@@ -292,11 +296,9 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 /* Nothing is mapped where the entry does not say so: then a page may also come later, when it is missed. */
 static void sync_changed(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	struct host_map change = { .start = address, .length = size, .op = HOST_MAP };
 	pte_t entry = ptep_get(at);
+	const struct host_map change = map_of(entry, address, size);
 
-	change.prot = host_prot(entry);
-	change.offset = pte_pfn(entry) << PAGE_SHIFT;
 	if (batch->additions < MOST_ADDITIONS || pte_hosted(entry) || continues_last(batch, &change))
 		sync_entry(batch, at, address, size);
 }
@@ -461,7 +463,7 @@ static void first_entry(struct batch *batch, pte_t *at, unsigned long address, u
 	bool wanted = pte_hosted(entry) || pte_young(entry);
 
 	entry = pte_mkunhosted(entry);
-	if (wanted && guest_may(pte_mkyoung(entry)) && batch->additions < FIRST_CALLS && batch->pages + size / PAGE_SIZE <= FIRST_PAGES) {
+	if (wanted && guest_may(pte_mkyoung(entry)) && batch->additions < MOST_ADDITIONS && batch->pages + size / PAGE_SIZE <= FIRST_PAGES) {
 		set_pte(at, pte_mkyoung(entry));
 		sync_entry(batch, at, address, size);
 	} else {

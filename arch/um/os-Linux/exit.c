@@ -37,7 +37,7 @@ static void undo(void)
 		at_exit[--at_exit_count]();
 }
 
-/* Stub processes are killed by the host as we go (PTRACE_O_EXITKILL). */
+/* The host kills the stub processes as we go (PDEATHSIG, under ptrace EXITKILL as well). */
 void host_exit(int status)
 {
 	undo();

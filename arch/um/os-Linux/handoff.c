@@ -75,12 +75,11 @@ static void on_child(int signo)
 
 /* ---- turns ---- */
 
-/* Or nobody has been given the turn yet. */
-int handoff_trapped(void)
+int handoff_guest_has_turn(void)
 {
 	unsigned int *awaited = this_handoff()->awaited;
 
-	return !awaited || __atomic_load_n(awaited, __ATOMIC_SEQ_CST) == STUB_TRAPPED;
+	return awaited && __atomic_load_n(awaited, __ATOMIC_SEQ_CST) != STUB_TRAPPED;
 }
 
 static void stay_together(struct host_space *space)

@@ -31,8 +31,7 @@ int host_kick_insists;
 
 /* One for each virtual CPU. */
 static struct {
-	int pid;				/* whom they were for */
-	unsigned int count;			/* kicks since guest code last stopped */
+	unsigned int count;			/* kicks since in_guest was last set; host_kick_over() when it is no more */
 	unsigned long long ran_before;		/* CPU time of the stub process at the first of them */
 } kicks[HOST_MAX_VCPUS];
 
@@ -69,15 +68,10 @@ static int is_stubborn(struct vcpu *vcpu)
 	unsigned long long ran = host_cpu_time(vcpu->in_guest);
 	int n = vcpu - host_vcpus, asleep;
 
-	/* The CPU time of one process says nothing about another's. */
-	if (!kicks[n].count || kicks[n].pid != vcpu->in_guest) {
-		kicks[n].pid = vcpu->in_guest;
-		kicks[n].count = 0;
+	if (++kicks[n].count == 1)
 		kicks[n].ran_before = ran;
-	}
-	kicks[n].count++;
-	/* This handler may run many times before the thread below it sees that guest code has trapped, or in the middle of its giving the turn. */
-	if (handoff_trapped())
+	/* This handler may run many times before the thread below it has given the turn, or sees that it came back. */
+	if (!handoff_guest_has_turn())
 		return 0;
 	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)
 		return 1;

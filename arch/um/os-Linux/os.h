@@ -112,7 +112,7 @@ int host_disk_idle(const sigset_t *mask);
 struct stat;
 int host_lock_owner(const struct stat *file);
 
-/* handoff.c, in a signal handler of the virtual CPU: guest code has given its turn back, which this thread has yet to notice */
-int handoff_trapped(void);
+/* handoff.c, in a signal handler of the virtual CPU: guest code was given the turn and has not given it back */
+int handoff_guest_has_turn(void);
 
 #endif

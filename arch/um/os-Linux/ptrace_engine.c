@@ -427,13 +427,16 @@ static void try_sysemu(struct host_space *space)
 
 static void say_why_not(int error)
 {
+	const char *why = host_engine_reason;
+
 	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
-		host_warn("the host does not let this process trace its stub processes (%s): allow ptrace, in a container with "
-			  "a seccomp profile that has it or --cap-add=SYS_PTRACE", strerror(-error));
+		host_warn("engine ptrace (%s): the host does not let this process trace its stub processes (%s): allow ptrace, in a container with "
+			  "a seccomp profile that has it or --cap-add=SYS_PTRACE", why, strerror(-error));
 	else if (error == -EAGAIN)
-		host_warn("the host gives no more processes (%s): see 'ulimit -u' and the pids limit of the container", strerror(-error));
+		host_warn("engine ptrace (%s): the host gives no more processes (%s): see 'ulimit -u' and the pids limit of the container",
+			  why, strerror(-error));
 	else
-		host_warn("cannot start a stub process: %s", strerror(-error));
+		host_warn("engine ptrace (%s): cannot start a stub process: %s", why, strerror(-error));
 }
 
 int host_ptrace_init(void)

@@ -45,7 +45,7 @@ static struct spinning {
 
 unsigned long host_stints;
 static unsigned long ticks_per_us = 1000;
-static unsigned int stub_turns;		/* of the stub's loop, in SPIN_US */
+static unsigned int stub_turns = 1;	/* of the stub's loop, in SPIN_US */
 
 static struct spinning *mine(void)
 {
@@ -215,7 +215,7 @@ void spinning_woke(void)
 void spinning_init(void)
 {
 	enum { ROUNDS = 4, TURNS = 1000 };
-	struct host_moment before = { 0, 0 }, after = { 0, 0 };
+	struct host_moment before, after;
 	unsigned long long best = -1ULL;
 
 	for (int round = 0; round < ROUNDS; round++) {
