@@ -161,6 +161,7 @@ int handoff_wait(struct host_space *space, long limit_ns)
 		return 0;
 	}
 	host_turns_slept++;
+	space->orders->spin = spinning_answer();
 	__atomic_store_n(&state->kernel_sleeps, 1, __ATOMIC_SEQ_CST);
 	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &end : NULL);
 	__atomic_store_n(&state->kernel_sleeps, 0, __ATOMIC_RELAXED);

@@ -5,6 +5,7 @@
  *  1. Sleeping, the time from turn to turn is averaged over turns that follow fast on another. A guest that computes has few of them.
  *  2. After FAST_TURNS of those in a row a stint begins: the virtual CPU goes to another host CPU, and both sides look at the turn for
  *     some microseconds before they sleep.
+ *     Who had to wake the other looks for longer than waking takes: otherwise it would be asleep by the time of the answer, and so on by turns.
  *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while its turns are cheaper than
  *     sleeping was. Moving, and waiting for a CPU by this thread or the stub, are in their price; time that guest code computes, or the kernel works or rests, is not, beyond what makes a turn a slow one.
  *  4. After it there is a pause of 32 times what the last turns took, and of twice the last pause if no review went well since; so all
@@ -22,10 +23,12 @@
 #include "spinning.h"
 
 #define SPIN_US		60	/* how long a turn is looked for */
+#define WAKE_US		600	/* by who had to wake the other, or sleeps itself */
 #define FAST_US		40	/* a fast turn: follows the last one within this time */
 #define FAST_TURNS	16
+#define MOST_LOST_US	4000	/* in one turn: the host's own host may stop a CPU for longer, which says nothing */
 #define MAY_BE_VAIN	8	/* looks of so many turns, or one in so many */
-#define REVIEW_TURNS	256
+#define REVIEW_TURNS	1024
 #define PAUSE_TIMES	32
 #define LAST_PAUSE_US	2000000
 
@@ -35,6 +38,7 @@ static struct spinning {
 	unsigned int fast;		/* turns in a row */
 	unsigned long sleeping;		/* average ticks of a fast turn */
 	unsigned long given, trapped;	/* when the last turn was */
+	int woke_stub;			/* when this turn was given */
 	unsigned int turns, vain;	/* since the last review; those that a side did not see in time */
 	unsigned long spent, lost;	/* since then; of it, in this turn, by a stub that did not run */
 	unsigned long stub_ran;		/* its CPU time when a look was in vain */
@@ -156,6 +160,7 @@ unsigned int spinning_give(int stub_sleeps)
 
 	count_turn(s, s->trapped - s->given, now - s->trapped);
 	s->given = now;
+	s->woke_stub = stub_sleeps;
 	if (s->on) {
 		s->vain += stub_sleeps;
 		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / MAY_BE_VAIN)
@@ -169,7 +174,7 @@ unsigned int spinning_give(int stub_sleeps)
 int spinning_look(const unsigned int *turn, unsigned int wanted, int pid)
 {
 	struct spinning *s = mine();
-	unsigned long until = ticks() + SPIN_US * ticks_per_us;
+	unsigned long until = ticks() + (s->woke_stub ? WAKE_US : SPIN_US) * ticks_per_us;
 
 	if (!s->on)
 		return 0;
@@ -184,6 +189,11 @@ int spinning_look(const unsigned int *turn, unsigned int wanted, int pid)
 	return 0;
 }
 
+unsigned int spinning_answer(void)
+{
+	return mine()->on ? stub_turns * (WAKE_US / SPIN_US) : 0;
+}
+
 void spinning_trapped(int pid, int slept)
 {
 	struct spinning *s = mine();
@@ -192,7 +202,7 @@ void spinning_trapped(int pid, int slept)
 	if (s->on && slept) {
 		unsigned long ran = cpu_time_of(pid) - s->stub_ran, waited = s->trapped - s->asleep;
 
-		s->lost = waited - at_most(ran, waited);
+		s->lost = at_most(waited - at_most(ran, waited), MOST_LOST_US * ticks_per_us);
 		spinning_woke();
 	}
 }

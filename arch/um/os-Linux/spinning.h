@@ -10,6 +10,8 @@ unsigned int spinning_give(int stub_sleeps);
  * say so to spinning_trapped when the turn has come back.
  */
 int spinning_look(const unsigned int *turn, unsigned int wanted, int pid);
+/* Before such a sleep: what spinning_give() says, for a stub that has to wake this thread. */
+unsigned int spinning_answer(void);
 void spinning_trapped(int pid, int slept);
 /* Around sleeping for another reason. */
 void spinning_sleeps(void);
