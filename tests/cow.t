@@ -28,8 +28,8 @@ OLD_MOO, OLD_MKCOW = (next((p for p in (f"/usr/bin/{n}", f"/usr/local/bin/{n}") 
 os.chdir(os.path.dirname(uml.scratch("x")))
 
 
-def run(*command, **how):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300, **how)
+def run(*command, timeout=300, **how):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, **how)
 
 
 def works(sentence, *command):
@@ -371,7 +371,7 @@ fuzzer = cowfile.build_fuzzer()
 for path in sorted(glob.glob("*.cow")):
     with open(path, "rb") as source, open(uml.scratch(f"corpus-{path}"), "wb") as out:
         out.write(source.read(20000))
-ended = run(*cowfile.fuzz_command(fuzzer, FUZZ_SECONDS, glob.glob(uml.scratch("corpus-*"))))
+ended = run(*cowfile.fuzz_command(fuzzer, FUZZ_SECONDS, glob.glob(uml.scratch("corpus-*"))), timeout=FUZZ_SECONDS + 300)
 tap.ok(ended.returncode == 0, f"{FUZZ_SECONDS} seconds of changed headers and bitmaps do no harm", (ended.stdout + ended.stderr)[-3000:])
 tap.diag(" ".join(re.findall(r"\d+ inputs.*|Done \d+ runs.*", ended.stdout + ended.stderr)))
 tap.done()

@@ -405,6 +405,33 @@ static void many_areas(void)
 	munmap((void *)at, areas * PAGE);
 }
 
+/* Pages that held something else, and were never a program's, are zero when they become one's. */
+static void used_before(void)
+{
+	const size_t written = 32768, mapped = 49152;
+	char other[PAGE];
+	size_t bad = 0;
+
+	memset(other, 0xa5, PAGE);
+	for (int round = 0; round < 2; round++) {
+		int fd = memory_file(written);
+		volatile char *at;
+
+		for (size_t i = 0; i < written; i++)
+			need(write(fd, other, PAGE) == (long)PAGE);
+		close(fd);
+		at = anonymous(mapped, PROT_READ | PROT_WRITE);
+		if (round)
+			madvise((void *)at, mapped * PAGE, MADV_NOHUGEPAGE);
+		for (size_t i = 0; i < mapped; i++) {
+			at[i * PAGE + 1] = 1;
+			bad += at[i * PAGE] || at[i * PAGE + PAGE - 1];
+		}
+		munmap((void *)at, mapped * PAGE);
+	}
+	check_equal(bad, 0, "memory that held a file before is zero");
+}
+
 static void wide(void)
 {
 	static const unsigned long places[] = { 0x10000, 0x100000000, 0x7f0000000000 >> 3, 0x700000000000, 0x7ffffff00000 };
@@ -445,6 +472,7 @@ int main(void)
 	user_faults();
 	races();
 	many_areas();
+	used_before();
 	wide();
 	return check_done();
 }

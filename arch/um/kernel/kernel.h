@@ -29,6 +29,10 @@ void hostmap_load(struct mm_struct *mm, unsigned long address);
 int hostmap_ready(struct mm_struct *mm);
 void hostmap_give_back(struct mm_struct *mm);
 
+/* fresh.c */
+void fresh_init(void);
+void fresh_again(unsigned long pfn, unsigned long count);
+
 /* kernelmap.c */
 bool kernelmap_fault(unsigned long address, bool write);
 

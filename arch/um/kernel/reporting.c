@@ -10,6 +10,7 @@
 #include <linux/scatterlist.h>
 #include <host/memory.h>
 #include "counters.h"
+#include "kernel.h"
 
 static int give_to_host(struct page_reporting_dev_info *device, struct scatterlist *list, unsigned int count)
 {
@@ -23,6 +24,7 @@ static int give_to_host(struct page_reporting_dev_info *device, struct scatterli
 			pr_info_once("the host does not take free memory back (error %d)\n", error);
 			return error;
 		}
+		fresh_again(page_to_pfn(sg_page(block)), block->length / PAGE_SIZE);
 		counters.pages_discarded += block->length / PAGE_SIZE;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <host/memory.h>
 #include <host/process.h>
@@ -49,6 +50,13 @@ int host_kernel_map(unsigned long address, unsigned long length, unsigned long o
 int host_kernel_unmap(unsigned long address, unsigned long length)
 {
 	return munmap((void *)address, length) ? -errno : 0;
+}
+
+int host_ram_is_hole(unsigned long offset, unsigned long length)
+{
+	off_t data = lseek(host_ram_fd, offset, SEEK_DATA);
+
+	return data < 0 ? errno == ENXIO : (unsigned long)data >= offset + length;
 }
 
 int host_ram_discard(unsigned long offset, unsigned long length)

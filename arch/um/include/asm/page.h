@@ -40,7 +40,7 @@ struct page;
 
 void clear_page(void *page);
 void copy_page(void *to, const void *from);
-#define clear_user_page(page, vaddr, pg)	clear_page(page)
+void clear_user_page(void *to, unsigned long address, struct page *page);
 #define copy_user_page(to, from, vaddr, pg)	copy_page(to, from)
 
 #define __pa(x)		((unsigned long)(x) - PAGE_OFFSET)

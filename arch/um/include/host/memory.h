@@ -25,5 +25,7 @@ int host_kernel_unmap(unsigned long address, unsigned long length);
 
 /* Gives pages of guest RAM back to the host; they read as zero afterwards. */
 int host_ram_discard(unsigned long offset, unsigned long length);
+/* Whether the host has no pages there: they read as zero, and will be made when they are touched. */
+int host_ram_is_hole(unsigned long offset, unsigned long length);
 
 #endif
