@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * O_DIRECT, and writing to files that may not be read: past the guest's page cache, between the program's pages and the host's file. The
- * host's own cache stays in between, so there are no rules of alignment. The generic code writes back and drops what the
- * guest had cached of the range.
+ * Past the guest's page cache, between the program's pages and the host's file: O_DIRECT, writing to files that may not be read, and the
+ * first reading of a file. The host's own cache stays in between, so there are no rules of alignment. With O_DIRECT the generic
+ * code writes back and drops what the guest had cached of the range.
+ *
+ * First readings: most files are read once, or not again soon. Caching them here costs a page of guest RAM (a fresh one costs the
+ * host many times what copying it does) and a copy, and saves nothing, since the host has them cached. So a file of which nothing is
+ * cached is read past the cache until as much as its size was read; who reads it again finds it cached from then on.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -75,6 +79,7 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 		if (moved < 0)
 			break;
 		done += moved;
+		cond_resched();
 	}
 	if (!reading) {
 		hostfs_is(inode)->written = true;
@@ -82,4 +87,37 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 			hostfs_refresh(inode, &stat, NEWS_DATA);
 	}
 	return done ?: moved;
+}
+
+/* ---- first readings ---- */
+
+/* Reads of less than a page in files beyond this size are for read-ahead to make. */
+#define SMALL_FILE SZ_64K
+
+/* A small read counts as a whole page: so the host is not asked more often than the file has pages. */
+static bool is_first_reading(struct inode *inode, loff_t at, size_t count, loff_t size)
+{
+	return !inode->i_mapping->nrpages && hostfs_i(inode)->read_past < size &&
+	       (count >= PAGE_SIZE || size <= SMALL_FILE || at + count >= size);
+}
+
+bool hostfs_read_past(struct kiocb *iocb, struct iov_iter *to, ssize_t *result)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	size_t count = iov_iter_count(to), past_end = 0;
+	loff_t at = iocb->ki_pos, size = i_size_read(inode);
+
+	if ((iocb->ki_flags & (IOCB_DIRECT | IOCB_NOWAIT)) || !user_backed_iter(to) || !count || at >= size ||
+	    !is_first_reading(inode, at, count, size))
+		return false;
+	if (count > size - at)
+		past_end = count - (size - at);
+	iov_iter_truncate(to, count - past_end);
+	*result = hostfs_direct_io(iocb, to);
+	iov_iter_reexpand(to, iov_iter_count(to) + past_end);
+	if (*result > 0) {
+		iocb->ki_pos += *result;
+		hostfs_i(inode)->read_past += max_t(size_t, *result, PAGE_SIZE);
+	}
+	return true;
 }

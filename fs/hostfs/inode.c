@@ -131,6 +131,7 @@ static void take_over_content(struct inode *inode)
 	spin_lock(&inode->i_lock);
 	size = hostfs_i(inode)->seen.size;
 	spin_unlock(&inode->i_lock);
+	hostfs_i(inode)->read_past = 0;
 	if (size < i_size_read(inode))
 		truncate_setsize(inode, size);
 	else
@@ -223,6 +224,7 @@ static struct inode *alloc_inode(struct super_block *sb)
 		return NULL;
 	hi->fd[FOR_READING] = hi->fd[FOR_WRITING] = hi->dir_fd = -1;
 	hi->users = hi->pins = 0;
+	hi->read_past = 0;
 	hi->turn = 0;
 	hi->unchecked = false;
 	return &hi->vfs;

@@ -68,6 +68,7 @@ struct hostfs_inode {
 	struct mutex open_lock;
 	int fd[2];			/* FOR_READING, FOR_WRITING; may be the same; -1 */
 	unsigned int users;
+	u64 read_past;			/* bytes read past the page cache; a hint */
 	/* Directories: a path descriptor; under place_lock. */
 	int dir_fd;
 	unsigned int pins;
@@ -178,6 +179,8 @@ int hostfs_borrow_for_writing(struct inode *inode, struct dentry *dentry);
 /* Zeroes what is cached between the end of the file and `to`; the inode is locked. */
 void hostfs_zero_tail(struct inode *inode, loff_t to);
 ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter);
+/* Reads past the cache where that is better: whether it did, and with what result. */
+bool hostfs_read_past(struct kiocb *iocb, struct iov_iter *to, ssize_t *result);
 
 /* ---- attributes.c ---- */
 

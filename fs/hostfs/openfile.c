@@ -278,9 +278,11 @@ static int recheck_old(struct file *file, enum hostfs_news news)
 
 static ssize_t read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	int error = recheck_old(iocb->ki_filp, NEWS);
+	ssize_t result = recheck_old(iocb->ki_filp, NEWS);
 
-	return error ?: generic_file_read_iter(iocb, to);
+	if (result || hostfs_read_past(iocb, to, &result))
+		return result;
+	return generic_file_read_iter(iocb, to);
 }
 
 static ssize_t splice_read(struct file *file, loff_t *at, struct pipe_inode_info *pipe, size_t length, unsigned int flags)

@@ -40,12 +40,25 @@ static bool continues(const struct batch *batch, loff_t from)
 
 /* ---- reading ---- */
 
+/* Asks for nothing beyond the end of the file, which would be another host call that says so. */
+static void trim(struct batch *batch, loff_t size)
+{
+	struct host_fs_segment *last = &batch->segment[batch->count - 1];
+	loff_t beyond = batch->start + batch->length - size;
+
+	if (beyond > 0 && beyond < last->length)
+		last->length -= beyond;
+}
+
 /* Whole folios. 0 or -errno, the same for all of them. */
 static int read_batch(struct inode *inode, struct batch *batch)
 {
 	int fd = hostfs_i(inode)->fd[FOR_READING];
-	long bytes = fd < 0 ? -EBADF : host_fs_read(fd, batch->segment, batch->count, batch->start);
+	long bytes = -EBADF;
 
+	trim(batch, i_size_read(inode));
+	if (fd >= 0)
+		bytes = host_fs_read(fd, batch->segment, batch->count, batch->start);
 	if (bytes < 0)
 		return bytes;
 	for (unsigned int i = 0; i < batch->count; i++) {

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """hostfs: `tar c` of a 120 MB tree of small files.
 
-The host has it cached; the guest mounts it anew for each run, so nothing is cached there. tar writes to /dev/zero, since GNU tar
-reads nothing when it finds /dev/null.
+The host has it cached; the guest mounts it anew for each run, so nothing is cached there. It is the same GNU tar on both sides, by its
+path: the guest's shell has a tar of its own. It writes to /dev/zero, since GNU tar reads nothing when it finds /dev/null. The guest gets
+the lines of passwd and group that name the files' owner: without them tar would look for libraries at each file.
 """
 import os
 import re
@@ -42,12 +43,16 @@ def native(place, tar):
 def guest(place, tar):
     tree = image.Tree()
     tree.copy_program(tar, "usr/bin/tar")
+    owner = os.stat(tree_of_files())
+    tree.add("etc/passwd", f"owner:x:{owner.st_uid}:{owner.st_gid}::/:/bin/sh\n")
+    tree.add("etc/group", f"owner:x:{owner.st_gid}:\n")
+    tree.add("etc/nsswitch.conf", "passwd: files\ngroup: files\n")
     output = place.guest(f"""
         mkdir -p /mnt
         for round in $(seq {TIMES}); do
             mount -t hostfs none /mnt -o {tree_of_files()} || exit 1
             read start rest </proc/uptime
-            tar -C /mnt -cf - . >/dev/zero || exit 1
+            /usr/bin/tar -C /mnt -cf - . >/dev/zero || exit 1
             read end rest </proc/uptime
             umount /mnt
             echo "ROUND $start $end"

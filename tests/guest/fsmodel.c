@@ -393,10 +393,27 @@ static void do_reopen(void)
 	compare_all();
 }
 
+/* Another file with this content and name, of which nothing is cached. */
+static void do_replace(void)
+{
+	char other[4096];
+	int new_fd;
+
+	note("replace", 0, 0);
+	snprintf(other, sizeof(other), "%s.new", path);
+	new_fd = open(other, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (new_fd < 0 || pwrite(new_fd, model, size, 0) != size || fsync(new_fd) || rename(other, path))
+		fail("replace", 0);
+	posix_fadvise(new_fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(new_fd);
+	close_all();
+	open_all();
+}
+
 static void (*const operations[])(void) = {
 	do_write, do_write, do_write, do_append, do_direct_write, do_truncate, do_mapped_write, do_mapped_write, do_private_write,
 	do_allocate, do_empty, do_empty, do_collapse, do_copy, do_read, do_read, do_read, do_direct_read, do_mapped_read,
-	do_mapped_read, do_status, do_extents, do_sync, do_drop, do_reopen,
+	do_mapped_read, do_status, do_extents, do_sync, do_drop, do_reopen, do_replace,
 };
 
 int main(int argc, char **argv)

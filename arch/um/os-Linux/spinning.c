@@ -3,9 +3,9 @@
  * When the handoff of the seccomp engine spins instead of sleeping: while it measurably pays.
  *
  *  1. Sleeping, the time from turn to turn is averaged over turns that follow fast on another. A guest that computes has few of them.
- *  2. After FAST_TURNS of those in a row a stint begins: the virtual CPU goes to another host CPU, and both sides look at the turn for
- *     some microseconds before they sleep.
- *     Who had to wake the other looks for longer than waking takes: otherwise it would be asleep by the time of the answer, and so on by turns.
+ *  2. After FAST_TURNS of those, less two for each slow one between them, a stint begins: the virtual CPU goes to another host CPU, and
+ *     both sides look at the turn for some microseconds before they sleep. Who had to wake the other looks for longer than waking takes:
+ *     otherwise it would be asleep by the time of the answer, and so on by turns.
  *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while its turns are cheaper than
  *     sleeping was. Moving, and waiting for a CPU by this thread or the stub, are in their price; time that guest code computes, or the kernel works or rests, is not, beyond what makes a turn a slow one.
  *  4. After it there is a pause of 32 times what the last turns took, and of twice the last pause if no review went well since; so all
@@ -35,7 +35,7 @@
 /* One for each virtual CPU. */
 static struct spinning {
 	int on;				/* a stint is under way */
-	unsigned int fast;		/* turns in a row */
+	unsigned int fast;		/* turns, less twice the slow ones */
 	unsigned long sleeping;		/* average ticks of a fast turn */
 	unsigned long given, trapped;	/* when the last turn was */
 	int woke_stub;			/* when this turn was given */
@@ -93,7 +93,7 @@ static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long
 		s->fast++;
 		s->sleeping = s->sleeping ? s->sleeping - s->sleeping / 16 + (in_guest + in_kernel) / 16 : in_guest + in_kernel;
 	} else {
-		s->fast = 0;
+		s->fast -= at_most(s->fast, 2);
 	}
 	s->lost = 0;
 }
