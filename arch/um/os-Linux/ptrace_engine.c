@@ -34,6 +34,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "stub_call.h"
 #include "stub_process.h"
 
 #ifndef PTRACE_SYSEMU
@@ -49,7 +50,7 @@
 struct host_space {
 	int pid;
 	int cpu;			/* host CPU that it is pinned to */
-	struct stub_request *requests;	/* its page, as we see it */
+	struct stub_call *requests;	/* its page, as we see it */
 	int gone;			/* the stub process was killed and waited for; its pid is no longer ours */
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
@@ -137,27 +138,12 @@ static void destroy(struct host_space *space)
 
 /* ---- mappings ---- */
 
-static void write_request(struct stub_request *request, const struct host_map *change)
-{
-	switch (change->op) {
-	case HOST_MAP:
-		*request = (struct stub_request) { SYS_mmap, { change->start, change->length, change->prot,
-			MAP_SHARED | MAP_FIXED | MAP_POPULATE, 0, change->offset } };
-		break;
-	case HOST_UNMAP:
-		*request = (struct stub_request) { SYS_munmap, { change->start, change->length } };
-		break;
-	default:
-		*request = (struct stub_request) { SYS_mprotect, { change->start, change->length, change->prot } };
-	}
-}
-
 static int apply(struct host_space *space, const struct host_map *changes, int count)
 {
 	int error;
 
 	for (int i = 0; i < count; i++)
-		write_request(&space->requests[i], &changes[i]);
+		space->requests[i] = stub_call_for(&changes[i], 0);
 	error = stub_perform(space->pid, count);
 	space->gone |= error == -ESRCH;
 	return error;
@@ -411,7 +397,7 @@ static void try_sysemu(struct host_space *space)
 	struct user_regs_struct regs;
 	int status = -1;
 
-	space->requests[0] = (struct stub_request) { SYS_getpid, { 0 } };
+	space->requests[0] = (struct stub_call) { SYS_getpid, { 0 } };
 	if (host_no_sysemu || ptrace(PTRACE_GETREGS, space->pid, 0, &regs))
 		return;
 	regs.rip = STUB_CODE + stub_batch_offset();

@@ -38,6 +38,7 @@
 #include "os.h"
 #include "seccomp_stub.h"
 #include "stub_address.h"
+#include "stub_call.h"
 
 #define FLAG_TF		0x100UL
 #define FLAG_IF		0x200UL
@@ -112,7 +113,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 
 static int unmap_all(struct host_space *space)
 {
-	space->orders->requests[0] = (struct stub_order) { SYS_munmap, { 0, host_task_size } };
+	space->orders->requests[0] = (struct stub_call) { SYS_munmap, { 0, host_task_size } };
 	return handoff_order(space, 1);
 }
 
@@ -129,21 +130,6 @@ static void destroy(struct host_space *space)
 
 /* ---- 3. mappings ---- */
 
-static void write_order(struct stub_order *order, const struct host_map *change)
-{
-	switch (change->op) {
-	case HOST_MAP:
-		*order = (struct stub_order) { SYS_mmap, { change->start, change->length, change->prot,
-			MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_FD_RAM, change->offset } };
-		break;
-	case HOST_UNMAP:
-		*order = (struct stub_order) { SYS_munmap, { change->start, change->length } };
-		break;
-	default:
-		*order = (struct stub_order) { SYS_mprotect, { change->start, change->length, change->prot } };
-	}
-}
-
 static int apply(struct host_space *space, const struct host_map *changes, int count)
 {
 	int error;
@@ -151,10 +137,10 @@ static int apply(struct host_space *space, const struct host_map *changes, int c
 	if (space->gone)
 		return -ESRCH;
 	for (int i = 0; i < count; i++)
-		write_order(&space->orders->requests[i], &changes[i]);
+		space->orders->requests[i] = stub_call_for(&changes[i], STUB_FD_RAM);
 	error = handoff_order(space, count);
 	/* Where things are in guest RAM is not for guest code to know. */
-	memset(space->orders->requests, 0, count * sizeof(struct stub_order));
+	memset(space->orders->requests, 0, count * sizeof(struct stub_call));
 	return error;
 }
 

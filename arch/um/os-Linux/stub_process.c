@@ -157,17 +157,17 @@ static long map_page(int pid, unsigned long code, unsigned long address, int pro
 }
 
 /* The requests that leave nothing but the two pages. */
-static int write_cleaning_requests(struct stub_request *requests)
+static int write_cleaning_requests(struct stub_call *requests)
 {
-	requests[0] = (struct stub_request) { SYS_munmap, { 0, STUB_CODE } };
-	requests[1] = (struct stub_request) { SYS_close, { 1 } };
+	requests[0] = (struct stub_call) { SYS_munmap, { 0, STUB_CODE } };
+	requests[1] = (struct stub_call) { SYS_close, { 1 } };
 	return 2;
 }
 
 static int furnish(int pid, unsigned long page_offset)
 {
 	unsigned long loaded = ((const Elf64_Ehdr *)host_ptrace_stub)->e_entry & ~4095UL;
-	struct stub_request *requests = (void *)(HOST_RAM_BASE + page_offset);
+	struct stub_call *requests = (void *)(HOST_RAM_BASE + page_offset);
 	long error;
 
 	error = map_page(pid, loaded, STUB_CODE, PROT_READ | PROT_EXEC, 1, 0);
@@ -217,10 +217,10 @@ int stub_start(unsigned long page_offset)
 
 int stub_adopt(int pid, unsigned long page_offset)
 {
-	struct stub_request *requests = (void *)(HOST_RAM_BASE + page_offset);
+	struct stub_call *requests = (void *)(HOST_RAM_BASE + page_offset);
 	long error = map_page(pid, STUB_CODE, STUB_REQUESTS, PROT_READ, 0, page_offset);
 
-	requests[0] = (struct stub_request) { SYS_munmap, { 0, STUB_CODE } };
+	requests[0] = (struct stub_call) { SYS_munmap, { 0, STUB_CODE } };
 	return error ? error : stub_perform(pid, 1);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/user.h>
 
 #include "stub_address.h"
+#include "../stub/call.h"
 
 /*
  * Guest addresses end where the stub's two pages begin: its code, then the page of requests, which it can only read. They
@@ -14,12 +15,7 @@
 #define STUB_CODE		(HOST_ADDRESS_END - 2 * 4096)
 #define STUB_REQUESTS		(HOST_ADDRESS_END - 4096)
 
-/* One host system call that a stub performs; the layout that stub/ptrace.S expects. */
-struct stub_request {
-	long number, arguments[6];
-};
-
-#define STUB_MAX_REQUESTS (4096 / sizeof(struct stub_request))
+#define STUB_MAX_REQUESTS (4096 / sizeof(struct stub_call))
 
 /* Starts a traced stub process, stopped, with an empty address space but for its two pages. Its pid, or -errno. */
 int stub_start(unsigned long page_offset);

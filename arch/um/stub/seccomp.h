@@ -69,6 +69,8 @@
 
 #include <stddef.h>
 
+#include "call.h"
+
 /* At the beginning of the code page: offsets in it. The calls are system call instructions that the guest thread may make. */
 struct stub_entries {
 	unsigned int trap, call_wake, call_wait, call_fs, call_gs, call_return;
@@ -84,11 +86,6 @@ struct stub_state {
 	unsigned long fs_base, gs_base;	/* where guest code can change them */
 	unsigned int ds, es, fs, gs;	/* selectors at the trap */
 	unsigned long unused2, frame;	/* where the signal frame is; of use before there is guest code */
-};
-
-/* One host call of the mapper. */
-struct stub_order {
-	long number, arguments[6];
 };
 
 /* What the program needs before guest code runs; lies where the first orders will. */
@@ -121,7 +118,7 @@ struct stub_orders {
 	unsigned int padding;
 	unsigned int ds, es, fs, gs;	/* selectors to give it */
 	union {
-		struct stub_order requests[ORDERS_MAX_REQUESTS];
+		struct stub_call requests[ORDERS_MAX_REQUESTS];
 		struct stub_setup setup;
 	};
 };
@@ -150,7 +147,7 @@ STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
 STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
 STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
 STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
-_Static_assert(sizeof(struct stub_order) == REQUEST_SIZE, "request");
+_Static_assert(sizeof(struct stub_call) == REQUEST_SIZE, "request");
 _Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
 
 #endif
