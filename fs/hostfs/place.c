@@ -264,7 +264,10 @@ static int look(struct dentry *dentry)
 		return fd;
 	fd = hostfs_with_room(host_fs_look(place.dir, place.name, &stat));
 	hostfs_place_put(&place);
-	if (fd >= 0 && !hostfs_same_file(d_inode(dentry), &stat)) {
+	if (fd < 0)
+		return fd;
+	hostfs_show(dentry->d_sb, fd, &stat);
+	if (!hostfs_same_file(d_inode(dentry), &stat)) {
 		host_fs_close(fd);
 		return -ESTALE;
 	}
