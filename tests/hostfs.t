@@ -271,6 +271,7 @@ result = uml.run(f"""
     cd /; umount /mnt; mount -t hostfs none /mnt -o {owned},map=xattr; cd /mnt
     stat -c '%n %u:%g %a %F' dir file pipe private
     stat -c '%n %t,%T %F' null; echo discarded > null; cat null
+    chmod 620 null && chown 0:5 null && chown -h 0:0 link && stat -c 'changed %u:%g %a %F' null
     grep -c override /proc/self/mounts; getfattr -d file 2>/dev/null
     chown 0:0 file; chmod 644 file
     exit 0""", mem="64M")
@@ -278,7 +279,8 @@ output = set(lines_of(result))
 tap.ok({f"host {mine.st_uid}:{mine.st_gid}", "squash 1234:99", "range 100:200", "nobody 65534"} <= output and "CHOWNED" not in output,
        "owners are the host's, one's, or in ranges, as the options say", result.tail)
 tap.ok({"mapped 0:0", "dir 33:44 2750 directory", "file 1000:1001 4511 regular file", "pipe 0:0 644 fifo",
-        "private 0:0 600 regular file", "null 1,3 character special file"} <= output or "Operation not supported" in result.output,
+        "private 0:0 600 regular file", "null 1,3 character special file",
+        "changed 0:5 620 character special file"} <= output or "Operation not supported" in result.output,
        "map=xattr: owners, modes and devices are recorded and seen again", result.tail)
 on_host = os.stat(os.path.join(owned, "null"))
 tap.ok(stat.S_ISREG(on_host.st_mode) and on_host.st_size == 0 and os.stat(os.path.join(owned, "dir")).st_uid == mine.st_uid,

@@ -106,8 +106,10 @@ static inline bool hostfs_fresh(const struct hostfs_super *super, unsigned long 
 int hostfs_dir_get(struct dentry *dir);
 void hostfs_dir_put(struct dentry *dir);
 void hostfs_dir_forget(struct inode *inode);	/* at its end */
-/* Closes descriptors that are not in use; whether there were any. */
-bool hostfs_dirs_release(void);
+/* Closes descriptors that are not in use, of directories first, then of listings; whether there were any. */
+bool hostfs_make_room(void);
+/* Says in the log that the host allows no more. -ENFILE. */
+int hostfs_no_room(void);
 void hostfs_places_init(void);
 
 /* A file's directory and name; for the root its descriptor and "". */
@@ -129,12 +131,18 @@ struct hostfs_handle {
 int hostfs_handle_get(struct dentry *dentry, struct hostfs_handle *handle);
 void hostfs_handle_put(struct hostfs_handle *handle);
 
-/* A call that needs a descriptor: when there is none left, again after some were closed. */
+static inline bool hostfs_lacks_room(int error)
+{
+	return error == -EMFILE || error == -ENFILE;
+}
+
+/* A call that needs a descriptor: while there is none left, again after some were closed. */
 #define hostfs_with_room(call) ({						\
-	int __result = (call);							\
-	if ((__result == -EMFILE || __result == -ENFILE) && hostfs_dirs_release()) \
+	int __result;								\
+	do									\
 		__result = (call);						\
-	__result;								\
+	while (hostfs_lacks_room(__result) && hostfs_make_room());		\
+	hostfs_lacks_room(__result) ? hostfs_no_room() : __result;		\
 })
 
 /* ---- inode.c ---- */
@@ -161,6 +169,7 @@ ino_t hostfs_number(const struct super_block *sb, u64 inode, u64 device);
 extern const struct dentry_operations hostfs_dentry_operations;
 extern const struct inode_operations hostfs_dir_inode_operations, hostfs_symlink_inode_operations;
 extern const struct file_operations hostfs_dir_operations;
+bool hostfs_listings_release(void);
 
 /* ---- openfile.c, pagecache.c, directio.c ---- */
 

@@ -146,11 +146,15 @@ static int write_record(int fd, const struct host_stat *wanted)
 static int record(struct super_block *sb, int fd, const struct host_stat *host, const struct host_stat *wanted)
 {
 	struct host_stat plain = *host;
+	bool differs;
 	int error;
 
 	show_plain(sb, &plain);
-	if (plain.uid != wanted->uid || plain.gid != wanted->gid || plain.mode != wanted->mode)
-		return can_have_record(host) ? write_record(fd, wanted) : -EPERM;
+	differs = plain.uid != wanted->uid || plain.gid != wanted->gid || plain.mode != wanted->mode;
+	if (!can_have_record(host))
+		return differs ? -EPERM : 0;
+	if (differs)
+		return write_record(fd, wanted);
 	error = host_fs_setxattr(fd, HOSTFS_RECORD, NULL, 0, 0);
 	return error == -ENODATA || error == -EOPNOTSUPP ? 0 : error;
 }

@@ -7,7 +7,8 @@
  * 2. A directory is used only if it was seen under its parent within the attribute time-out (d_time of its dentry), and so were all above
  *    it, up to the root, whose descriptor is always open. So one that was moved out of the mounted tree on the host is lost to the guest, also to
  *    processes that stand in it.
- * 3. Not more than a part of the descriptors that the host allows are kept; the one not used for longest goes first. One in use is pinned.
+ * 3. Not more than a part of the descriptors that the host allows are kept, and all go when there are none left; the one not used for
+ *    longest goes first. One in use is pinned.
  *
  * place_lock covers dir_fd, pins, recent and turn of all inodes. No host call is made under it.
  */
@@ -23,7 +24,7 @@ static atomic64_t turns;
 
 void hostfs_places_init(void)
 {
-	most_kept = clamp(host_fs_limit() / 4, 16, 4096);
+	most_kept = clamp(host_fs_limit() / 4, 4, 4096);
 }
 
 /* ---- the descriptors ---- */
@@ -58,13 +59,20 @@ static bool drop_oldest(bool only_if_many)
 	return fd >= 0;
 }
 
-bool hostfs_dirs_release(void)
+bool hostfs_make_room(void)
 {
 	int released = 0;
 
-	while (released < 256 && drop_oldest(false))
+	while (released < 64 && drop_oldest(false))
 		released++;
-	return released;
+	return released || hostfs_listings_release();
+}
+
+int hostfs_no_room(void)
+{
+	pr_warn_ratelimited("hostfs: too many open files: the host leaves %d for hostfs; raise its hard limit ('ulimit -Hn')\n",
+			    host_fs_limit());
+	return -ENFILE;
 }
 
 /* Gives the directory its descriptor; if someone else was faster, theirs is as good. */
@@ -256,7 +264,10 @@ static int look(struct dentry *dentry)
 		return fd;
 	fd = hostfs_with_room(host_fs_look(place.dir, place.name, &stat));
 	hostfs_place_put(&place);
-	if (fd >= 0 && !hostfs_same_file(d_inode(dentry), &stat)) {
+	if (fd < 0)
+		return fd;
+	hostfs_show(dentry->d_sb, fd, &stat);
+	if (!hostfs_same_file(d_inode(dentry), &stat)) {
 		host_fs_close(fd);
 		return -ESTALE;
 	}

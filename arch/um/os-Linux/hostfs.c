@@ -27,6 +27,10 @@
 
 int host_fs_confined, host_fs_append;
 static int confined_root = -1;
+static int held, most_held = 64;	/* descriptors of hostfs; how many there may be */
+
+/* Descriptors: what is used of a host without limits, what is left to disks, terminals and stub processes, what we take at any rate. */
+enum { MOST_FILES = 1000000, FEWEST_OTHERS = 24, MOST_OTHERS = 64, FEWEST = 8 };
 
 /* Two ticks of a host at 100 Hz: times do not change between changes that are closer. */
 #define RECENT_NS 20000000LL
@@ -53,17 +57,26 @@ void host_fs_identity(unsigned int *uid, unsigned int *gid)
 int host_fs_limit(void)
 {
 	struct rlimit limit;
+	int all, others;
 
 	/* A file that grows past `ulimit -f` is an error of the write, not our end. */
 	signal(SIGXFSZ, SIG_IGN);
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 256;
+		return most_held;
 	if (limit.rlim_cur < limit.rlim_max) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 		getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	return limit.rlim_cur < 1000000 ? limit.rlim_cur : 1000000;
+	all = limit.rlim_cur < MOST_FILES ? limit.rlim_cur : MOST_FILES;
+	others = all / 4 < FEWEST_OTHERS ? FEWEST_OTHERS : all / 4 > MOST_OTHERS ? MOST_OTHERS : all / 4;
+	most_held = all - others > FEWEST ? all - others : FEWEST;
+	return most_held;
+}
+
+static int is_full(void)
+{
+	return held >= most_held;
 }
 
 static int is_link(int fd)
@@ -135,6 +148,8 @@ int host_fs_root(const char *path)
 	struct stat status;
 	int fd;
 
+	if (is_full())
+		return -EMFILE;
 	if (host_fs_confined) {
 		while (*path == '/')
 			path++;
@@ -148,11 +163,14 @@ int host_fs_root(const char *path)
 		close(fd);
 		return -ENOTDIR;
 	}
+	if (fd >= 0)
+		held++;
 	return fd;
 }
 
 void host_fs_close(int fd)
 {
+	held--;
 	close(fd);
 }
 
@@ -225,8 +243,10 @@ static int with_status(int fd, struct host_stat *stat)
 	if (fd < 0)
 		return -errno;
 	error = status_of(fd, "", stat);
-	if (!error)
+	if (!error) {
+		held++;
 		return fd;
+	}
 	close(fd);
 	return error;
 }
@@ -235,6 +255,8 @@ int host_fs_look(int dir, const char *name, struct host_stat *stat)
 {
 	if (!is_component(name))
 		return -EINVAL;
+	if (is_full())
+		return -EMFILE;
 	return with_status(openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), stat);
 }
 
@@ -257,6 +279,8 @@ int host_fs_open(int dir, const char *name, int access, struct host_stat *stat)
 
 	if (*name ? !is_component(name) : !(access & HOST_FS_DIRECTORY))
 		return -EINVAL;
+	if (is_full())
+		return -EMFILE;
 	do
 		fd = openat(dir, *name ? name : ".", open_flags(access));
 	while (fd < 0 && errno == EINTR);
@@ -269,6 +293,8 @@ int host_fs_create(int dir, const char *name, unsigned int mode, struct host_sta
 
 	if (*name && !is_component(name))
 		return -EINVAL;
+	if (is_full())
+		return -EMFILE;
 	if (*name)
 		return with_status(openat(dir, name, flags | O_CREAT | O_EXCL, mode), stat);
 	return with_status(openat(dir, ".", (flags & ~O_NOFOLLOW) | O_TMPFILE, mode), stat);

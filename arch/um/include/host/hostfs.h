@@ -63,7 +63,10 @@ extern int host_fs_confined, host_fs_append;
 void host_fs_confine(const char *root, int append);
 /* Whose files ./linux makes. */
 void host_fs_identity(unsigned int *uid, unsigned int *gid);
-/* Raises the limit of open files as far as the host allows. Returns the number of them that there may be. */
+/*
+ * Raises the limit of open files as far as the host allows. Returns how many descriptors the functions below give out at most: all but some
+ * that are left to disks, terminals and stub processes. Beyond that they fail with -EMFILE.
+ */
 int host_fs_limit(void);
 /*
  * Opens a directory to be mounted: below the root if there is one ("" is the root itself), else anywhere. A path descriptor.
