@@ -343,10 +343,18 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 
 /* ---- extended state and debug registers ---- */
 
+#define LEGACY_SIZE 512		/* what FXSAVE stores */
+
 static int get_xstate(struct host_space *space, void *xstate)
 {
 	memcpy(xstate, space->xstate, host_xstate_size);
 	return 0;
+}
+
+/* Without XSAVE the host writes its bytes as well, and no mark: a frame ends with the state of x87 and SSE, and another stub's page may follow. */
+static int frames_are_extended(void)
+{
+	return host_frame_sw.magic == FRAME_SW_MAGIC && host_frame_sw.size > LEGACY_SIZE;
 }
 
 /* The host wants its own bytes in it, and a mark at its end; without, it restores x87 and SSE only. */
@@ -354,7 +362,7 @@ static void mark_xstate(struct host_space *space)
 {
 	static const unsigned int end_mark = 0x46505845;	/* FP_XSTATE_MAGIC2 */
 
-	if (host_frame_sw.magic != FRAME_SW_MAGIC)
+	if (!frames_are_extended())
 		return;
 	memcpy((char *)space->xstate + FRAME_SW_OFFSET, &host_frame_sw, sizeof(host_frame_sw));
 	memcpy((char *)space->xstate + host_frame_sw.extended_size - sizeof(end_mark), &end_mark, sizeof(end_mark));
@@ -434,9 +442,9 @@ const struct engine host_seccomp_engine = {
 /* The frame of the first stub process says what the processor and the host save. */
 static void measure_xstate(void)
 {
-	host_xstate_size = 512;
+	host_xstate_size = LEGACY_SIZE;
 	host_xfeatures = 0;
-	if (host_frame_sw.magic != FRAME_SW_MAGIC)
+	if (!frames_are_extended())
 		return;
 	host_xstate_size = host_frame_sw.size;
 	host_xfeatures = host_frame_sw.features;
