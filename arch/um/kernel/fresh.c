@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A page of guest RAM that the host has not given yet, or was given back, reads as zeroes: to clear it for a program would only make the host
- * find it twice, once for us and once for the stub. Whether it is one only the host knows for sure, so it is asked; that costs a host call, so only about pages
- * that may be: all at first, and what goes back (reporting.c), until they have been asked about.
+ * Pages of guest RAM that the host has yet to give, or was given back, read as zeroes. To clear one for a program would only make the host
+ * find it twice, once for us and once for the stub. Only the host knows for sure which they are, so it is asked, a host call each; and only about
+ * those that may be: all at first, and what goes back (reporting.c), until they have been asked about.
+ *
+ * Runs where a program's page is made, and in the kernel thread that reports free pages.
  */
 #include <linux/bitmap.h>
-#include <linux/highmem.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -35,6 +36,7 @@ void clear_user_page(void *to, unsigned long address, struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page);
 
+	/* Most pages are not, so look before changing anything. */
 	if (test_bit(pfn, may_be_fresh) && test_and_clear_bit(pfn, may_be_fresh) && host_ram_is_hole(PFN_PHYS(pfn), PAGE_SIZE)) {
 		counters.pages_fresh++;
 		return;

@@ -343,8 +343,6 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 
 /* ---- extended state and debug registers ---- */
 
-#define LEGACY_SIZE 512		/* what FXSAVE stores */
-
 static int get_xstate(struct host_space *space, void *xstate)
 {
 	memcpy(xstate, space->xstate, host_xstate_size);

@@ -31,6 +31,8 @@ struct signal_frame {
 	} info;
 };
 
+#define LEGACY_SIZE	512	/* of x87 and SSE state, with which every frame's extended state begins (FXSAVE) */
+
 /* The bytes of extended state that the host uses for itself (struct _fpx_sw_bytes). */
 #define FRAME_SW_OFFSET	464
 #define FRAME_SW_MAGIC	0x46505853

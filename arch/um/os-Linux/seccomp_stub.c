@@ -146,7 +146,7 @@ static int learn_frame(struct host_space *space)
 	if (offset >= shared_size - sizeof(*frame))
 		return -EPROTO;
 	xstate = frame->context.regs.fpstate - state;
-	if (frame->info.signo != SIGSYS || xstate < offset + sizeof(*frame) - 2 * sizeof(int) || xstate > shared_size - 512)
+	if (frame->info.signo != SIGSYS || xstate < offset + sizeof(*frame) - 2 * sizeof(int) || xstate > shared_size - LEGACY_SIZE)
 		return -EPROTO;
 	if (!host_frame_offset) {
 		host_frame_offset = offset;
