@@ -12,6 +12,8 @@ static int counters_show(struct seq_file *file, void *v)
 {
 #define SHOW(name) seq_printf(file, #name " %lu\n", counters.name)
 	SHOW(syscalls);
+	SHOW(calls);
+	SHOW(call_sites);
 	SHOW(faults);
 	SHOW(misses);
 	SHOW(exceptions);

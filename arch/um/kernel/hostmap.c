@@ -264,16 +264,21 @@ static void unmap(struct batch *batch, unsigned long start, unsigned long end)
 	add(batch, &(struct host_map) { .start = start, .length = end - start, .op = HOST_UNMAP });
 }
 
-static struct host_map map_of(pte_t entry, unsigned long address, unsigned long size)
+/* Of a page with call sites guest code executes a copy that they are changed in. */
+static struct host_map map_of(struct mm_struct *mm, pte_t entry, unsigned long address, unsigned long size)
 {
-	return (struct host_map) { .start = address, .length = size, .offset = pte_pfn(entry) << PAGE_SHIFT,
-		.prot = host_prot(entry), .op = HOST_MAP };
+	unsigned long pfn = pte_pfn(entry);
+	int prot = host_prot(entry);
+
+	if (unlikely(mm->context.call_sites) && size == PAGE_SIZE && prot == (PROT_READ | PROT_EXEC))
+		pfn = call_sites_pfn(mm, address, pfn);
+	return (struct host_map) { .start = address, .length = size, .offset = pfn << PAGE_SHIFT, .prot = prot, .op = HOST_MAP };
 }
 
 static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	pte_t entry = ptep_get(at);
-	struct host_map change = map_of(entry, address, size);
+	struct host_map change = map_of(batch->mm, entry, address, size);
 
 	if (!guest_may(entry)) {
 		if (!is_hosted(entry))
@@ -297,7 +302,7 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 static void sync_changed(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	pte_t entry = ptep_get(at);
-	const struct host_map change = map_of(entry, address, size);
+	const struct host_map change = map_of(batch->mm, entry, address, size);
 
 	if (batch->additions < MOST_ADDITIONS || pte_hosted(entry) || continues_last(batch, &change))
 		sync_entry(batch, at, address, size);
@@ -452,6 +457,20 @@ void hostmap_load(struct mm_struct *mm, unsigned long address)
 	}
 	if (finish(batch))
 		force_sig(SIGKILL);
+}
+
+/**
+ * hostmap_again - maps what is at address anew before guest code runs: as call_sites_pfn() has it now
+ */
+void hostmap_again(struct mm_struct *mm, unsigned long address)
+{
+	const struct walk walk = { NULL, _PAGE_HOSTED, forget };
+	unsigned long flags;
+
+	local_irq_save(flags);
+	walk_tables(&walk, mm, address, address + PAGE_SIZE);
+	hostmap_gone(mm, address, PAGE_SIZE);
+	local_irq_restore(flags);
 }
 
 /* ---- a new stub ---- */

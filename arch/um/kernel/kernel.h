@@ -24,6 +24,7 @@ void paging_init(void);
 int hostmap_sync(struct mm_struct *mm);
 int hostmap_first(struct mm_struct *mm);
 void hostmap_load(struct mm_struct *mm, unsigned long address);
+void hostmap_again(struct mm_struct *mm, unsigned long address);
 
 /* address_space.c */
 int hostmap_ready(struct mm_struct *mm);
@@ -61,6 +62,13 @@ void __noreturn guest_loop(void);
 
 /* irq.c */
 void handle_interrupts(struct pt_regs *regs);
+
+/* x86_64/call_sites.c */
+void call_site_made(unsigned long ip, unsigned long number);
+void call_sites_roll_back(struct pt_regs *regs, bool trapped);
+unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn);
+void call_sites_stop(struct mm_struct *mm);
+void call_sites_free(struct mm_struct *mm);
 
 /* x86_64/tsc.c */
 u64 clock_ns(void);

@@ -25,13 +25,18 @@ static_assert(offsetof(struct pt_regs, fs_base) == offsetof(struct host_regs, fs
 
 #define INT80_LENGTH 2
 
-static void handle_syscall(struct pt_regs *regs)
+static void handle_syscall(struct pt_regs *regs, bool by_instruction)
 {
+	unsigned long ip = regs->ip;
 	long nr = regs->orig_ax;
 
 	count_trap(syscalls);
 	regs->ax = -ENOSYS;
 	nr = syscall_enter_from_user_mode(regs, nr);
+	if (by_instruction)
+		call_site_made(ip, nr);
+	else
+		count_trap(calls);
 	if (nr != -1)
 		regs->ax = do_syscall(regs, nr);
 	syscall_exit_to_user_mode(regs);
@@ -83,11 +88,12 @@ static void handle_foreign_syscall(struct pt_regs *regs)
 
 static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 {
-	if (likely(trap->kind == TRAP_SYSCALL)) {
-		handle_syscall(regs);
+	if (likely(trap->kind == TRAP_CALL || trap->kind == TRAP_SYSCALL)) {
+		handle_syscall(regs, trap->kind == TRAP_SYSCALL);
 		return;
 	}
 	regs->orig_ax = -1;
+	call_sites_roll_back(regs, trap->kind == TRAP_EXCEPTION);
 	if (trap->kind == TRAP_INTERRUPT) {
 		count_trap(interrupts);
 		handle_interrupts(regs);

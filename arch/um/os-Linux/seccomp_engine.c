@@ -5,6 +5,8 @@
  *
  *  1. run() puts general registers into the frame, gives the turn, waits for it, and takes them out again. Extended state stays in the
  *     frame, where the host put it and from where the host restores it.
+ *     A call, in place of a system call instruction, is a trap without a signal: registers come and go in the state page, extended state
+ *     in a second frame, from which the guest thread returns only where a jump would not do.
  *  2. The frame tells what happened, for a page fault with the processor's own error code.
  *  3. Mappings are changed by the stub process's other thread, the mapper (handoff.c).
  *  4. Stub processes of ended address spaces are emptied, proved to be clean (seccomp_stub.c) and used again.
@@ -180,6 +182,23 @@ static void put_bases(struct host_space *space, const struct host_regs *regs)
 	orders->gs_base = space->gs_base = regs->gs_base;
 }
 
+/* Without XSAVE the host writes its bytes as well, and no mark: a frame ends with the state of x87 and SSE, and another stub's page may follow. */
+static int frames_are_extended(void)
+{
+	return host_frame_sw.magic == FRAME_SW_MAGIC && host_frame_sw.size > LEGACY_SIZE;
+}
+
+/* The host wants its own bytes in it, and a mark at its end; without, it restores x87 and SSE only. */
+static void mark_xstate(struct host_space *space)
+{
+	static const unsigned int end_mark = 0x46505845;	/* FP_XSTATE_MAGIC2 */
+
+	if (!frames_are_extended())
+		return;
+	memcpy((char *)space->xstate + FRAME_SW_OFFSET, &host_frame_sw, sizeof(host_frame_sw));
+	memcpy((char *)space->xstate + host_frame_sw.extended_size - sizeof(end_mark), &end_mark, sizeof(end_mark));
+}
+
 static void put_registers(struct host_space *space, const struct host_regs *r, int how)
 {
 	struct signal_frame *frame = space->frame;
@@ -194,10 +213,35 @@ static void put_registers(struct host_space *space, const struct host_regs *r, i
 		.r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
 		.di = r->di, .si = r->si, .bp = r->bp, .bx = r->bx, .dx = r->dx, .ax = r->ax, .cx = r->cx, .sp = r->sp, .ip = r->ip,
 		.flags = r->flags | (how & HOST_STEP ? FLAG_TF : 0), .cs = r->cs, .ss = r->ss, .fs = r->fs, .gs = r->gs,
-		.fpstate = space->base + 2 * STUB_PAGE + host_frame_xstate,
+		.fpstate = space->base + 2 * STUB_PAGE + ((char *)space->xstate - (char *)space->state),
 	};
-	put_selectors(space, r);
-	put_bases(space, r);
+}
+
+/* As the end of a system call leaves them, which is how one is told from a sigreturn, a signal or a new program. */
+static int jump_will_do(const struct host_space *space, const struct host_regs *r, int how)
+{
+	return space->called && !space->xstate_set && !(how & HOST_STEP) && !(r->flags & FLAG_TF) &&
+		r->cx == r->ip && r->r11 == r->flags && r->ip < host_task_size;
+}
+
+/* Words of struct stub_state and of struct host_regs are in one order, up to the stack pointer. */
+_Static_assert(offsetof(struct host_regs, sp) == STUB_REG_SP * sizeof(long) && offsetof(struct host_regs, ax) == STUB_REG_AX * sizeof(long), "order");
+
+static void put_for_return(struct host_space *space, const struct host_regs *regs, int how)
+{
+	struct stub_orders *orders = space->orders;
+
+	if (jump_will_do(space, regs, how)) {
+		memcpy(space->state->regs, regs, sizeof(space->state->regs));
+		orders->back = BACK_CALL;
+	} else {
+		if (space->called)
+			mark_xstate(space);	/* which only guest code writes else */
+		put_registers(space, regs, how);
+		orders->back = space->called ? BACK_CALL_FRAME : BACK_HANDLER;
+	}
+	put_selectors(space, regs);
+	put_bases(space, regs);
 }
 
 static void take_bases(struct host_space *space, struct host_regs *regs)
@@ -300,6 +344,41 @@ static void classify(const struct signal_frame *frame, struct host_regs *regs, i
 	}
 }
 
+/* ---- calls ---- */
+
+/* Registers that guest code says it had at a call site: as a system call instruction there would have shown them. */
+static void take_call(struct host_space *space, struct host_regs *r, struct host_trap *trap)
+{
+	unsigned long fs_base = r->fs_base, gs_base = r->gs_base;
+
+	memcpy(r, space->state->regs, sizeof(space->state->regs));
+	r->orig_ax = r->ax;
+	r->cx = r->ip;
+	r->flags = (r->flags & GUEST_FLAGS & ~FLAG_TF) | FLAG_IF;
+	r->r11 = r->flags;
+	r->cs = host_first_frame.context.regs.cs | GUEST_RPL;
+	r->ss = host_first_frame.context.regs.ss | GUEST_RPL;
+	r->fs_base = fs_base;
+	r->gs_base = gs_base;
+	take_bases(space, r);
+	trap->kind = TRAP_CALL;
+	space->xstate_set = 0;
+	if (!space->called)
+		seccomp_use_call_frame(space);
+	space->called = 1;
+}
+
+/*
+ * The guest thread was on its way back from a call when it trapped, by a kick: then registers and extended state are those that it was given. Now
+ * it is in the handler.
+ */
+static int was_on_its_way(struct host_space *space, unsigned long ip)
+{
+	unsigned long at = ip - space->base;
+
+	return space->called && at >= seccomp_entries->told && at < seccomp_entries->back_end;
+}
+
 static void lose(struct host_space *space, struct host_trap *trap)
 {
 	trap->kind = TRAP_LOST;
@@ -318,6 +397,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 		trap->kind = TRAP_LOST;
 		return;
 	}
+	space->state->kicked = 0;
 	vcpu->in_guest = space->pid;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->irq_pending, __ATOMIC_RELAXED)) {
@@ -326,7 +406,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 		trap->kind = TRAP_INTERRUPT;
 		return;
 	}
-	put_registers(space, regs, how);
+	put_for_return(space, regs, how);
 	handoff_give(space);
 	error = handoff_wait(space, 0);
 	parked_watch(space);	/* before it counts as one that does not run */
@@ -336,7 +416,19 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 		lose(space, trap);
 		return;
 	}
-	frame = *(volatile struct signal_frame *)space->frame;
+	if (__atomic_load_n(&space->state->called, __ATOMIC_RELAXED)) {
+		take_call(space, regs, trap);
+		return;
+	}
+	frame = *(volatile struct signal_frame *)((char *)space->state + host_frame_offset);
+	if (was_on_its_way(space, frame.context.regs.ip)) {
+		space->called = 0;
+		mark_xstate(space);
+		trap->kind = TRAP_INTERRUPT;
+		return;
+	}
+	space->called = space->xstate_set = 0;
+	seccomp_use_signal_frame(space);
 	take_registers(space, &frame.context.regs, regs, how);
 	classify(&frame, regs, how, flags, trap);
 }
@@ -349,27 +441,11 @@ static int get_xstate(struct host_space *space, void *xstate)
 	return 0;
 }
 
-/* Without XSAVE the host writes its bytes as well, and no mark: a frame ends with the state of x87 and SSE, and another stub's page may follow. */
-static int frames_are_extended(void)
-{
-	return host_frame_sw.magic == FRAME_SW_MAGIC && host_frame_sw.size > LEGACY_SIZE;
-}
-
-/* The host wants its own bytes in it, and a mark at its end; without, it restores x87 and SSE only. */
-static void mark_xstate(struct host_space *space)
-{
-	static const unsigned int end_mark = 0x46505845;	/* FP_XSTATE_MAGIC2 */
-
-	if (!frames_are_extended())
-		return;
-	memcpy((char *)space->xstate + FRAME_SW_OFFSET, &host_frame_sw, sizeof(host_frame_sw));
-	memcpy((char *)space->xstate + host_frame_sw.extended_size - sizeof(end_mark), &end_mark, sizeof(end_mark));
-}
-
 static int set_xstate(struct host_space *space, const void *xstate)
 {
 	memcpy(space->xstate, xstate, host_xstate_size);
 	mark_xstate(space);
+	space->xstate_set = 1;
 	return 0;
 }
 
@@ -423,12 +499,30 @@ static int get_debug(struct host_space *space, int number, unsigned long *value)
 	return debug_register(space, number, value, 0);
 }
 
+/* Calls store extended state as XSAVEOPT does, in the form of the host's frames. */
+static int calls_work(void)
+{
+	const unsigned int XSAVEOPT = 1;
+	unsigned int a = 13, b, c = 1, d;
+
+	if (!frames_are_extended())
+		return 0;
+	asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return a & XSAVEOPT;
+}
+
+static unsigned long call_entry(struct host_space *space)
+{
+	return calls_work() ? space->base + seccomp_entries->call : 0;
+}
+
 const struct engine host_seccomp_engine = {
 	.name = "seccomp",
 	.create = create,
 	.destroy = destroy,
 	.apply = apply,
 	.run = run,
+	.call_entry = call_entry,
 	.get_xstate = get_xstate,
 	.set_xstate = set_xstate,
 	.set_debug = set_debug,

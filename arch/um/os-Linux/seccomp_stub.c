@@ -49,7 +49,7 @@ struct frame_sw_bytes host_frame_sw;
 
 int seccomp_stub_refused;
 
-static const struct stub_entries *entries;
+const struct stub_entries *seccomp_entries;
 static int image_fd = -1;
 
 /* ---- 1. slots ---- */
@@ -59,6 +59,7 @@ static int image_fd = -1;
 static int control_fd = -1;
 static char *control;
 static unsigned long slot_size, shared_size;	/* of it all; of what guest code can write */
+static unsigned long stack_size;		/* of that, the signal stack; the frame of calls is behind it */
 static unsigned int slots_used, freed[MAX_SLOTS], freed_count;
 
 static int take_slot(struct host_space *space)
@@ -108,15 +109,15 @@ static void write_setup(struct host_space *space)
 	unsigned long filters = orders + offsetof(struct stub_orders, setup.filters);
 	int by_call = !(host_hwcap2 & HWCAP2_FSGSBASE);
 
-	setup->action.handler = setup->action.restorer = space->base + entries->trap;
+	setup->action.handler = setup->action.restorer = space->base + seccomp_entries->trap;
 	setup->action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
 	setup->action.mask = setup->all_signals = ~0UL;
 	setup->stack.base = orders + 2 * STUB_PAGE;
-	setup->stack.size = shared_size - STUB_PAGE;
+	setup->stack.size = stack_size;
 	setup->unmap[0][1] = space->base;
 	setup->unmap[1][0] = end;
 	setup->unmap[1][1] = HOST_ADDRESS_END - end;
-	setup->guest_program.length = host_filter_guest((void *)setup->filters[0], entries, space->base, by_call);
+	setup->guest_program.length = host_filter_guest((void *)setup->filters[0], seccomp_entries, space->base, by_call);
 	setup->guest_program.filter = filters;
 	setup->mapper_program.length = host_filter_mapper((void *)setup->filters[1], space->base);
 	setup->mapper_program.filter = filters + sizeof(setup->filters[0]);
@@ -136,6 +137,30 @@ static int spawn(struct host_space *space)
 	return host_spawn(&program);
 }
 
+/* ---- the two frames ---- */
+
+static unsigned long call_xstate_offset(void)	/* as XSAVE wants it: a multiple of 64 */
+{
+	return STUB_PAGE + stack_size + ((sizeof(struct signal_frame) + 63) & -64UL);
+}
+
+static void use_frame(struct host_space *space, unsigned long frame, unsigned long xstate)
+{
+	space->frame = (void *)((char *)space->state + frame);
+	space->xstate = (char *)space->state + xstate;
+	space->orders->frame = space->base + 2 * STUB_PAGE + frame + sizeof(space->frame->restorer);
+}
+
+void seccomp_use_signal_frame(struct host_space *space)
+{
+	use_frame(space, host_frame_offset, host_frame_xstate);
+}
+
+void seccomp_use_call_frame(struct host_space *space)
+{
+	use_frame(space, STUB_PAGE + stack_size, call_xstate_offset());
+}
+
 /* No guest code has run yet, so what the frame says can be believed. */
 static int learn_frame(struct host_space *space)
 {
@@ -143,10 +168,10 @@ static int learn_frame(struct host_space *space)
 	struct signal_frame *frame = (void *)((char *)space->state + offset);
 	unsigned long xstate;
 
-	if (offset >= shared_size - sizeof(*frame))
+	if (offset >= STUB_PAGE + stack_size - sizeof(*frame))
 		return -EPROTO;
 	xstate = frame->context.regs.fpstate - state;
-	if (frame->info.signo != SIGSYS || xstate < offset + sizeof(*frame) - 2 * sizeof(int) || xstate > shared_size - LEGACY_SIZE)
+	if (frame->info.signo != SIGSYS || xstate < offset + sizeof(*frame) - 2 * sizeof(int) || xstate > STUB_PAGE + stack_size - LEGACY_SIZE)
 		return -EPROTO;
 	if (!host_frame_offset) {
 		host_frame_offset = offset;
@@ -156,10 +181,10 @@ static int learn_frame(struct host_space *space)
 	}
 	if (host_frame_offset != offset || host_frame_xstate != xstate)
 		return -EPROTO;
-	space->frame = frame;
-	space->xstate = (char *)space->state + xstate;
+	seccomp_use_signal_frame(space);
 	space->mapper = frame->context.regs.bp;
-	space->orders->frame = space->state->frame + sizeof(frame->restorer);
+	space->orders->features = host_frame_sw.features;
+	space->orders->call_xstate = space->base + 2 * STUB_PAGE + call_xstate_offset();
 	return 0;
 }
 
@@ -251,6 +276,9 @@ int seccomp_stub_clean(struct host_space *space)
 
 	if (space->gone)
 		return -ESRCH;
+	space->called = space->xstate_set = 0;
+	space->orders->back = BACK_HANDLER;
+	seccomp_use_signal_frame(space);
 	memset((char *)space->state + STUB_PAGE, 0, shared_size - STUB_PAGE);
 	memset(space->state, 0, STUB_PAGE);
 	space->state->turn = STUB_TRAPPED;
@@ -259,7 +287,7 @@ int seccomp_stub_clean(struct host_space *space)
 	*space->frame = host_first_frame;
 	space->frame->context.stack[0] = space->base + 3 * STUB_PAGE;
 	space->frame->context.regs.fpstate = space->base + 2 * STUB_PAGE + host_frame_xstate;
-	space->frame->context.regs.ip = space->base + entries->probe;
+	space->frame->context.regs.ip = space->base + seccomp_entries->probe;
 	space->frame->context.regs.r15 = nonce;
 	memset(&space->frame->info, 0, sizeof(space->frame->info));
 	space->fs_base = space->gs_base = ~0UL;
@@ -275,8 +303,13 @@ int seccomp_stub_clean(struct host_space *space)
 
 /* ---- once ---- */
 
+static unsigned long whole_pages(unsigned long size)
+{
+	return (size + STUB_PAGE - 1) & -(unsigned long)STUB_PAGE;
+}
+
 /* A signal frame of the host, and room to spare. */
-static unsigned long signal_stack_size(void)
+static unsigned long frame_size(void)
 {
 	unsigned long least = getauxval(AT_MINSIGSTKSZ);
 	unsigned int a = 13, b = 0, c = 0, d;
@@ -285,7 +318,7 @@ static unsigned long signal_stack_size(void)
 		asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
 		least = b + 2048;
 	}
-	return (least + 1024 + STUB_PAGE - 1) & -(unsigned long)STUB_PAGE;
+	return least + 1024;
 }
 
 static void read_stub_base(void)
@@ -304,8 +337,9 @@ int seccomp_stub_init(void)
 {
 	const unsigned char *image = host_seccomp_stub;
 
-	entries = (const void *)(image + STUB_CODE_OFFSET);
-	shared_size = STUB_PAGE + signal_stack_size();
+	seccomp_entries = (const void *)(image + STUB_CODE_OFFSET);
+	stack_size = whole_pages(frame_size());
+	shared_size = STUB_PAGE + 2 * stack_size;
 	slot_size = STUB_PAGE + shared_size;
 	read_stub_base();
 	image_fd = host_program_image(image, host_seccomp_stub_end - image);

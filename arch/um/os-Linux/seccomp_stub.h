@@ -24,8 +24,10 @@ struct host_space {
 	unsigned long fs_base, gs_base;	/* what the guest thread has, where guest code cannot change them; ~0: not known */
 	struct stub_orders *orders;
 	struct stub_state *state;
-	struct signal_frame *frame;
-	void *xstate;			/* extended state in the frame */
+	struct signal_frame *frame;	/* what the guest thread goes back with: the host's, or that of a call */
+	void *xstate;			/* extended state in it */
+	int called;			/* the guest thread waits in a call, extended state still in its registers */
+	int xstate_set;			/* since then: what is in the frame counts */
 	struct parked parked;
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
@@ -49,8 +51,13 @@ void seccomp_stub_end(struct host_space *space);
  * -errno: end it.
  */
 int seccomp_stub_clean(struct host_space *space);
+/* From now on it goes back with the frame that the host makes for a signal, or with the one for calls. */
+void seccomp_use_signal_frame(struct host_space *space);
+void seccomp_use_call_frame(struct host_space *space);
 /* Puts the extended state of a new program into its frame. */
 void seccomp_xstate_init(struct host_space *space);
+/* What the stub program offers; no address, but offsets from a base. */
+extern const struct stub_entries *seccomp_entries;
 extern int seccomp_stub_refused;	/* the host did not let a new one have its filters */
 /* Is it alive? Never waits. */
 int seccomp_stub_lives(const struct host_space *space);

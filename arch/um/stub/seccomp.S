@@ -4,7 +4,8 @@
  * its state in the pages behind it (seccomp.h). Two threads run it:
  *
  *  - the guest thread, whose signal handler is stub_trap. It says that it trapped, waits for its turn and returns to guest code by
- *    rt_sigreturn. Its filter allows the system call instructions at the stub_call_ labels below, with the arguments that they have
+ *    rt_sigreturn. Or it called: stub_call is where call sites of guest programs jump to (x86_64/call_sites.c), which is a trap without a
+ *    signal, and from which it goes back by a jump where its registers allow. Its filter allows the system call instructions at the stub_call_ labels below, with the arguments that they have
  *    here, and makes a trap of any other;
  *  - the mapper, which performs orders (mmap, munmap, mprotect) and reports to an eventfd. It never runs guest code, and what it
  *    works with is its registers and pages that guest code cannot write: no stack.
@@ -17,6 +18,7 @@
 #define AT_ORDERS(field)	stub_code + STUB_PAGE + ORDERS_##field(%rip)
 #define AT_STATE(field)		stub_code + 2 * STUB_PAGE + STATE_##field(%rip)
 
+#define AT_REG(name)		stub_code + 2 * STUB_PAGE + STATE_REGS + 8 * STUB_REG_##name(%rip)
 #define AT_SETUP(field)		stub_code + STUB_PAGE + ORDERS_REQUESTS + SETUP_##field(%rip)
 
 #define NR_write	1
@@ -30,6 +32,8 @@
 #define NR_futex	202
 #define NR_exit_group	231
 #define NR_seccomp	317
+#define SIGUSR1		10
+#define FRAME_IP	168		/* in struct ucontext: the instruction that the signal came at */
 #define FUTEX_WAIT	0
 #define FUTEX_WAKE	1
 #define SIG_SETMASK	2
@@ -51,13 +55,67 @@
 stub_code:				/* struct stub_entries */
 	.long	stub_trap - stub_code, stub_call_wake - stub_code, stub_call_wait - stub_code, stub_call_fs - stub_code
 	.long	stub_call_gs - stub_code, stub_call_return - stub_code, stub_probe - stub_code
+	.long	stub_call - stub_code, stub_told - stub_code, stub_back_end - stub_code
 
 /* ---- the guest thread; entered as a signal handler, all signals blocked ---- */
 
 stub_trap:
 	cld
-	movq	%rsp, AT_STATE(FRAME)
-	movl	%ds, %eax
+	cmpl	$SIGUSR1, %edi
+	je	2f
+1:	movq	%rsp, AT_STATE(FRAME)
+	movl	$0, AT_STATE(CALLED)
+	jmp	tell
+
+	/*
+	 * A kick. In a call that is still to be told, or whose turn the kernel has, it must not be a trap of its own: it is noted for the way
+	 * back. Once the turn is given it is one, and the kernel knows what it gave.
+	 */
+2:	movq	FRAME_IP(%rdx), %rax
+	leaq	stub_call(%rip), %rcx
+	subq	%rcx, %rax
+	cmpq	$stub_back_end - stub_call, %rax
+	jae	1b
+	cmpq	$stub_told - stub_call, %rax
+	jb	3f
+	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
+	jne	1b
+3:	movl	$1, AT_STATE(KICKED)
+	addq	$8, %rsp
+	movl	$NR_rt_sigreturn, %eax
+	jmp	stub_call_return
+
+/*
+ * ---- a call: %rcx is where it goes on, all other registers are the caller's ----
+ * Guest code's stack is not touched. Extended state is stored for the kernel and stays in the registers.
+ */
+stub_call:
+	movq	%rsp, AT_REG(SP)
+	leaq	AT_STATE(STACK), %rsp
+	pushfq
+	popq	AT_REG(FLAGS)
+	movq	%rcx, AT_REG(IP)
+	movq	%rax, AT_REG(AX)
+	movq	%rbx, AT_REG(BX)
+	movq	%rdx, AT_REG(DX)
+	movq	%rsi, AT_REG(SI)
+	movq	%rdi, AT_REG(DI)
+	movq	%rbp, AT_REG(BP)
+	movq	%r8, AT_REG(R8)
+	movq	%r9, AT_REG(R9)
+	movq	%r10, AT_REG(R10)
+	movq	%r12, AT_REG(R12)
+	movq	%r13, AT_REG(R13)
+	movq	%r14, AT_REG(R14)
+	movq	%r15, AT_REG(R15)
+	movl	AT_ORDERS(FEATURES), %eax
+	movl	4 + AT_ORDERS(FEATURES), %edx
+	movq	AT_ORDERS(CALL_XSTATE), %rcx
+	xsaveopt64 (%rcx)
+	movl	$1, AT_STATE(CALLED)
+	cld
+
+tell:	movl	%ds, %eax
 	movl	%eax, AT_STATE(DS)
 	movl	%es, %eax
 	movl	%eax, AT_STATE(ES)
@@ -73,6 +131,7 @@ stub_trap:
 	movq	%rax, AT_STATE(GS_BASE)
 1:	movl	$STUB_TRAPPED, %eax
 	xchgl	%eax, AT_STATE(TURN)
+stub_told:
 	cmpl	$0, AT_STATE(KERNEL_SLEEPS)
 	je	2f
 	movl	$NR_futex, %eax
@@ -143,11 +202,39 @@ stub_call_fs:
 	movq	AT_ORDERS(GS_BASE), %rsi
 stub_call_gs:
 	syscall
-5:	movq	AT_ORDERS(FRAME), %rsp
+5:	movl	AT_ORDERS(BACK), %eax
+	testl	%eax, %eax		/* BACK_HANDLER */
+	jz	6f
+	cmpl	$0, AT_STATE(KICKED)
+	jne	7f
+	cmpl	$BACK_CALL, %eax
+	je	8f
+6:	movq	AT_ORDERS(FRAME), %rsp
 	movl	$NR_rt_sigreturn, %eax
 stub_call_return:
 	syscall
-	ud2
+7:	ud2				/* the kick comes as a trap here */
+8:	movq	AT_REG(FLAGS), %r11
+	leaq	AT_STATE(STACK), %rsp
+	pushq	%r11
+	popfq
+	movq	AT_REG(AX), %rax
+	movq	AT_REG(BX), %rbx
+	movq	AT_REG(DX), %rdx
+	movq	AT_REG(SI), %rsi
+	movq	AT_REG(DI), %rdi
+	movq	AT_REG(BP), %rbp
+	movq	AT_REG(R8), %r8
+	movq	AT_REG(R9), %r9
+	movq	AT_REG(R10), %r10
+	movq	AT_REG(R12), %r12
+	movq	AT_REG(R13), %r13
+	movq	AT_REG(R14), %r14
+	movq	AT_REG(R15), %r15
+	movq	AT_REG(SP), %rsp
+	movq	AT_REG(IP), %rcx
+	jmp	*%rcx
+stub_back_end:
 
 /*
  * ---- the beginning; no stack from here on ----

@@ -6,7 +6,7 @@
  *	page 0	code	read, execute
  *	page 1	orders	read; the kernel writes, nobody in the stub process can
  *	page 2	state	read, write: guest code can forge all of it
- *	page 3...	the signal stack, which holds one frame; read, write
+ *	page 3...	the signal stack, which holds one frame; behind it, on pages of its own, the frame of a call; read, write
  *
  * All but the code are pages of one file that the kernel process maps as well.
  */
@@ -31,6 +31,10 @@
 #define STATE_KERNEL_SLEEPS	4
 #define STATE_STUB_SLEEPS	8
 #define STATE_FRAME		56
+#define STATE_CALLED		64
+#define STATE_KICKED		68
+#define STATE_REGS		128
+#define STATE_STACK		512	/* its end */
 #define STATE_FS_BASE		16
 #define STATE_GS_BASE		24
 #define STATE_DS		32
@@ -46,11 +50,14 @@
 #define ORDERS_FS_BASE		24
 #define ORDERS_GS_BASE		32
 #define ORDERS_SET_BASES	40
+#define ORDERS_BACK		44
 #define ORDERS_DS		48
 #define ORDERS_ES		52
 #define ORDERS_FS		56
 #define ORDERS_GS		60
-#define ORDERS_REQUESTS		64
+#define ORDERS_FEATURES		64
+#define ORDERS_CALL_XSTATE	72
+#define ORDERS_REQUESTS		80
 #define ORDERS_MAX_REQUESTS	64
 #define REQUEST_SIZE		56
 
@@ -58,6 +65,30 @@
 #define SETUP_UNMAP		72
 #define SETUP_GUEST_PROGRAM	104
 #define SETUP_MAPPER_PROGRAM	120
+
+/* struct stub_orders: how the guest thread goes back to guest code. */
+#define BACK_HANDLER	0	/* it trapped: by rt_sigreturn */
+#define BACK_CALL	1	/* it called: by a jump, with the registers in the state, extended state as it is */
+#define BACK_CALL_FRAME	2	/* it called: by rt_sigreturn all the same */
+
+/* Registers of a call, as indices; the order is that of struct host_regs. */
+#define STUB_REG_R15	0
+#define STUB_REG_R14	1
+#define STUB_REG_R13	2
+#define STUB_REG_R12	3
+#define STUB_REG_BP	4
+#define STUB_REG_BX	5
+#define STUB_REG_R10	7
+#define STUB_REG_R9	8
+#define STUB_REG_R8	9
+#define STUB_REG_AX	10
+#define STUB_REG_DX	12
+#define STUB_REG_SI	13
+#define STUB_REG_DI	14
+#define STUB_REG_IP	16
+#define STUB_REG_FLAGS	18
+#define STUB_REG_SP	19
+#define STUB_REGS	20
 
 /* Exit statuses of a stub process that could not have its filters. */
 #define STUB_NO_FILTER		13
@@ -75,6 +106,8 @@
 struct stub_entries {
 	unsigned int trap, call_wake, call_wait, call_fs, call_gs, call_return;
 	unsigned int probe;		/* code that traps by a system call */
+	unsigned int call;		/* where call sites jump to */
+	unsigned int told, back_end;	/* from when the kernel may have the turn of a call, to when guest code goes on */
 };
 
 /* Written by guest code, read once by the kernel, trusted by nobody. */
@@ -86,6 +119,10 @@ struct stub_state {
 	unsigned long fs_base, gs_base;	/* where guest code can change them */
 	unsigned int ds, es, fs, gs;	/* selectors at the trap */
 	unsigned long unused2, frame;	/* where the signal frame is; of use before there is guest code */
+	unsigned int called;		/* the trap was a call: these are its registers */
+	unsigned int kicked;		/* during a call */
+	unsigned long unused3[7];
+	unsigned long regs[STUB_REGS];
 };
 
 /* What the program needs before guest code runs; lies where the first orders will. */
@@ -115,8 +152,10 @@ struct stub_orders {
 	unsigned long frame;		/* where rt_sigreturn finds the frame: the stack pointer for it */
 	unsigned long fs_base, gs_base;
 	unsigned int set_bases;		/* give the thread these two */
-	unsigned int padding;
+	unsigned int back;		/* BACK_* */
 	unsigned int ds, es, fs, gs;	/* selectors to give it */
+	unsigned long features;		/* of extended state, that a call stores */
+	unsigned long call_xstate;	/* where */
 	union {
 		struct stub_call requests[ORDERS_MAX_REQUESTS];
 		struct stub_setup setup;
@@ -130,6 +169,9 @@ STUB_SAME(stub_state, stub_sleeps, STATE_STUB_SLEEPS);
 STUB_SAME(stub_state, frame, STATE_FRAME);
 STUB_SAME(stub_state, fs_base, STATE_FS_BASE);
 STUB_SAME(stub_state, gs_base, STATE_GS_BASE);
+STUB_SAME(stub_state, called, STATE_CALLED);
+STUB_SAME(stub_state, kicked, STATE_KICKED);
+STUB_SAME(stub_state, regs, STATE_REGS);
 STUB_SAME(stub_state, ds, STATE_DS);
 STUB_SAME(stub_state, gs, STATE_GS);
 STUB_SAME(stub_orders, sequence, ORDERS_SEQUENCE);
@@ -140,6 +182,9 @@ STUB_SAME(stub_orders, frame, ORDERS_FRAME);
 STUB_SAME(stub_orders, fs_base, ORDERS_FS_BASE);
 STUB_SAME(stub_orders, gs_base, ORDERS_GS_BASE);
 STUB_SAME(stub_orders, set_bases, ORDERS_SET_BASES);
+STUB_SAME(stub_orders, back, ORDERS_BACK);
+STUB_SAME(stub_orders, features, ORDERS_FEATURES);
+STUB_SAME(stub_orders, call_xstate, ORDERS_CALL_XSTATE);
 STUB_SAME(stub_orders, ds, ORDERS_DS);
 STUB_SAME(stub_orders, gs, ORDERS_GS);
 STUB_SAME(stub_orders, requests, ORDERS_REQUESTS);
@@ -149,6 +194,7 @@ STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
 STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
 _Static_assert(sizeof(struct stub_call) == REQUEST_SIZE, "request");
 _Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
+_Static_assert(sizeof(struct stub_state) <= STATE_STACK - 16, "room for two words on the stack");
 
 #endif
 #endif

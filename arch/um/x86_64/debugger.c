@@ -21,6 +21,7 @@
 #include <asm/trapnr.h>
 #include <host/engine.h>
 #include <uapi/asm/debugreg.h>
+#include "../kernel/kernel.h"
 #include "prctl.h"
 #include "regset.h"
 
@@ -30,6 +31,7 @@
 
 void user_enable_single_step(struct task_struct *task)
 {
+	call_sites_stop(task->mm);
 	task->thread.single_step = true;
 	set_task_syscall_work(task, SYSCALL_EXIT_TRAP);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso].
+ * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso], whose last page is for the thunks of
+ * call sites (call_sites.c). They must lie within 2 GiB of the libraries: right below the program interpreter, where those will
+ * follow; in a program without one, somewhere below it.
  *
  * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before Linux first writes the time into it,
  * the code is copied from the image. What a process sees of the data depends on its time namespace:
@@ -17,6 +19,7 @@
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/random.h>
+#include <linux/security.h>
 #include <linux/sched.h>
 #include <linux/time_namespace.h>
 #include <vdso/datapage.h>
@@ -29,8 +32,8 @@
 struct vdso_data *vdso_data;
 extern const char vdso_image[], vdso_image_end[];
 
-static struct page *code[MAX_CODE_PAGES + 1];
-static unsigned long code_size;		/* 0: there is no vDSO */
+static struct page *code[MAX_CODE_PAGES + 2];
+static unsigned long code_size;		/* with the page for thunks; 0: there is no vDSO */
 static bool wanted = true;
 
 static int __init take_wanted(char *value)
@@ -54,11 +57,12 @@ static int __init vdso_code_setup(void)
 
 	if (WARN_ON(length > MAX_CODE_PAGES * PAGE_SIZE))
 		return -E2BIG;
-	for (at = 0; at < length; at += PAGE_SIZE) {
+	for (at = 0; at < PAGE_ALIGN(length) + PAGE_SIZE; at += PAGE_SIZE) {
 		page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 		if (!page)
 			return -ENOMEM;
-		memcpy(page_address(page), vdso_image + at, min(length - at, PAGE_SIZE));
+		if (at < length)
+			memcpy(page_address(page), vdso_image + at, min(length - at, PAGE_SIZE));
 		code[at / PAGE_SIZE] = page;
 	}
 	if (wanted)
@@ -78,7 +82,21 @@ static vm_fault_t data_fault(const struct vm_special_mapping *mapping, struct vm
 }
 
 static const struct vm_special_mapping data_mapping = { .name = "[vvar]", .fault = data_fault };
-static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code };
+/* Call sites jump to thunks at their old address. */
+static int code_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+{
+	call_sites_stop(area->vm_mm);
+	area->vm_mm->context.thunks = 0;
+	return 0;
+}
+
+static void code_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+{
+	call_sites_stop(area->vm_mm);
+	area->vm_mm->context.thunks = 0;
+}
+
+static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = code_moved, .close = code_unmapped };
 
 #ifdef CONFIG_TIME_NS
 struct vdso_data *arch_get_vdso_data(void *page)
@@ -100,15 +118,17 @@ int vdso_join_timens(struct task_struct *task, struct time_namespace *ns)
 }
 #endif
 
-/* A page at random between the stack and the end of what one page table covers, so that it costs no further one. */
-static unsigned long place_above_stack(unsigned long size)
+/* At random somewhere in the GiB below what is mapped lowest, which is the program. */
+static unsigned long place_below_program(struct mm_struct *mm, unsigned long size)
 {
-	unsigned long first = PAGE_ALIGN(current->mm->start_stack);
-	unsigned long end = min(ALIGN(first + 1, PMD_SIZE), TASK_SIZE);
+	struct vm_area_struct *lowest = find_vma(mm, 0);
+	unsigned long end = lowest ? lowest->vm_start : 0, first = PAGE_ALIGN(max(dac_mmap_min_addr, mmap_min_addr));
 
+	if (end > first + SZ_1G)
+		first = end - SZ_1G;
 	if (first + size >= end)
 		return 0;
-	return current->flags & PF_RANDOMIZE ? randomize_page(first, end - size - first) : first;
+	return current->flags & PF_RANDOMIZE ? randomize_page(first, end - size - first) : end - size;
 }
 
 static long map_all(struct mm_struct *mm, unsigned long at)
@@ -129,6 +149,7 @@ static long map_all(struct mm_struct *mm, unsigned long at)
 		do_munmap(mm, at, DATA_PAGES * PAGE_SIZE, NULL);
 		return PTR_ERR(vma);
 	}
+	mm->context.thunks = code_at + code_size - PAGE_SIZE;
 	return 0;
 }
 
@@ -158,7 +179,7 @@ int arch_setup_additional_pages(struct linux_binprm *bprm, int uses_interpreter)
 		return 0;
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
-	error = map_all(mm, get_unmapped_area(NULL, place_above_stack(size), size, 0, 0));
+	error = map_all(mm, get_unmapped_area(NULL, uses_interpreter ? 0 : place_below_program(mm, size), size, 0, 0));
 	mmap_write_unlock(mm);
 	return error;
 }

@@ -3,6 +3,7 @@
 #ifndef __ASM_UM_MMU_H
 #define __ASM_UM_MMU_H
 
+struct call_sites;
 struct host_space;
 struct task_struct;
 
@@ -25,6 +26,9 @@ typedef struct mm_context {
 	unsigned long debug_id;			/* which debug registers are in the stub; 0: none. See asm/debug_regs.h */
 	unsigned int areas;			/* at most this many host areas since the last drop of all */
 	bool rights_stale;			/* pages may be hosted with more rights than they have */
+	unsigned long thunks;			/* address of the page for them in the vDSO; 0: none. See x86_64/call_sites.c */
+	struct call_sites *call_sites;		/* NULL: too few system calls were made so far */
+	unsigned int calls_seen;
 	unsigned int stale_count;
 	struct host_stale stale[HOST_STALE_RANGES];
 } mm_context_t;

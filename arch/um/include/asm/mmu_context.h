@@ -19,6 +19,7 @@ void arch_exit_mmap(struct mm_struct *mm);
 
 static inline int arch_dup_mmap(struct mm_struct *oldmm, struct mm_struct *mm)
 {
+	mm->context.thunks = oldmm->context.thunks;
 	return 0;
 }
 

@@ -16,6 +16,7 @@ struct host_space;
 
 enum host_trap_kind {
 	TRAP_SYSCALL,		/* number in regs->orig_ax; 6 arguments in their registers */
+	TRAP_CALL,		/* the same, from a call site that jumped to call_entry */
 	TRAP_FOREIGN_SYSCALL,	/* a system call of the 32-bit kind, by int $0x80 (two bytes before the instruction pointer) */
 	TRAP_FAULT,		/* page fault: address, and the error code where the engine knows it */
 	TRAP_EXCEPTION,		/* other exception: signo, code, address as in siginfo_t */
@@ -65,6 +66,11 @@ struct engine {
 	int (*apply)(struct host_space *space, const struct host_map *changes, int count);
 	/* Runs guest code from *regs until a trap; *regs is then the state at the trap. */
 	void (*run)(struct host_space *space, struct host_regs *regs, int how, struct host_trap *trap);
+	/*
+	 * Where in the stub guest code may jump to in place of a system call instruction, with %rcx the address behind it and all other
+	 * registers as for it. 0 if that does not work here; NULL: under this engine it never does.
+	 */
+	unsigned long (*call_entry)(struct host_space *space);
 	/*
 	 * Extended state (x87 and up), in the layout of the XSAVE instruction's standard form, of
 	 * host_xstate_size bytes: out of and into the stub.

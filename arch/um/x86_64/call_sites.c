@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Call sites: system calls without a host signal.
+ *
+ *  1. A system call instruction costs a signal of the host, its frame, and the return from it; a jump into the stub (call_entry in
+ *     host/engine.h) costs neither. So where a program makes the same call again and again, the instruction before it, which loads the number,
+ *     becomes a jump to a thunk, which does what that instruction did and enters the stub. The system call instruction itself
+ *     stays: restarts and whoever jumps to it find it.
+ *  2. What is changed is a copy of the page, which only the host maps, in place of the program's (hostmap.c). The program's own page, what
+ *     debuggers read and write, and what other processes have are as they were. Only pages of files that are mapped privately and
+ *     cannot be written are treated so; POSIX leaves open whether such a mapping sees later changes of its file.
+ *  3. Thunks are in the last page of the vDSO (vdso_map.c), again in a copy of this process's own. They know where they go on.
+ *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it the site's, whose jump comes again. What was
+ *     changed until then, %rcx, is lost at a system call anyway.
+ *  5. A program that is stepped through, or that moves its vDSO, gets its pages back.
+ *
+ * Runs in the context of the process, the mmap lock held to change anything; call_sites_pfn() with interrupts off.
+ */
+#include <linux/gfp.h>
+#include <linux/hash.h>
+#include <linux/init.h>
+#include <linux/jhash.h>
+#include <linux/mm.h>
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <host/engine.h>
+#include "../kernel/counters.h"
+#include "../kernel/kernel.h"
+
+#define WARM	64		/* system calls of a program before anything is remembered of them */
+#define HOT	16		/* calls of one site before it is changed */
+#define SEEN	64		/* sites that are counted at a time */
+#define TEXTS	16		/* pages with sites in them, at most */
+#define THUNK	32		/* bytes; the first holds the stub's address */
+#define SITES	(PAGE_SIZE / THUNK - 1)
+
+#define CALL_LENGTH	2	/* of the system call instruction */
+#define JUMP_LENGTH	5	/* to a distance of 32 bits */
+#define SHORT_LENGTH	2	/* of 8 bits */
+
+struct text_page {
+	unsigned long address, pfn;
+	u32 sum;			/* of the page that was copied: its frame may come to hold another one */
+	struct page *copy;
+};
+
+struct call_site {
+	unsigned long address;		/* of the first byte that was changed */
+	unsigned long detour;		/* of the jump that the site's own, a short one, leads to; 0: none */
+};
+
+struct call_sites {
+	bool stopped;
+	unsigned int texts_count, count;
+	unsigned long thunks_at;
+	struct page *thunks;		/* NULL: none yet */
+	struct text_page texts[TEXTS];
+	struct call_site sites[SITES];	/* in the order of the thunks */
+	struct {
+		unsigned long ip;
+		unsigned int calls;
+	} seen[SEEN];
+};
+
+static bool wanted = true;
+
+static int __init take_wanted(char *value)
+{
+	return kstrtobool(value, &wanted);
+}
+early_param("call_sites", take_wanted);
+
+/* ---- 1. instructions ---- */
+
+/* How a site is to be changed; offsets are from the end of its system call instruction. */
+struct plan {
+	int start, length;		/* of the instruction that becomes a jump */
+	int detour;			/* of the jump of 32 bits, if that instruction is too short for it; 0: is not */
+};
+
+static bool is_prefix(u8 byte)
+{
+	return (byte & 0xf0) == 0x40 || byte == 0x66;	/* REX, operand size */
+}
+
+/* No-operations of five bytes and more, as compilers fill up with, begin so. */
+static bool is_long_nop(const u8 *code)
+{
+	static const u8 nops[][5] = {
+		{ 0x0f, 0x1f, 0x44, 0, 0 }, { 0x66, 0x0f, 0x1f, 0x44, 0 }, { 0x0f, 0x1f, 0x80, 0, 0 }, { 0x0f, 0x1f, 0x84, 0, 0 },
+		{ 0x66, 0x0f, 0x1f, 0x84, 0 }, { 0x66, 0x2e, 0x0f, 0x1f, 0x84 },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(nops); i++)
+		if (!memcmp(code, nops[i], sizeof(nops[i])))
+			return true;
+	return false;
+}
+
+/* code: behind the system call instruction. number: of the call that came from here. */
+static bool make_plan(const u8 *code, unsigned long number, struct plan *plan)
+{
+	static const u8 load_sixth[] = { 0x4c, 0x8b, 0x4c, 0x24, 0x08 };	/* mov 8(%rsp), %r9: in syscall(3) */
+	static const u8 load_0[] = { 0x31, 0xc0 };				/* xor %eax, %eax: in read(2) */
+	static const u8 test[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77 };	/* cmp $-4096, %rax; ja */
+	const u8 load = 0xb8, ret = 0xc3;					/* mov $number, %eax */
+	u32 loaded;
+
+	*plan = (struct plan) { .start = -CALL_LENGTH - JUMP_LENGTH, .length = JUMP_LENGTH };
+	memcpy(&loaded, code - CALL_LENGTH - 4, sizeof(loaded));
+	if (code[plan->start] == load && loaded == number && !is_prefix(code[plan->start - 1]))
+		return true;
+	if (!memcmp(code + plan->start, load_sixth, sizeof(load_sixth)))
+		return true;
+	plan->start = -CALL_LENGTH - SHORT_LENGTH;
+	plan->length = SHORT_LENGTH;
+	plan->detour = sizeof(test) + 2;
+	return !number && !memcmp(code + plan->start, load_0, sizeof(load_0)) && !memcmp(code, test, sizeof(test)) &&
+		code[plan->detour - 1] == ret && is_long_nop(code + plan->detour);
+}
+
+#define BEFORE	(CALL_LENGTH + JUMP_LENGTH + 1)		/* bytes that make_plan() looks at before and behind */
+#define BEHIND	16
+
+static bool put_distance(u8 *at, unsigned long from, unsigned long to)
+{
+	long distance = to - from;
+	s32 stored = distance;
+
+	memcpy(at, &stored, sizeof(stored));
+	return stored == distance;
+}
+
+/* ---- 3. thunks ---- */
+
+/* What was at the site; lea ip(%rip), %rcx; jmp *entry(%rip). */
+static bool write_thunk(struct call_sites *sites, unsigned int slot, const u8 *original, int length, unsigned long ip)
+{
+	u8 *thunk = page_address(sites->thunks) + slot * THUNK, *to = thunk;
+	unsigned long at = sites->thunks_at + slot * THUNK;
+	bool reached;
+
+	memcpy(to, original, length);
+	to += length;
+	memcpy(to, (u8[]) { 0x48, 0x8d, 0x0d }, 3);
+	reached = put_distance(to + 3, at + length + 7, ip);
+	memcpy(to + 7, (u8[]) { 0xff, 0x25 }, 2);
+	return put_distance(to + 9, at + length + 13, sites->thunks_at) && reached;
+}
+
+static bool have_thunks(struct mm_struct *mm, struct call_sites *sites)
+{
+	const u8 trap = 0xcc;
+	struct page *page;
+
+	if (sites->thunks)
+		return true;
+	page = alloc_page(GFP_KERNEL_ACCOUNT);
+	if (!page)
+		return false;
+	memset(page_address(page), trap, PAGE_SIZE);
+	*(unsigned long *)page_address(page) = host_engine->call_entry(mm->context.space);
+	sites->thunks = page;
+	hostmap_again(mm, sites->thunks_at);
+	return true;
+}
+
+/* ---- 2. pages ---- */
+
+static u32 sum_of(unsigned long pfn)
+{
+	return jhash2(page_address(pfn_to_page(pfn)), PAGE_SIZE / sizeof(u32), 0);
+}
+
+static struct text_page *text_at(struct call_sites *sites, unsigned long address)
+{
+	struct text_page *text;
+
+	for (text = sites->texts; text < sites->texts + sites->texts_count; text++)
+		if (text->address == address)
+			return text;
+	return NULL;
+}
+
+/* The copy of the page that sites at address are changed in; NULL: there is none to be had. */
+static struct page *have_copy(struct call_sites *sites, unsigned long address, struct page *page)
+{
+	struct text_page *text = text_at(sites, address);
+
+	if (text)
+		return text->pfn == page_to_pfn(page) ? text->copy : NULL;
+	if (sites->texts_count == TEXTS)
+		return NULL;
+	text = &sites->texts[sites->texts_count];
+	text->copy = alloc_page(GFP_KERNEL_ACCOUNT);
+	if (!text->copy)
+		return NULL;
+	memcpy(page_address(text->copy), page_address(page), PAGE_SIZE);
+	text->address = address;
+	text->pfn = page_to_pfn(page);
+	text->sum = sum_of(text->pfn);
+	barrier();
+	sites->texts_count++;
+	return text->copy;
+}
+
+/* With a reference; NULL: not one that may be replaced. */
+static struct page *page_of_file(struct mm_struct *mm, unsigned long address)
+{
+	struct vm_area_struct *area = vma_lookup(mm, address);
+	struct page *page;
+
+	if (!area || !area->vm_file || (area->vm_flags & (VM_SHARED | VM_WRITE | VM_EXEC)) != VM_EXEC)
+		return NULL;
+	if (get_user_pages(address, 1, 0, &page) != 1)
+		return NULL;
+	if (!PageAnon(page))
+		return page;
+	put_page(page);
+	return NULL;
+}
+
+/**
+ * call_sites_pfn - the page of RAM that the host maps at address, where guest code may read and execute pfn
+ */
+unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn)
+{
+	struct call_sites *sites = mm->context.call_sites;
+	struct text_page *text;
+
+	if (address == sites->thunks_at && sites->thunks)
+		return page_to_pfn(sites->thunks);
+	text = sites->stopped ? NULL : text_at(sites, address);
+	return text && text->pfn == pfn && text->sum == sum_of(pfn) ? page_to_pfn(text->copy) : pfn;
+}
+
+/* ---- changing a site ---- */
+
+static void change(struct call_sites *sites, struct page *copy, unsigned long ip, const struct plan *plan)
+{
+	u8 *code = page_address(copy) + offset_in_page(ip);
+	unsigned int slot = sites->count + 1;
+	unsigned long thunk = sites->thunks_at + slot * THUNK;
+	int jump = plan->detour ? plan->detour : plan->start;
+	u8 bytes[JUMP_LENGTH] = { 0xe9 };
+
+	if (!write_thunk(sites, slot, code + plan->start, plan->length, ip) ||
+	    !put_distance(bytes + 1, ip + jump + JUMP_LENGTH, thunk))
+		return;
+	sites->sites[sites->count++] = (struct call_site) { ip + plan->start, plan->detour ? ip + plan->detour : 0 };
+	memcpy(code + jump, bytes, sizeof(bytes));
+	if (plan->detour)
+		memcpy(code + plan->start, (u8[]) { 0xeb, plan->detour - plan->start - SHORT_LENGTH }, SHORT_LENGTH);
+	counters.call_sites++;
+}
+
+static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
+{
+	unsigned long address = ip & PAGE_MASK;
+	struct page *page, *copy;
+	struct plan plan;
+
+	page = page_of_file(mm, address);
+	if (!page)
+		return;
+	if (make_plan(page_address(page) + offset_in_page(ip), number, &plan) && have_thunks(mm, sites)) {
+		copy = have_copy(sites, address, page);
+		if (copy) {
+			change(sites, copy, ip, &plan);
+			hostmap_again(mm, address);
+		}
+	}
+	put_page(page);
+}
+
+/* Not among those that are known: a change of the copy would show in it. */
+static bool may_change(const struct call_sites *sites, unsigned long ip)
+{
+	return !sites->stopped && sites->count < SITES && offset_in_page(ip) >= BEFORE && offset_in_page(ip) <= PAGE_SIZE - BEHIND;
+}
+
+static void site_is_hot(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
+{
+	if (mmap_write_lock_killable(mm))
+		return;
+	if (may_change(sites, ip))
+		try_site(mm, sites, ip, number);
+	mmap_write_unlock(mm);
+}
+
+static struct call_sites *begin(struct mm_struct *mm)
+{
+	struct call_sites *sites;
+
+	if (!wanted || !host_engine->call_entry || !host_engine->call_entry(mm->context.space)) {
+		mm->context.thunks = 0;
+		return NULL;
+	}
+	sites = kzalloc(sizeof(*sites), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!sites || mmap_write_lock_killable(mm)) {
+		kfree(sites);
+		return NULL;
+	}
+	if (mm->context.call_sites || !mm->context.thunks) {	/* another thread was here meanwhile */
+		kfree(sites);
+	} else {
+		sites->thunks_at = mm->context.thunks;
+		mm->context.call_sites = sites;
+	}
+	mmap_write_unlock(mm);
+	return mm->context.call_sites;
+}
+
+/**
+ * call_site_made - a system call instruction was executed
+ * @ip: the address behind it
+ */
+void call_site_made(unsigned long ip, unsigned long number)
+{
+	struct mm_struct *mm = current->mm;
+	struct call_sites *sites = mm->context.call_sites;
+	typeof(&sites->seen[0]) seen;
+
+	if (!mm->context.thunks || (!sites && ++mm->context.calls_seen < WARM))
+		return;
+	if (!sites)
+		sites = begin(mm);
+	if (!sites || sites->stopped)
+		return;
+	seen = &sites->seen[hash_long(ip, ilog2(SEEN))];
+	if (seen->ip != ip) {
+		seen->ip = ip;
+		seen->calls = 0;
+	}
+	if (++seen->calls == HOT)
+		site_is_hot(mm, sites, ip, number);
+}
+
+/* ---- 4. and 5. ---- */
+
+static const struct call_site *site_with(const struct call_sites *sites, unsigned long ip)
+{
+	unsigned long slot = (ip - sites->thunks_at) / THUNK;
+	unsigned int i;
+
+	if (slot > 0 && slot <= sites->count)
+		return &sites->sites[slot - 1];
+	for (i = 0; i < sites->count; i++)
+		if (sites->sites[i].detour == ip)
+			return &sites->sites[i];
+	return NULL;
+}
+
+/**
+ * call_sites_roll_back - what guest code trapped in may be none of its instructions
+ * @stepping: it has the trap flag set, or may have
+ */
+void call_sites_roll_back(struct pt_regs *regs, bool stepping)
+{
+	struct call_sites *sites = current->mm->context.call_sites;
+	const struct call_site *site = likely(!sites) ? NULL : site_with(sites, regs->ip);
+
+	if (!site)
+		return;
+	regs->ip = site->address;
+	if (stepping)
+		call_sites_stop(current->mm);
+}
+
+/* Thunks stay: a thread may be in one. */
+void call_sites_stop(struct mm_struct *mm)
+{
+	struct call_sites *sites = mm->context.call_sites;
+	unsigned int i;
+
+	if (!sites || sites->stopped)
+		return;
+	sites->stopped = true;
+	for (i = 0; i < sites->texts_count; i++)
+		hostmap_again(mm, sites->texts[i].address);
+}
+
+/* No stub is left that maps them. */
+void call_sites_free(struct mm_struct *mm)
+{
+	struct call_sites *sites = mm->context.call_sites;
+	unsigned int i;
+
+	if (!sites)
+		return;
+	for (i = 0; i < sites->texts_count; i++)
+		__free_page(sites->texts[i].copy);
+	if (sites->thunks)
+		__free_page(sites->thunks);
+	kfree(sites);
+	mm->context.call_sites = NULL;
+}
