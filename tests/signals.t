@@ -32,11 +32,12 @@ def run_with(engine):
     programs = [
         uml.Program(f"{option} regs", f"/test/regs {seconds}", 60 + 2 * seconds),
         uml.Program(f"{option} signals", "/test/signals"),
+        uml.Program(f"{option} calls", "/test/calls" + (" sites" if engine == "on" else "")),
         uml.Program(f"{option} trace", "/test/trace"),
         uml.Program(f"{option} hardware", hardware),
         uml.Program(f"{option} escape", "/test/escape"),
     ]
-    names = ("regs", "signals", "trace", "hardware", "escape")
+    names = ("regs", "signals", "calls", "trace", "hardware", "escape")
     results = uml.run_programs(programs, files={f"test/{name}": uml.built(f"guest/{name}") for name in names},
                                mem="256M", arguments=[option])
     for program in programs:

@@ -44,11 +44,12 @@ struct state {
 	uint8_t xsave[XSAVE_BYTES] __attribute__((aligned(64)));
 };
 
-enum happening { RUN, CALL, FAULT, TRAP };	/* the table in hold_registers goes by these */
+enum happening { RUN, CALL, FAULT, TRAP, SITE };	/* the table in hold_registers goes by these */
 
 /*
  * Load *in, let @what happen, store *out. RUN counts rcx down with `loop`, which changes no flag; CALL is a system call
- * numbered rax; FAULT reads a byte at rax into al; TRAP is ud2, which the handler steps over.
+ * numbered rax; FAULT reads a byte at rax into al; TRAP is ud2, which the handler steps over; SITE is a system call behind
+ * an instruction that lets the kernel make a call site of it (arch/um/x86_64/call_sites.c).
  */
 void hold_registers(const struct state *in, struct state *out, long what, uint64_t mask);
 asm(".text\n"
@@ -76,7 +77,18 @@ asm(".text\n"
 "	jrcxz 11f\n"
 "	lea -1(%rcx), %rcx\n"
 "	jrcxz 12f\n"
+"	lea -1(%rcx), %rcx\n"
+"	jrcxz 13f\n"
 "	pop %rcx\n"
+"	push %r9\n"
+"	push %r9\n"
+"	mov 8(%rsp), %r9\n"
+"	syscall\n"
+".globl hold_registers_after_site\n"
+"hold_registers_after_site:\n"
+"	lea 16(%rsp), %rsp\n"
+"	jmp 20f\n"
+"13:	pop %rcx\n"
 "	ud2\n"
 "	jmp 20f\n"
 "10:	pop %rcx\n"
@@ -110,7 +122,7 @@ asm(".text\n"
 "	movl $0x1f80, -8(%rsp)\n"
 "	ldmxcsr -8(%rsp)\n"
 "	ret\n");
-extern char hold_registers_after_call[];
+extern char hold_registers_after_call[], hold_registers_after_site[];
 
 _Static_assert(__builtin_offsetof(struct state, xsave) == 192, "the assembly's offset");
 
@@ -315,15 +327,24 @@ static int round_run(struct state *in, struct state *out, uint64_t *seed)
 	return same_general(in, out, 0) & same_extended(in, out);
 }
 
+/* By turns at random, as the pattern has it. */
+static enum happening way_to_call(const struct state *in)
+{
+	return in->gpr[3] & 1 ? SITE : CALL;
+}
+
 /* System calls that change nothing, with patterns in the registers that they do not read. */
 static int call(struct state *in, struct state *out, uint64_t result, int check_result)
 {
-	hold_registers(in, out, CALL, xmask);
+	enum happening what = way_to_call(in);
+	const char *after = what == SITE ? hold_registers_after_site : hold_registers_after_call;
+
+	hold_registers(in, out, what, xmask);
 	if (check_result && out->gpr[0] != result) {
 		say("# rax: wanted %#lx, found %#lx\n", result, out->gpr[0]);
 		return 0;
 	}
-	if (out->gpr[RCX] != (uint64_t)hold_registers_after_call) {
+	if (out->gpr[RCX] != (uint64_t)after) {
 		say("# rcx after a call: %#lx, wanted the next instruction\n", out->gpr[RCX]);
 		return 0;
 	}
@@ -385,7 +406,7 @@ static int round_tgkill_edit(struct state *in, struct state *out, uint64_t *seed
 	in->gpr[7] = getpid();
 	in->gpr[6] = syscall(SYS_gettid);
 	in->gpr[2] = SIGUSR2;
-	hold_registers(in, out, CALL, xmask);
+	hold_registers(in, out, way_to_call(in), xmask);
 	expect_edit(in);
 	return same_general(in, out, 1 << 0 | 1 << RCX | 1 << 11) & same_extended(in, out);
 }

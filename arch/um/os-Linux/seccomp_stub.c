@@ -139,9 +139,18 @@ static int spawn(struct host_space *space)
 
 /* ---- the two frames ---- */
 
+/*
+ * Offsets from the state page. A stack pointer in the frame of a call must not be taken for one in the signal stack, though the host leaves
+ * 128 bytes below it alone: a kick would not find its frame at the top then.
+ */
+static unsigned long call_frame_offset(void)
+{
+	return STUB_PAGE + stack_size + 256;
+}
+
 static unsigned long call_xstate_offset(void)	/* as XSAVE wants it: a multiple of 64 */
 {
-	return STUB_PAGE + stack_size + ((sizeof(struct signal_frame) + 63) & -64UL);
+	return call_frame_offset() + ((sizeof(struct signal_frame) + 63) & -64UL);
 }
 
 static void use_frame(struct host_space *space, unsigned long frame, unsigned long xstate)
@@ -158,7 +167,7 @@ void seccomp_use_signal_frame(struct host_space *space)
 
 void seccomp_use_call_frame(struct host_space *space)
 {
-	use_frame(space, STUB_PAGE + stack_size, call_xstate_offset());
+	use_frame(space, call_frame_offset(), call_xstate_offset());
 }
 
 /* No guest code has run yet, so what the frame says can be believed. */
@@ -280,8 +289,8 @@ int seccomp_stub_clean(struct host_space *space)
 	space->orders->back = BACK_HANDLER;
 	seccomp_use_signal_frame(space);
 	memset((char *)space->state + STUB_PAGE, 0, shared_size - STUB_PAGE);
-	memset(space->state, 0, STUB_PAGE);
-	space->state->turn = STUB_TRAPPED;
+	memset(&space->state->turn + 1, 0, STUB_PAGE - sizeof(space->state->turn));
+	space->state->turn = STUB_TRAPPED;	/* it may be looking at it */
 	space->state->stub_sleeps = 1;
 	getrandom(&nonce, sizeof(nonce), 0);
 	*space->frame = host_first_frame;

@@ -112,6 +112,7 @@ stub_call:
 	movl	4 + AT_ORDERS(FEATURES), %edx
 	movq	AT_ORDERS(CALL_XSTATE), %rcx
 	xsaveopt64 (%rcx)
+	stmxcsr	24(%rcx)		/* left out where all else of SSE is in its first state */
 	movl	$1, AT_STATE(CALLED)
 	cld
 

@@ -349,7 +349,7 @@ static const struct call_site *site_with(const struct call_sites *sites, unsigne
 	if (slot > 0 && slot <= sites->count)
 		return &sites->sites[slot - 1];
 	for (i = 0; i < sites->count; i++)
-		if (sites->sites[i].detour == ip)
+		if (sites->sites[i].detour && sites->sites[i].detour == ip)
 			return &sites->sites[i];
 	return NULL;
 }

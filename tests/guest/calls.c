@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Call sites (arch/um/x86_64/call_sites.c) from the program's side: calls made so often that the kernel changes how they are made, which nothing but
+ * their speed may show. Natively, and where there are no call sites, the same holds.
+ *
+ *	calls [sites]		sites: that there are some is tested, too
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+#include "check.h"
+
+#define OFTEN 2000
+#define FLAG_TF 0x100UL
+
+/* One call of each of the three forms that are known; its first and last byte. */
+long call_loaded(void), call_sixth(long number, long a, long b, long c), call_read(int fd, void *buffer, size_t length);
+extern const char call_loaded_end[], call_sixth_end[], call_read_end[];
+asm(".text\n.balign 4096\n"
+    "	.skip 64\n"
+    "call_loaded:	movl $110, %eax\n	syscall\n"		/* getppid */
+    "call_loaded_end:	ret\n"
+    "call_sixth:	movq %rdi, %rax\n	movq %rsi, %rdi\n	movq %rdx, %rsi\n	movq %rcx, %rdx\n"
+    "	xorl %r10d, %r10d\n	xorl %r8d, %r8d\n"
+    "	movq 8(%rsp), %r9\n	syscall\n"
+    "call_sixth_end:	ret\n"
+    "call_read:	xorl %eax, %eax\n	syscall\n"
+    "call_read_end:	cmpq $-4096, %rax\n	ja 1f\n	ret\n"
+    "	.byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n"
+    "1:	ret\n"
+    "	.balign 4096\n");
+
+static int zero_fd;
+
+static int make_hot(void)
+{
+	char byte = 1;
+	long parent = getppid(), wrong = 0;
+
+	for (int i = 0; i < OFTEN; i++) {
+		wrong += call_loaded() != parent;
+		wrong += call_sixth(SYS_getppid, 0, 0, 0) != parent;
+		wrong += call_read(zero_fd, &byte, 1) != 1 || byte;
+		byte = 1;
+	}
+	return wrong;
+}
+
+static long counter(const char *name)
+{
+	char line[128], format[64];
+	FILE *file = fopen("/proc/um/counters", "r");
+	long value = -1;
+
+	snprintf(format, sizeof(format), "%s %%ld", name);
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, format, &value) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* ---- what the program's memory looks like ---- */
+
+static void text_as_others_see_it(void)
+{
+	unsigned char seen[64];
+	int fd = open("/proc/self/mem", O_RDONLY);
+
+	check(pread(fd, seen, sizeof(seen), (off_t)call_loaded) == sizeof(seen) && !memcmp(seen, "\xb8\x6e\x00\x00\x00\x0f\x05\xc3", 8),
+	      "debuggers read the program's own instructions where it calls often");
+	close(fd);
+}
+
+/* ---- signals ---- */
+
+static volatile int alarms, strange;
+
+static void on_alarm(int signo, siginfo_t *info, void *context)
+{
+	unsigned long ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+	extern char __executable_start[], etext[];
+
+	alarms++;
+	strange += ip < (unsigned long)__executable_start || ip >= (unsigned long)etext;
+}
+
+static void set_timer(int signo, void (*handler)(int, siginfo_t *, void *), int us)
+{
+	const struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART };
+	const struct itimerval often = { { 0, us }, { 0, us } };
+
+	sigaction(signo, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void signals(void)
+{
+	int wrong = 0;
+
+	alarms = strange = 0;
+	set_timer(SIGALRM, on_alarm, 200);
+	while (alarms < 500)
+		wrong += make_hot();
+	set_timer(SIGALRM, on_alarm, 0);
+	check_equal(wrong, 0, "calls have their results while a timer interrupts them");
+	check_equal(strange, 0, "a signal handler sees no instruction that is not the program's");
+}
+
+static void *write_later(void *fd)
+{
+	usleep(20000);
+	if (write(*(int *)fd, "x", 1) != 1)
+		abort();
+	return NULL;
+}
+
+static void restarts(void)
+{
+	int pipes[2], before;
+	pthread_t writer;
+	char byte = 0;
+	long got;
+
+	if (pipe(pipes) || pthread_create(&writer, NULL, write_later, &pipes[1]))
+		exit(99);
+	alarms = 0;
+	set_timer(SIGALRM, on_alarm, 1000);
+	before = alarms;
+	got = call_read(pipes[0], &byte, 1);
+	set_timer(SIGALRM, on_alarm, 0);
+	pthread_join(writer, NULL);
+	check(got == 1 && byte == 'x' && alarms > before, "a call that signals interrupt goes on after the handler (SA_RESTART)");
+}
+
+/* ---- stepping ---- */
+
+static volatile int steps, sites_seen;
+
+static void on_step(int signo, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	unsigned long ip = regs[REG_RIP];
+
+	steps++;
+	sites_seen += ip == (unsigned long)call_loaded + 5;
+	if (steps > 40)
+		regs[REG_EFL] &= ~FLAG_TF;
+}
+
+/* The trap flag, set by the program itself, around a hot site. */
+static void steps_itself(void)
+{
+	const struct sigaction action = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO };
+	long result;
+
+	sigaction(SIGTRAP, &action, NULL);
+	asm volatile("pushfq\n	orl $0x100, (%%rsp)\n	popfq\n	call call_loaded\n	pushfq\n	andl $~0x100, (%%rsp)\n	popfq"
+		     : "=a"(result) : : "rcx", "r11", "memory", "cc");
+	check_equal(result, getppid(), "a program that sets the trap flag itself goes through a call that was hot");
+	check(steps >= 4 && steps < 40 && sites_seen == 1, "and sees each of its instructions");
+}
+
+static unsigned long continued(pid_t child, enum __ptrace_request how)
+{
+	struct user_regs_struct regs;
+	int status;
+
+	if (ptrace(how, child, 0, 0) || waitpid(child, &status, 0) != child || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+		return 0;
+	ptrace(PTRACE_GETREGS, child, 0, &regs);
+	return regs.rip;
+}
+
+/* A child that calls often gets a breakpoint at its hot site and is stepped through it. */
+static void stepped(void)
+{
+	struct user_regs_struct regs;
+	unsigned long text, second;
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		make_hot();
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		for (;;)
+			make_hot();
+	}
+	waitpid(child, &status, 0);
+	text = ptrace(PTRACE_PEEKTEXT, child, call_loaded, 0);
+	ptrace(PTRACE_POKETEXT, child, call_loaded, (text & ~0xffUL) | 0xcc);
+	check_equal(continued(child, PTRACE_CONT), (unsigned long)call_loaded + 1, "a breakpoint at a hot site is hit");
+	ptrace(PTRACE_POKETEXT, child, call_loaded, text);
+	ptrace(PTRACE_GETREGS, child, 0, &regs);
+	regs.rip = (unsigned long)call_loaded;
+	ptrace(PTRACE_SETREGS, child, 0, &regs);
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5, "a step from there ends behind the first instruction");
+	second = continued(child, PTRACE_SINGLESTEP);
+	check_equal(second, (unsigned long)call_loaded_end, "the next one behind the call");
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+}
+
+/* Stopped by a signal again and again, a child shows only its own instructions to its debugger. */
+static void stopped(void)
+{
+	extern char __executable_start[], etext[];
+	struct user_regs_struct regs;
+	int status, bad = 0;
+	pid_t child = fork();
+
+	if (!child) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		for (;;)
+			make_hot();
+	}
+	waitpid(child, &status, 0);
+	for (int i = 0; i < 300; i++) {
+		ptrace(PTRACE_CONT, child, 0, 0);
+		if (i % 3)
+			sched_yield();
+		else
+			usleep(1000);
+		kill(child, SIGSTOP);
+		waitpid(child, &status, 0);
+		ptrace(PTRACE_GETREGS, child, 0, &regs);
+		bad += regs.rip < (unsigned long)__executable_start || regs.rip >= (unsigned long)etext;
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	check_equal(bad, 0, "a debugger that stops it at any moment sees no instruction that is not the program's");
+}
+
+/* ---- processes and threads ---- */
+
+static void *hot_thread(void *wrong)
+{
+	double kept = 1.5;
+
+	for (int i = 0; i < 20; i++) {
+		*(long *)wrong += make_hot();
+		sched_yield();
+		kept = kept * 2 - 1.5;
+	}
+	*(long *)wrong += kept != 1.5;
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_t thread[4];
+	long wrong[4] = { 0 }, all = 0;
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, hot_thread, &wrong[i]);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(thread[i], NULL);
+		all += wrong[i];
+	}
+	check_equal(all, 0, "four threads call from the same sites");
+}
+
+static void forks(void)
+{
+	int bad = 0, status;
+
+	for (int i = 0; i < 20; i++) {
+		pid_t child = fork();
+
+		if (!child)
+			_exit(make_hot() ? 1 : 0);
+		bad += waitpid(child, &status, 0) != child || status;
+	}
+	check_equal(bad, 0, "children of a process with hot sites call, too");
+}
+
+/* ---- what leads into the void ---- */
+
+static unsigned long vdso_start, vdso_end;
+
+static void find_vdso(void)
+{
+	char line[256];
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, "[vdso]"))
+			sscanf(line, "%lx-%lx", &vdso_start, &vdso_end);
+	if (maps)
+		fclose(maps);
+}
+
+/* In a child, which is lost if the call is. */
+static int survives(void (*what)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		make_hot();
+		what();
+		_exit(make_hot() ? 1 : 0);
+	}
+	return waitpid(child, &status, 0) == child && !status;
+}
+
+static void drop_vdso(void)
+{
+	call_sixth(SYS_munmap, vdso_start, vdso_end - vdso_start, 0);
+}
+
+static void move_vdso(void)
+{
+	void *to = mmap(NULL, vdso_end - vdso_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mremap((void *)vdso_start, vdso_end - vdso_start, vdso_end - vdso_start, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		_exit(2);
+}
+
+static void write_text(void)
+{
+	unsigned long page = (unsigned long)call_loaded & -4096UL;
+	char *at = (char *)call_loaded;
+
+	if (mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC))
+		_exit(2);
+	at[1] = SYS_getpid;
+	if (call_loaded() != getpid())
+		_exit(3);
+	at[1] = SYS_getppid;
+}
+
+/* Jumps past the instruction before the system call, which programs may. */
+static void call_in_the_middle(void)
+{
+	long result;
+
+	for (int i = 0; i < OFTEN; i++) {
+		asm volatile("call *%1" : "=a"(result) : "r"(call_loaded + 5), "a"(SYS_getpid) : "rcx", "r11", "memory");
+		if (result != getpid())
+			_exit(4);
+	}
+}
+
+static void odd_programs(void)
+{
+	find_vdso();
+	if (vdso_start) {
+		check(survives(drop_vdso), "a program that unmaps its vDSO goes on calling");
+		check(survives(move_vdso), "a program that moves its vDSO goes on calling");
+	} else {
+		check_skip("programs that unmap or move their vDSO", "there is none");
+	}
+	check(survives(write_text), "a program that changes its instructions executes what it wrote");
+	check(survives(call_in_the_middle), "a jump right to the system call instruction makes the call that its registers say");
+}
+
+int main(int argc, char **argv)
+{
+	long sites = counter("call_sites"), calls = counter("calls");
+
+	zero_fd = open("/dev/zero", O_RDONLY);
+	check_equal(make_hot(), 0, "three calls made often have their results");
+	if (argc > 1) {
+		check(counter("call_sites") >= sites + 3, "they became call sites");
+		check(counter("calls") > calls + 3 * OFTEN - 300, "from which nearly all calls came");
+	}
+	text_as_others_see_it();
+	signals();
+	restarts();
+	stopped();
+	threads();
+	forks();
+	odd_programs();
+	stepped();
+	steps_itself();
+	return check_done();
+}
