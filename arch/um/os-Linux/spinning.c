@@ -8,7 +8,7 @@
  *     otherwise it would be asleep by the time of the answer, and so on by turns.
  *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while its turns are cheaper than
  *     sleeping was. Moving, and waiting for a CPU by this thread or the stub, are in their price; time that guest code computes, or the kernel works or rests, is not, beyond what makes a turn a slow one.
- *  4. After it there is a pause of 32 times what the last turns took, and of twice the last pause if no review went well since; so all
+ *  4. After it there is a pause of 16 times what the last turns took, and of twice the last pause if no review went well since; so all
  *     trials together cost some percent, on a loaded host less and less.
  *
  * Times are in ticks of the TSC. Runs on the thread of the virtual CPU.
@@ -25,11 +25,12 @@
 #define SPIN_US		60	/* how long a turn is looked for */
 #define WAKE_US		600	/* by who had to wake the other, or sleeps itself */
 #define FAST_US		40	/* a fast turn: follows the last one within this time */
-#define FAST_TURNS	16
+#define FAST_TURNS	32
 #define MOST_LOST_US	4000	/* in one turn: the host's own host may stop a CPU for longer, which says nothing */
-#define MAY_BE_VAIN	8	/* looks of so many turns, or one in so many */
+#define MAY_BE_VAIN	4	/* looks before a review, and one in VAIN_TURNS */
+#define VAIN_TURNS	16
 #define REVIEW_TURNS	1024
-#define PAUSE_TIMES	32
+#define PAUSE_TIMES	8
 #define LAST_PAUSE_US	2000000
 
 /* One for each virtual CPU. */
@@ -163,7 +164,7 @@ unsigned int spinning_give(int stub_sleeps)
 	s->woke_stub = stub_sleeps;
 	if (s->on) {
 		s->vain += stub_sleeps;
-		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / MAY_BE_VAIN)
+		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / VAIN_TURNS)
 			review(s, now, stub_sleeps);
 	} else if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0) {
 		begin(s);
