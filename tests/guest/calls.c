@@ -25,13 +25,14 @@
 #define OFTEN 2000
 #define FLAG_TF 0x100UL
 
-/* One call of each of the three forms that are known; its first and last byte. */
-long call_loaded(void), call_sixth(long number, long a, long b, long c), call_read(int fd, void *buffer, size_t length);
+/* One call of each of the forms that are known; where the instruction behind it is. */
+long call_loaded(void), call_moved(int unused, int fd), call_sixth(long number, long a, long b, long c), call_read(int fd, void *buffer, size_t length);
 extern const char call_loaded_end[], call_sixth_end[], call_read_end[];
 asm(".text\n.balign 4096\n"
     "	.skip 64\n"
     "call_loaded:	movl $110, %eax\n	syscall\n"		/* getppid */
     "call_loaded_end:	ret\n"
+    "call_moved:	movl $1, %edx\n	xchgl %edx, %esi\n	movl $72, %eax\n	movl %edx, %edi\n	syscall\n	ret\n"	/* fcntl(fd, F_GETFD) */
     "call_sixth:	movq %rdi, %rax\n	movq %rsi, %rdi\n	movq %rdx, %rsi\n	movq %rcx, %rdx\n"
     "	xorl %r10d, %r10d\n	xorl %r8d, %r8d\n"
     "	movq 8(%rsp), %r9\n	syscall\n"
@@ -52,6 +53,7 @@ static int make_hot(void)
 	for (int i = 0; i < OFTEN; i++) {
 		wrong += call_loaded() != parent;
 		wrong += call_sixth(SYS_getppid, 0, 0, 0) != parent;
+		wrong += call_moved(0, zero_fd) != FD_CLOEXEC;
 		wrong += call_read(zero_fd, &byte, 1) != 1 || byte;
 		byte = 1;
 	}
@@ -374,11 +376,11 @@ int main(int argc, char **argv)
 {
 	long sites = counter("call_sites"), calls = counter("calls");
 
-	zero_fd = open("/dev/zero", O_RDONLY);
-	check_equal(make_hot(), 0, "three calls made often have their results");
+	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	check_equal(make_hot(), 0, "four calls made often have their results");
 	if (argc > 1) {
-		check(counter("call_sites") >= sites + 3, "they became call sites");
-		check(counter("calls") > calls + 3 * OFTEN - 300, "from which nearly all calls came");
+		check(counter("call_sites") >= sites + 4, "they became call sites");
+		check(counter("calls") > calls + 4 * OFTEN - 400, "from which nearly all calls came");
 	}
 	text_as_others_see_it();
 	signals();

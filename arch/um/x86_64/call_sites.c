@@ -4,8 +4,8 @@
  *
  *  1. A system call instruction costs a signal of the host, its frame, and the return from it; a jump into the stub (call_entry in
  *     host/engine.h) costs neither. So where a program makes the same call again and again, the instruction before it, which loads the number,
- *     becomes a jump to a thunk, which does what that instruction did and enters the stub. The system call instruction itself
- *     stays: restarts and whoever jumps to it find it.
+ *     becomes a jump to a thunk, which does what that instruction did and enters the stub. One simple instruction may lie between the two. It and the
+ *     system call instruction stay: restarts and whoever jumps to them find them.
  *  2. What is changed is a copy of the page, which only the host maps, in place of the program's (hostmap.c). The program's own page, what
  *     debuggers read and write, and what other processes have are as they were. Only pages of files that are mapped privately and
  *     cannot be written are treated so; POSIX leaves open whether such a mapping sees later changes of its file.
@@ -76,7 +76,7 @@ early_param("call_sites", take_wanted);
 
 /* How a site is to be changed; offsets are from the end of its system call instruction. */
 struct plan {
-	int start, length;		/* of the instruction that becomes a jump */
+	int start, length;		/* of what a thunk does in its stead; a jump is written over its beginning */
 	int detour;			/* of the jump of 32 bits, if that instruction is too short for it; 0: is not */
 };
 
@@ -100,18 +100,44 @@ static bool is_long_nop(const u8 *code)
 	return false;
 }
 
+/* One instruction that may be done twice: a move between registers, or the exclusive or of one with itself. */
+static bool is_harmless(const u8 *code, int length)
+{
+	bool extended = length == 3;
+	u8 opcode = code[extended], operands = code[extended + 1];
+
+	if (extended && (code[0] & 0xf0) != 0x40)
+		return false;
+	if (operands < 0xc0)
+		return false;		/* memory */
+	return opcode == 0x89 || opcode == 0x8b || (opcode == 0x31 && !extended && (operands >> 3 & 7) == (operands & 7));
+}
+
+static bool loads_number(const u8 *at, unsigned long number)
+{
+	const u8 load = 0xb8;		/* mov $number, %eax */
+	u32 loaded;
+
+	memcpy(&loaded, at + 1, sizeof(loaded));
+	return *at == load && loaded == number && !is_prefix(at[-1]);
+}
+
 /* code: behind the system call instruction. number: of the call that came from here. */
 static bool make_plan(const u8 *code, unsigned long number, struct plan *plan)
 {
 	static const u8 load_sixth[] = { 0x4c, 0x8b, 0x4c, 0x24, 0x08 };	/* mov 8(%rsp), %r9: in syscall(3) */
 	static const u8 load_0[] = { 0x31, 0xc0 };				/* xor %eax, %eax: in read(2) */
 	static const u8 test[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77 };	/* cmp $-4096, %rax; ja */
-	const u8 load = 0xb8, ret = 0xc3;					/* mov $number, %eax */
-	u32 loaded;
+	const u8 ret = 0xc3;
+	int between;
 
+	for (between = 3; between > 1; between--) {
+		*plan = (struct plan) { .start = -CALL_LENGTH - between - JUMP_LENGTH, .length = JUMP_LENGTH + between };
+		if (loads_number(code + plan->start, number) && is_harmless(code - CALL_LENGTH - between, between))
+			return true;
+	}
 	*plan = (struct plan) { .start = -CALL_LENGTH - JUMP_LENGTH, .length = JUMP_LENGTH };
-	memcpy(&loaded, code - CALL_LENGTH - 4, sizeof(loaded));
-	if (code[plan->start] == load && loaded == number && !is_prefix(code[plan->start - 1]))
+	if (loads_number(code + plan->start, number))
 		return true;
 	if (!memcmp(code + plan->start, load_sixth, sizeof(load_sixth)))
 		return true;
@@ -122,7 +148,7 @@ static bool make_plan(const u8 *code, unsigned long number, struct plan *plan)
 		code[plan->detour - 1] == ret && is_long_nop(code + plan->detour);
 }
 
-#define BEFORE	(CALL_LENGTH + JUMP_LENGTH + 1)		/* bytes that make_plan() looks at before and behind */
+#define BEFORE	(CALL_LENGTH + 3 + JUMP_LENGTH + 1)		/* bytes that make_plan() looks at before and behind */
 #define BEHIND	16
 
 static bool put_distance(u8 *at, unsigned long from, unsigned long to)
@@ -239,15 +265,16 @@ unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsign
 
 /* ---- changing a site ---- */
 
-static void change(struct call_sites *sites, struct page *copy, unsigned long ip, const struct plan *plan)
+static void change(struct call_sites *sites, struct page *page, struct page *copy, unsigned long ip, const struct plan *plan)
 {
+	const u8 *original = page_address(page) + offset_in_page(ip);
 	u8 *code = page_address(copy) + offset_in_page(ip);
 	unsigned int slot = sites->count + 1;
 	unsigned long thunk = sites->thunks_at + slot * THUNK;
 	int jump = plan->detour ? plan->detour : plan->start;
 	u8 bytes[JUMP_LENGTH] = { 0xe9 };
 
-	if (!write_thunk(sites, slot, code + plan->start, plan->length, ip) ||
+	if (!write_thunk(sites, slot, original + plan->start, plan->length, ip) ||
 	    !put_distance(bytes + 1, ip + jump + JUMP_LENGTH, thunk))
 		return;
 	sites->sites[sites->count++] = (struct call_site) { ip + plan->start, plan->detour ? ip + plan->detour : 0 };
@@ -266,17 +293,28 @@ static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned lo
 	page = page_of_file(mm, address);
 	if (!page)
 		return;
-	if (make_plan(page_address(page) + offset_in_page(ip), number, &plan) && have_thunks(mm, sites)) {
+	if (make_plan(page_address(page) + offset_in_page(ip), number, &plan) && !is_changed(sites, ip, &plan) &&
+	    have_thunks(mm, sites)) {
 		copy = have_copy(sites, address, page);
 		if (copy) {
-			change(sites, copy, ip, &plan);
+			change(sites, page, copy, ip, &plan);
 			hostmap_again(mm, address);
 		}
 	}
 	put_page(page);
 }
 
-/* Not among those that are known: a change of the copy would show in it. */
+/* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
+static bool is_changed(const struct call_sites *sites, unsigned long ip, const struct plan *plan)
+{
+	unsigned int i;
+
+	for (i = 0; i < sites->count; i++)
+		if (sites->sites[i].address == ip + plan->start)
+			return true;
+	return false;
+}
+
 static bool may_change(const struct call_sites *sites, unsigned long ip)
 {
 	return !sites->stopped && sites->count < SITES && offset_in_page(ip) >= BEFORE && offset_in_page(ip) <= PAGE_SIZE - BEHIND;
