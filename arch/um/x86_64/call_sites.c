@@ -284,6 +284,17 @@ static void change(struct call_sites *sites, struct page *page, struct page *cop
 	counters.call_sites++;
 }
 
+/* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
+static bool is_changed(const struct call_sites *sites, unsigned long ip, const struct plan *plan)
+{
+	unsigned int i;
+
+	for (i = 0; i < sites->count; i++)
+		if (sites->sites[i].address == ip + plan->start)
+			return true;
+	return false;
+}
+
 static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
 {
 	unsigned long address = ip & PAGE_MASK;
@@ -302,17 +313,6 @@ static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned lo
 		}
 	}
 	put_page(page);
-}
-
-/* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
-static bool is_changed(const struct call_sites *sites, unsigned long ip, const struct plan *plan)
-{
-	unsigned int i;
-
-	for (i = 0; i < sites->count; i++)
-		if (sites->sites[i].address == ip + plan->start)
-			return true;
-	return false;
 }
 
 static bool may_change(const struct call_sites *sites, unsigned long ip)
