@@ -454,7 +454,86 @@ static void write_at_random(long seeds)
 		write_trap(next() % 4 ? SIGSYS : next() % 40, next() % 6, calls[next() % 6]);
 		if (next() % 2)
 			stub.frame->context.regs.ip = nasty();
+		if (next() % 2) {	/* or a call, for the next look at the turn */
+			stub.state->regs[next() % STUB_REGS] = nasty();
+			stub.state->regs[STUB_REG_AX] = calls[next() % 6];
+			stub.state->kicked = next();
+			stub.state->called = next() % 4;
+		}
 	} while (now_us() < end);
+}
+
+/* ---- 7. calls ---- */
+
+/* Claims a call with registers of its choice, or makes one with them: the first is exit_group, so the guest's kernel ends it. */
+static void claim_call(long nonsense)
+{
+	seed = (nonsense + 1) * 0x9e3779b97f4a7c15UL;
+	for (int i = 0; i < STUB_REGS; i++)
+		stub.state->regs[i] = nasty();
+	stub.state->regs[STUB_REG_AX] = SYS_exit_group;
+	stub.state->regs[STUB_REG_DI] = LANDED;
+	for (;;) {
+		stub.state->called = 1;
+		__atomic_store_n(&stub.state->turn, STUB_TRAPPED, __ATOMIC_SEQ_CST);
+	}
+}
+
+static void make_call(long nonsense)
+{
+	struct registers registers;
+
+	seed = (nonsense + 1) * 0x9e3779b97f4a7c15UL;
+	for (unsigned int i = 0; i < sizeof(registers) / sizeof(long); i++)
+		((unsigned long *)&registers)[i] = nasty();
+	registers.ax = SYS_exit_group;
+	registers.di = LANDED;
+	registers.flags = FLAGS | (next() & 0xcd5);
+	jump((unsigned long)stub.code + stub.entries.call, &registers);
+}
+
+/* Comes back to an address and with registers that it does not choose well. */
+static void return_badly(long address)
+{
+	jump((unsigned long)stub.code + stub.entries.call, &(struct registers) { .ax = SYS_getpid, .cx = address, .flags = FLAGS });
+}
+
+/* Anywhere between the entry and the way back, with whatever registers: claims and traps of all kinds. */
+static void enter_in_the_middle(long offset)
+{
+	struct registers registers;
+
+	seed = (offset + 1) * 0x9e3779b97f4a7c15UL;
+	for (unsigned int i = 0; i < sizeof(registers) / sizeof(long); i++)
+		((unsigned long *)&registers)[i] = nasty();
+	registers.flags = FLAGS;
+	if (setresuid(65534, 65534, 65534))
+		_exit(1);
+	stub.state->regs[STUB_REG_AX] = SYS_getpid;
+	jump((unsigned long)stub.code + stub.entries.call + offset, &registers);
+}
+
+static void calls(void)
+{
+	static const unsigned long addresses[] = { 0, 1, 0x7fffffffefff, 0x7ffffffff000, 1UL << 47, 1UL << 63, -1UL };
+	int landed = 0, died = 0;
+
+	for (long i = 0; i < 40; i++)
+		landed += attack(claim_call, i) == LANDED << 8;
+	check_equal(landed, 40, "who claims a call has made it");
+	landed = 0;
+	for (long i = 0; i < 40; i++)
+		landed += attack(make_call, i) == LANDED << 8;
+	check_equal(landed, 40, "who jumps to the entry for calls makes the guest's call, whatever the other registers hold");
+	for (unsigned int i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
+		int status = attack(return_badly, addresses[i]);
+
+		died += status != ENDLESS && WIFSIGNALED(status);
+	}
+	check_equal(died, sizeof(addresses) / sizeof(*addresses), "who wants to return where no code is dies of it");
+	for (unsigned int i = 0; i < stub.entries.back_end - stub.entries.call; i++)
+		finish(begin(enter_in_the_middle, i), 20);
+	check_innocent("an innocent process goes on while others enter in the midst of a call", GAP_LIMIT_US);
 }
 
 static void at_random(int count)
@@ -486,6 +565,7 @@ int main(int argc, char **argv)
 	moved_stacks();
 	turns();
 	forged_traps();
+	calls();
 	at_random(seconds ? seconds * 10 : 40);
 	shared->stop = 1;
 	waitpid(innocent, &status, 0);
