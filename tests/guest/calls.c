@@ -318,7 +318,10 @@ static int survives(void (*what)(void))
 		what();
 		_exit(make_hot() ? 1 : 0);
 	}
-	return waitpid(child, &status, 0) == child && !status;
+	if (waitpid(child, &status, 0) == child && !status)
+		return 1;
+	say("# ended with %#x\n", status);
+	return 0;
 }
 
 static void drop_vdso(void)
@@ -334,6 +337,12 @@ static void move_vdso(void)
 		_exit(2);
 }
 
+static void close_vdso(void)
+{
+	if (mprotect((void *)vdso_start, vdso_end - vdso_start, PROT_READ))
+		_exit(2);
+}
+
 static void write_text(void)
 {
 	unsigned long page = (unsigned long)call_loaded & -4096UL;
@@ -341,10 +350,50 @@ static void write_text(void)
 
 	if (mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC))
 		_exit(2);
+	if (at[0] != (char)0xb8 || at[5] != 0x0f)
+		_exit(4);
 	at[1] = SYS_getpid;
 	if (call_loaded() != getpid())
 		_exit(3);
 	at[1] = SYS_getppid;
+}
+
+/* Other code where hot sites were: a copy of the page with another call in it. */
+static void replace_text(void)
+{
+	unsigned long page = (unsigned long)call_loaded & -4096UL;
+	char copy[4096];
+	int fd = syscall(SYS_memfd_create, "code", 0);
+
+	memcpy(copy, (void *)page, sizeof(copy));
+	memcpy(copy + ((unsigned long)call_loaded & 4095), "\xb8\x27\x00\x00\x00\x0f\x05", 7);	/* getpid */
+	if (write(fd, copy, sizeof(copy)) != sizeof(copy) ||
+	    mmap((void *)page, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+		_exit(2);
+	for (int i = 0; i < OFTEN; i++)
+		if (call_loaded() != getpid())
+			_exit(3);
+	_exit(0);
+}
+
+/* Restarts come from the system call instruction itself, and make a changed site hot once more. */
+static void restart_often(void)
+{
+	int pipes[2];
+	pthread_t writer;
+	char byte = 0;
+
+	for (int i = 0; i < 3; i++) {
+		if (pipe(pipes) || pthread_create(&writer, NULL, write_later, &pipes[1]))
+			_exit(2);
+		set_timer(SIGALRM, on_alarm, 500);
+		if (call_read(pipes[0], &byte, 1) != 1 || byte != 'x')
+			_exit(3);
+		set_timer(SIGALRM, on_alarm, 0);
+		pthread_join(writer, NULL);
+		if (make_hot())
+			_exit(5);
+	}
 }
 
 /* Jumps past the instruction before the system call, which programs may. */
@@ -364,11 +413,14 @@ static void odd_programs(void)
 	find_vdso();
 	if (vdso_start) {
 		check(survives(drop_vdso), "a program that unmaps its vDSO goes on calling");
+		check(survives(close_vdso), "a program that takes the right to execute from its vDSO goes on calling");
 		check(survives(move_vdso), "a program that moves its vDSO goes on calling");
 	} else {
 		check_skip("programs that unmap or move their vDSO", "there is none");
 	}
 	check(survives(write_text), "a program that changes its instructions executes what it wrote");
+	check(survives(replace_text), "a program that maps other code in place of what it had executes that");
+	check(survives(restart_often), "a call that is restarted again and again is the same one");
 	check(survives(call_in_the_middle), "a jump right to the system call instruction makes the call that its registers say");
 }
 

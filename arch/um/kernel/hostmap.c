@@ -97,6 +97,19 @@ void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end)
 void hostmap_gone(struct mm_struct *mm, unsigned long address, unsigned long size)
 {
 	note(mm, address, address + size, true);
+	if (unlikely(mm->context.call_sites))
+		call_sites_gone(mm, address, address + size);
+}
+
+/* The program may want to write, and reads first. Returns the entry that goes into the table. */
+pte_t hostmap_rights(struct vm_area_struct *vma, unsigned long address, pte_t e)
+{
+	struct mm_struct *mm = vma->vm_mm;
+
+	if (likely(!mm->context.call_sites) || !call_sites_changed(mm, address))
+		return e;
+	hostmap_gone(mm, address, PAGE_SIZE);
+	return pte_mkunhosted(e);
 }
 
 void update_mmu_cache_range(struct vm_fault *vmf, struct vm_area_struct *vma, unsigned long address,
@@ -292,7 +305,8 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 			bridge(batch, address, size, change.prot);
 			return;
 		}
-		change.op = HOST_PROTECT;
+		if (likely(!batch->mm->context.call_sites) || !call_sites_changed(batch->mm, address))
+			change.op = HOST_PROTECT;	/* else the copy would stay there */
 	}
 	set_pte(at, mkhosted(entry, change.prot));
 	add(batch, &change);
@@ -459,17 +473,21 @@ void hostmap_load(struct mm_struct *mm, unsigned long address)
 		force_sig(SIGKILL);
 }
 
+static void map_again(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+{
+	forget(batch, at, address, size);
+	note(batch->mm, address, address + size, true);
+}
+
 /**
  * hostmap_again - maps what is at address anew before guest code runs: as call_sites_pfn() has it now
  */
 void hostmap_again(struct mm_struct *mm, unsigned long address)
 {
-	const struct walk walk = { NULL, _PAGE_HOSTED, forget };
 	unsigned long flags;
 
 	local_irq_save(flags);
-	walk_tables(&walk, mm, address, address + PAGE_SIZE);
-	hostmap_gone(mm, address, PAGE_SIZE);
+	walk_tables(&(struct walk) { batch_begin(mm), _PAGE_HOSTED, map_again }, mm, address, address + PAGE_SIZE);
 	local_irq_restore(flags);
 }
 

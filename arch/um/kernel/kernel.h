@@ -65,9 +65,13 @@ void handle_interrupts(struct pt_regs *regs);
 
 /* x86_64/call_sites.c */
 void call_site_made(unsigned long ip, unsigned long number);
-void call_sites_roll_back(struct pt_regs *regs, bool trapped);
+void call_sites_roll_back(struct pt_regs *regs, bool stepping);
+bool call_sites_fault(unsigned long address);
 unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn);
+bool call_sites_changed(struct mm_struct *mm, unsigned long address);
+void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long end);
 void call_sites_stop(struct mm_struct *mm);
+void call_sites_lose_thunks(struct mm_struct *mm);
 void call_sites_free(struct mm_struct *mm);
 
 /* x86_64/tsc.c */
@@ -77,6 +81,7 @@ void tsc_follow(void);
 
 /* x86_64/vdso_map.c */
 void vdso_data_setup(void);
+bool vdso_has_thunks(struct mm_struct *mm, unsigned long address);
 
 /* reboot.c */
 extern int exit_code;

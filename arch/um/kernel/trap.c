@@ -103,7 +103,8 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 	local_irq_enable();
 	if (trap->kind == TRAP_FAULT) {
 		count_trap(faults);
-		user_fault(regs, trap);
+		if (!call_sites_fault(trap->address))
+			user_fault(regs, trap);
 	} else if (trap->kind == TRAP_EXCEPTION) {
 		handle_exception(regs, trap);
 	} else if (trap->kind == TRAP_FOREIGN_SYSCALL) {

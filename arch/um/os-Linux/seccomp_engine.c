@@ -217,11 +217,22 @@ static void put_registers(struct host_space *space, const struct host_regs *r, i
 	};
 }
 
+/* Calls are made by 64-bit code. */
+static unsigned long call_cs(void)
+{
+	return host_first_frame.context.regs.cs | GUEST_RPL;
+}
+
+static unsigned long call_ss(void)
+{
+	return host_first_frame.context.regs.ss | GUEST_RPL;
+}
+
 /* As the end of a system call leaves them, which is how one is told from a sigreturn, a signal or a new program. */
 static int jump_will_do(const struct host_space *space, const struct host_regs *r, int how)
 {
 	return space->called && !space->xstate_set && !(how & HOST_STEP) && !(r->flags & FLAG_TF) &&
-		r->cx == r->ip && r->r11 == r->flags && r->ip < host_task_size;
+		r->cx == r->ip && r->r11 == r->flags && r->ip < host_task_size && r->cs == call_cs() && r->ss == call_ss();
 }
 
 /* Words of struct stub_state and of struct host_regs are in one order, up to the stack pointer. */
@@ -356,8 +367,8 @@ static void take_call(struct host_space *space, struct host_regs *r, struct host
 	r->cx = r->ip;
 	r->flags = (r->flags & GUEST_FLAGS & ~FLAG_TF) | FLAG_IF;
 	r->r11 = r->flags;
-	r->cs = host_first_frame.context.regs.cs | GUEST_RPL;
-	r->ss = host_first_frame.context.regs.ss | GUEST_RPL;
+	r->cs = call_cs();
+	r->ss = call_ss();
 	r->fs_base = fs_base;
 	r->gs_base = gs_base;
 	take_bases(space, r);
@@ -423,6 +434,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	frame = *(volatile struct signal_frame *)((char *)space->state + host_frame_offset);
 	if (was_on_its_way(space, frame.context.regs.ip)) {
 		space->called = 0;
+		space->fs_base = space->gs_base = ~0UL;		/* it may not have got to them */
 		mark_xstate(space);
 		trap->kind = TRAP_INTERRUPT;
 		return;

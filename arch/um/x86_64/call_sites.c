@@ -7,18 +7,20 @@
  *     becomes a jump to a thunk, which does what that instruction did and enters the stub. One simple instruction may lie between the two. It and the
  *     system call instruction stay: restarts and whoever jumps to them find them.
  *  2. What is changed is a copy of the page, which only the host maps, in place of the program's (hostmap.c). The program's own page, what
- *     debuggers read and write, and what other processes have are as they were. Only pages of files that are mapped privately and
- *     cannot be written are treated so; POSIX leaves open whether such a mapping sees later changes of its file.
+ *     debuggers read and write, and what other processes have are as they were; only a program that reads its own instructions sees the jump.
+ *     Pages of files are treated so that are mapped privately and cannot be written; POSIX leaves open whether such a mapping
+ *     sees later changes of its file. A copy is forgotten when its page is unmapped or its rights change.
  *  3. Thunks are in the last page of the vDSO (vdso_map.c), again in a copy of this process's own. They know where they go on.
  *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it the site's, whose jump comes again. What was
  *     changed until then, %rcx, is lost at a system call anyway.
- *  5. A program that is stepped through, or that moves its vDSO, gets its pages back.
+ *  5. A program that is stepped through, has hardware breakpoints, or does something to its vDSO gets its pages back.
  *
  * Runs in the context of the process, the mmap lock held to change anything; call_sites_pfn() with interrupts off.
  */
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
 #include <linux/jhash.h>
 #include <linux/mm.h>
 #include <linux/ptrace.h>
@@ -40,6 +42,8 @@
 #define JUMP_LENGTH	5	/* to a distance of 32 bits */
 #define SHORT_LENGTH	2	/* of 8 bits */
 
+#define FORGOTTEN	(~0UL)	/* no address of a page */
+
 struct text_page {
 	unsigned long address, pfn;
 	u32 sum;			/* of the page that was copied: its frame may come to hold another one */
@@ -47,14 +51,15 @@ struct text_page {
 };
 
 struct call_site {
-	unsigned long address;		/* of the first byte that was changed */
+	unsigned long address;		/* of the first byte that was changed; 0: forgotten */
 	unsigned long detour;		/* of the jump that the site's own, a short one, leads to; 0: none */
 };
 
 struct call_sites {
 	bool stopped;
 	unsigned int texts_count, count;
-	unsigned long thunks_at;
+	unsigned long entry;		/* in the stub */
+	unsigned long thunks_at;	/* FORGOTTEN: the vDSO is not where it was */
 	struct page *thunks;		/* NULL: none yet */
 	struct text_page texts[TEXTS];
 	struct call_site sites[SITES];	/* in the order of the thunks */
@@ -113,13 +118,19 @@ static bool is_harmless(const u8 *code, int length)
 	return opcode == 0x89 || opcode == 0x8b || (opcode == 0x31 && !extended && (operands >> 3 & 7) == (operands & 7));
 }
 
+/* What looks like a load of %eax is the displacement of an instruction that stores or computes with a number. */
+static bool is_displacement(const u8 *at)
+{
+	return (at[-2] & 0xc7) == 0x44 && (at[-3] == 0xc7 || at[-3] == 0x81 || at[-3] == 0x69 || at[-3] == 0xf7);
+}
+
 static bool loads_number(const u8 *at, unsigned long number)
 {
 	const u8 load = 0xb8;		/* mov $number, %eax */
 	u32 loaded;
 
 	memcpy(&loaded, at + 1, sizeof(loaded));
-	return *at == load && loaded == number && !is_prefix(at[-1]);
+	return *at == load && loaded == number && !is_prefix(at[-1]) && !is_displacement(at);
 }
 
 /* code: behind the system call instruction. number: of the call that came from here. */
@@ -148,7 +159,7 @@ static bool make_plan(const u8 *code, unsigned long number, struct plan *plan)
 		code[plan->detour - 1] == ret && is_long_nop(code + plan->detour);
 }
 
-#define BEFORE	(CALL_LENGTH + 3 + JUMP_LENGTH + 1)		/* bytes that make_plan() looks at before and behind */
+#define BEFORE	(CALL_LENGTH + 3 + JUMP_LENGTH + 3)		/* bytes that make_plan() looks at before and behind */
 #define BEHIND	16
 
 static bool put_distance(u8 *at, unsigned long from, unsigned long to)
@@ -182,13 +193,15 @@ static bool have_thunks(struct mm_struct *mm, struct call_sites *sites)
 	const u8 trap = 0xcc;
 	struct page *page;
 
+	if (!vdso_has_thunks(mm, sites->thunks_at))
+		return false;
 	if (sites->thunks)
 		return true;
 	page = alloc_page(GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return false;
 	memset(page_address(page), trap, PAGE_SIZE);
-	*(unsigned long *)page_address(page) = host_engine->call_entry(mm->context.space);
+	*(unsigned long *)page_address(page) = sites->entry;
 	sites->thunks = page;
 	hostmap_again(mm, sites->thunks_at);
 	return true;
@@ -211,25 +224,39 @@ static struct text_page *text_at(struct call_sites *sites, unsigned long address
 	return NULL;
 }
 
+/* One that was forgotten, if the host surely maps its copy no more; or a new one; NULL: neither. */
+static struct text_page *free_text(struct mm_struct *mm, struct call_sites *sites)
+{
+	struct text_page *text = text_at(sites, FORGOTTEN);
+
+	if (text)
+		return mm->context.stale_count || mm->context.rights_stale ? NULL : text;
+	if (sites->texts_count == TEXTS)
+		return NULL;
+	text = &sites->texts[sites->texts_count];
+	text->address = FORGOTTEN;
+	text->copy = alloc_page(GFP_KERNEL_ACCOUNT);
+	if (!text->copy)
+		return NULL;
+	sites->texts_count++;
+	return text;
+}
+
 /* The copy of the page that sites at address are changed in; NULL: there is none to be had. */
-static struct page *have_copy(struct call_sites *sites, unsigned long address, struct page *page)
+static struct page *have_copy(struct mm_struct *mm, struct call_sites *sites, unsigned long address, struct page *page)
 {
 	struct text_page *text = text_at(sites, address);
 
 	if (text)
 		return text->pfn == page_to_pfn(page) ? text->copy : NULL;
-	if (sites->texts_count == TEXTS)
-		return NULL;
-	text = &sites->texts[sites->texts_count];
-	text->copy = alloc_page(GFP_KERNEL_ACCOUNT);
-	if (!text->copy)
+	text = free_text(mm, sites);
+	if (!text)
 		return NULL;
 	memcpy(page_address(text->copy), page_address(page), PAGE_SIZE);
-	text->address = address;
 	text->pfn = page_to_pfn(page);
 	text->sum = sum_of(text->pfn);
 	barrier();
-	sites->texts_count++;
+	text->address = address;
 	return text->copy;
 }
 
@@ -257,10 +284,36 @@ unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsign
 	struct call_sites *sites = mm->context.call_sites;
 	struct text_page *text;
 
-	if (address == sites->thunks_at && sites->thunks)
-		return page_to_pfn(sites->thunks);
+	if (address == sites->thunks_at)
+		return sites->thunks ? page_to_pfn(sites->thunks) : pfn;
 	text = sites->stopped ? NULL : text_at(sites, address);
 	return text && text->pfn == pfn && text->sum == sum_of(pfn) ? page_to_pfn(text->copy) : pfn;
+}
+
+/* Whether the host may map another page at address than the tables say. */
+bool call_sites_changed(struct mm_struct *mm, unsigned long address)
+{
+	struct call_sites *sites = mm->context.call_sites;
+
+	return address == sites->thunks_at || text_at(sites, address);
+}
+
+/* Pages in [start, end) are no longer what they were. Interrupts may be off. */
+void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct call_sites *sites = mm->context.call_sites;
+	struct text_page *text;
+	unsigned int i;
+
+	for (text = sites->texts; text < sites->texts + sites->texts_count; text++) {
+		if (text->address < start || text->address >= end)
+			continue;
+		for (i = 0; i < sites->count; i++)
+			if ((sites->sites[i].address & PAGE_MASK) == text->address)
+				sites->sites[i] = (struct call_site) { 0, 0 };
+		memset(sites->seen, 0, sizeof(sites->seen));	/* they may become hot again */
+		text->address = FORGOTTEN;
+	}
 }
 
 /* ---- changing a site ---- */
@@ -306,7 +359,7 @@ static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned lo
 		return;
 	if (make_plan(page_address(page) + offset_in_page(ip), number, &plan) && !is_changed(sites, ip, &plan) &&
 	    have_thunks(mm, sites)) {
-		copy = have_copy(sites, address, page);
+		copy = have_copy(mm, sites, address, page);
 		if (copy) {
 			change(sites, page, copy, ip, &plan);
 			hostmap_again(mm, address);
@@ -329,11 +382,23 @@ static void site_is_hot(struct mm_struct *mm, struct call_sites *sites, unsigned
 	mmap_write_unlock(mm);
 }
 
+/* 0: the host has none, or no stub. */
+static unsigned long entry_of(struct mm_struct *mm)
+{
+	unsigned long flags, entry = 0;
+
+	local_irq_save(flags);
+	if (mm->context.space && host_engine->call_entry)
+		entry = host_engine->call_entry(mm->context.space);
+	local_irq_restore(flags);
+	return entry;
+}
+
 static struct call_sites *begin(struct mm_struct *mm)
 {
 	struct call_sites *sites;
 
-	if (!wanted || !host_engine->call_entry || !host_engine->call_entry(mm->context.space)) {
+	if (!wanted || !entry_of(mm)) {
 		mm->context.thunks = 0;
 		return NULL;
 	}
@@ -342,12 +407,12 @@ static struct call_sites *begin(struct mm_struct *mm)
 		kfree(sites);
 		return NULL;
 	}
-	if (mm->context.call_sites || !mm->context.thunks) {	/* another thread was here meanwhile */
+	sites->entry = entry_of(mm);
+	sites->thunks_at = mm->context.thunks;
+	if (mm->context.call_sites || !sites->thunks_at || !sites->entry)	/* all this may have changed while it slept */
 		kfree(sites);
-	} else {
-		sites->thunks_at = mm->context.thunks;
+	else
 		mm->context.call_sites = sites;
-	}
 	mmap_write_unlock(mm);
 	return mm->context.call_sites;
 }
@@ -401,14 +466,32 @@ void call_sites_roll_back(struct pt_regs *regs, bool stepping)
 	struct call_sites *sites = current->mm->context.call_sites;
 	const struct call_site *site = likely(!sites) ? NULL : site_with(sites, regs->ip);
 
-	if (!site)
+	if (!site || !site->address)
 		return;
 	regs->ip = site->address;
 	if (stepping)
 		call_sites_stop(current->mm);
 }
 
-/* Thunks stay: a thread may be in one. */
+/**
+ * call_sites_fault - a page fault that the program did not earn, since the rights of its vDSO are not what they were
+ * Returns true if it has been seen to: the program goes on at its site, without thunks.
+ */
+bool call_sites_fault(unsigned long address)
+{
+	struct mm_struct *mm = current->mm;
+	struct call_sites *sites = mm->context.call_sites;
+	bool lost;
+
+	if (likely(!sites) || (address & PAGE_MASK) != sites->thunks_at || sites->stopped || mmap_read_lock_killable(mm))
+		return false;
+	lost = !vdso_has_thunks(mm, sites->thunks_at);
+	mmap_read_unlock(mm);
+	if (lost)
+		call_sites_stop(mm);
+	return lost;
+}
+
 void call_sites_stop(struct mm_struct *mm)
 {
 	struct call_sites *sites = mm->context.call_sites;
@@ -418,7 +501,21 @@ void call_sites_stop(struct mm_struct *mm)
 		return;
 	sites->stopped = true;
 	for (i = 0; i < sites->texts_count; i++)
-		hostmap_again(mm, sites->texts[i].address);
+		if (sites->texts[i].address != FORGOTTEN)
+			hostmap_again(mm, sites->texts[i].address);
+}
+
+/* The vDSO goes, or moves. No thread stands in a thunk: each was rolled back when it trapped. */
+void call_sites_lose_thunks(struct mm_struct *mm)
+{
+	struct call_sites *sites = mm->context.call_sites;
+
+	mm->context.thunks = 0;
+	call_sites_stop(mm);
+	if (!sites)
+		return;
+	sites->thunks_at = FORGOTTEN;
+	sites->count = 0;
 }
 
 /* No stub is left that maps them. */

@@ -148,6 +148,8 @@ static int set_debug(struct task_struct *task, int n, unsigned long value)
 		task->thread.debug[7] = value;
 	if (!error)
 		debug_changed(task);
+	if (task->thread.debug_id)
+		call_sites_stop(task->mm);	/* a breakpoint may be at an instruction that they leave out */
 	return error;
 }
 

@@ -82,18 +82,15 @@ static vm_fault_t data_fault(const struct vm_special_mapping *mapping, struct vm
 }
 
 static const struct vm_special_mapping data_mapping = { .name = "[vvar]", .fault = data_fault };
-/* Call sites jump to thunks at their old address. */
 static int code_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
 {
-	call_sites_stop(area->vm_mm);
-	area->vm_mm->context.thunks = 0;
+	call_sites_lose_thunks(area->vm_mm);
 	return 0;
 }
 
 static void code_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
 {
-	call_sites_stop(area->vm_mm);
-	area->vm_mm->context.thunks = 0;
+	call_sites_lose_thunks(area->vm_mm);
 }
 
 static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = code_moved, .close = code_unmapped };
@@ -151,6 +148,14 @@ static long map_all(struct mm_struct *mm, unsigned long at)
 	}
 	mm->context.thunks = code_at + code_size - PAGE_SIZE;
 	return 0;
+}
+
+/* The page at address is still what exec made it. The mmap lock is held. */
+bool vdso_has_thunks(struct mm_struct *mm, unsigned long address)
+{
+	struct vm_area_struct *area = vma_lookup(mm, address);
+
+	return area && vma_is_special_mapping(area, &code_mapping) && (area->vm_flags & (VM_EXEC | VM_WRITE)) == VM_EXEC;
 }
 
 /* For the auxiliary vector, hence soon after exec has mapped it: few areas to look at. */

@@ -280,7 +280,12 @@ static inline void pte_clear(struct mm_struct *mm, unsigned long address, pte_t 
 	ptep_get_and_clear(mm, address, at);
 }
 
-/* Only rights change between the two: the entry stays hosted. The flush that follows makes the host agree. */
+/*
+ * Only rights change between the two: the entry stays hosted, but where the host maps a copy with call sites in it. The flush that follows makes
+ * the host agree.
+ */
+pte_t hostmap_rights(struct vm_area_struct *vma, unsigned long address, pte_t e);
+
 #define __HAVE_ARCH_PTEP_MODIFY_PROT_TRANSACTION
 static inline pte_t ptep_modify_prot_start(struct vm_area_struct *vma, unsigned long address, pte_t *at)
 {
@@ -292,7 +297,7 @@ static inline pte_t ptep_modify_prot_start(struct vm_area_struct *vma, unsigned 
 
 static inline void ptep_modify_prot_commit(struct vm_area_struct *vma, unsigned long address, pte_t *at, pte_t old, pte_t e)
 {
-	set_pte(at, e);
+	set_pte(at, hostmap_rights(vma, address, e));
 }
 
 #define __HAVE_ARCH_PMDP_HUGE_GET_AND_CLEAR
