@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hosts that give little: no privileges, a container-like sandbox, refused calls, closed streams, company; and no traces."""
+import contextlib
 import os
 import re
 import shutil
@@ -146,9 +147,10 @@ for name in ("KILL", "TERM", "SEGV"):
 
 
 def kill_stubs(instance):
-    """All of them, init's too."""
+    """All of them, init's too, which ends those that are still to come."""
     for pid in uml.descendants(instance.pid):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 for option in ("seccomp=off", "seccomp=auto"):
