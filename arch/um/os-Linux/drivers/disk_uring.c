@@ -37,6 +37,7 @@
 #define CQ_ENTRIES 2048
 
 #define MOST_HELD 8		/* transfers to send at once */
+#define MOST_IN_ROW 16		/* each of which goes on where the last one ends: the host makes few of them */
 #define RUSH 8			/* submissions in a row that are one */
 #define LONGEST_RUSH 64		/* counted; a rest halves it */
 #define SOON_NS 200000		/* from the end of one to the next */
@@ -50,6 +51,9 @@ static struct ring {
 	int timer;			/* a timerfd */
 	int polled;			/* in a rush: the eventfd is off and the timer set */
 	unsigned int rush;		/* submissions in a row */
+	unsigned int in_row;		/* transfers up to the last one that each go on where another ended */
+	int last_fd;
+	unsigned long long last_end;
 	unsigned long long submitted;	/* when the last one was over */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
@@ -220,6 +224,9 @@ static int put_in_ring(struct ring *ring, struct disk_io *io)
 	if (!sqe)
 		return 0;
 	prepare(sqe, io);
+	ring->in_row = io->fd == ring->last_fd && io->offset == ring->last_end ? ring->in_row + 1 : 0;
+	ring->last_fd = io->fd;
+	ring->last_end = io->offset + io->length;
 	ring->under_way++;
 	return 1;
 }
@@ -301,7 +308,9 @@ static void note_submission(struct ring *ring)
 
 static int holds_back(const struct ring *ring)
 {
-	return ring->polled && ring->rush >= RUSH && io_uring_sq_ready(&ring->uring) < MOST_HELD && !ring->late;
+	unsigned int held = io_uring_sq_ready(&ring->uring), most = ring->in_row >= held ? MOST_IN_ROW : MOST_HELD;
+
+	return ring->polled && ring->rush >= RUSH && held < most && !ring->late;
 }
 
 static void set_polled(struct ring *ring, int on)
