@@ -36,7 +36,7 @@
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 2048
 
-#define MOST_HELD 8		/* transfers to send at once */
+#define MOST_HELD 4		/* transfers to send at once */
 #define MOST_IN_ROW 16		/* each of which goes on where the last one ends: the host makes few of them */
 #define RUSH 8			/* submissions in a row that are one */
 #define LONGEST_RUSH 64		/* counted; a rest halves it */
