@@ -8,7 +8,7 @@
  *     otherwise it would be asleep by the time of the answer, and so on by turns.
  *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while its turns are cheaper than
  *     sleeping was. Moving, and waiting for a CPU by this thread or the stub, are in their price; time that guest code computes, or the kernel works or rests, is not, beyond what makes a turn a slow one.
- *  4. After it there is a pause of 16 times what the last turns took, and of twice the last pause if no review went well since; so all
+ *  4. After it there is a pause of 8 times what the last turns took, and of twice the last pause if no review went well since; so all
  *     trials together cost some percent, on a loaded host less and less.
  *
  * Times are in ticks of the TSC. Runs on the thread of the virtual CPU.
