@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program inside the seccomp engine's stub, second part: signal frames and traps of its own making (HACKING.md,
+ * A hostile guest program inside the seccomp engine's stub, second part: signal frames, traps and calls of its own making (HACKING.md,
  * section 5). hostile.c is the first part.
  *
  *	hostile_frames <base> <path of the host> <process id of the host> [<seconds>]
@@ -405,7 +405,7 @@ static void forged_traps(void)
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 
-/* ---- 6. everything at once ---- */
+/* ---- nonsense at random ---- */
 
 static unsigned long seed;
 
@@ -434,38 +434,9 @@ static unsigned long nasty(void)
 	}
 }
 
-/* Writes everywhere while the kernel reads it; the calls that it claims are harmless ones. */
-static void write_at_random(long seeds)
-{
-	static const int calls[] = { SYS_getpid, SYS_gettid, SYS_sched_yield, SYS_getuid, SYS_times, SYS_gettimeofday };
-	unsigned long words = (unsigned long *)&stub.frame->info - (unsigned long *)stub.frame, end = now_us() + 30000;
+/* ---- 6. calls ---- */
 
-	seed = (seeds + 1) * 0x9e3779b97f4a7c15UL;
-	if (setresuid(65534, 65534, 65534))
-		_exit(1);
-	do {
-		for (int i = next() % 8; i; i--)
-			((volatile unsigned long *)stub.frame)[next() % words] = nasty();
-		for (int i = next() % 3; i; i--)
-			((volatile unsigned int *)stub.state)[next() % 16] = nasty();
-		if (next() % 4 == 0)
-			((volatile unsigned char *)stub.stack)[next() % (stub.end - stub.stack - sizeof(long))] = next();
-		stub.frame->info.address = nasty();
-		write_trap(next() % 4 ? SIGSYS : next() % 40, next() % 6, calls[next() % 6]);
-		if (next() % 2)
-			stub.frame->context.regs.ip = nasty();
-		if (next() % 2) {	/* or a call, for the next look at the turn */
-			stub.state->regs[next() % STUB_REGS] = nasty();
-			stub.state->regs[STUB_REG_AX] = calls[next() % 6];
-			stub.state->kicked = next();
-			stub.state->called = next() % 4;
-		}
-	} while (now_us() < end);
-}
-
-/* ---- 7. calls ---- */
-
-/* Claims a call with registers of its choice, or makes one with them: the first is exit_group, so the guest's kernel ends it. */
+/* Claims a call that it does not make: exit_group with nonsense in all other registers. The guest's kernel ends it. */
 static void claim_call(long nonsense)
 {
 	seed = (nonsense + 1) * 0x9e3779b97f4a7c15UL;
@@ -479,16 +450,24 @@ static void claim_call(long nonsense)
 	}
 }
 
-static void make_call(long nonsense)
+static struct registers nasty_registers(long seeds)
 {
 	struct registers registers;
 
-	seed = (nonsense + 1) * 0x9e3779b97f4a7c15UL;
+	seed = (seeds + 1) * 0x9e3779b97f4a7c15UL;
 	for (unsigned int i = 0; i < sizeof(registers) / sizeof(long); i++)
 		((unsigned long *)&registers)[i] = nasty();
+	registers.flags = FLAGS;
+	return registers;
+}
+
+static void make_call(long seeds)
+{
+	struct registers registers = nasty_registers(seeds);
+
 	registers.ax = SYS_exit_group;
 	registers.di = LANDED;
-	registers.flags = FLAGS | (next() & 0xcd5);
+	registers.flags |= next() & 0xcd5;
 	jump((unsigned long)stub.code + stub.entries.call, &registers);
 }
 
@@ -501,12 +480,8 @@ static void return_badly(long address)
 /* Anywhere between the entry and the way back, with whatever registers: claims and traps of all kinds. */
 static void enter_in_the_middle(long offset)
 {
-	struct registers registers;
+	struct registers registers = nasty_registers(offset);
 
-	seed = (offset + 1) * 0x9e3779b97f4a7c15UL;
-	for (unsigned int i = 0; i < sizeof(registers) / sizeof(long); i++)
-		((unsigned long *)&registers)[i] = nasty();
-	registers.flags = FLAGS;
 	if (setresuid(65534, 65534, 65534))
 		_exit(1);
 	stub.state->regs[STUB_REG_AX] = SYS_getpid;
@@ -534,6 +509,37 @@ static void calls(void)
 	for (unsigned int i = 0; i < stub.entries.back_end - stub.entries.call; i++)
 		finish(begin(enter_in_the_middle, i), 20);
 	check_innocent("an innocent process goes on while others enter in the midst of a call", GAP_LIMIT_US);
+}
+
+/* ---- 7. everything at once ---- */
+
+/* Writes everywhere while the kernel reads it; the calls that it claims are harmless ones. */
+static void write_at_random(long seeds)
+{
+	static const int calls[] = { SYS_getpid, SYS_gettid, SYS_sched_yield, SYS_getuid, SYS_times, SYS_gettimeofday };
+	unsigned long words = (unsigned long *)&stub.frame->info - (unsigned long *)stub.frame, end = now_us() + 30000;
+
+	seed = (seeds + 1) * 0x9e3779b97f4a7c15UL;
+	if (setresuid(65534, 65534, 65534))
+		_exit(1);
+	do {
+		for (int i = next() % 8; i; i--)
+			((volatile unsigned long *)stub.frame)[next() % words] = nasty();
+		for (int i = next() % 3; i; i--)
+			((volatile unsigned int *)stub.state)[next() % 16] = nasty();
+		if (next() % 4 == 0)
+			((volatile unsigned char *)stub.stack)[next() % (stub.end - stub.stack - sizeof(long))] = next();
+		stub.frame->info.address = nasty();
+		write_trap(next() % 4 ? SIGSYS : next() % 40, next() % 6, calls[next() % 6]);
+		if (next() % 2)
+			stub.frame->context.regs.ip = nasty();
+		if (next() % 2) {	/* or a call, for the next look at the turn */
+			stub.state->regs[next() % STUB_REGS] = nasty();
+			stub.state->regs[STUB_REG_AX] = calls[next() % 6];
+			stub.state->kicked = next();
+			stub.state->called = next() % 4;
+		}
+	} while (now_us() < end);
 }
 
 static void at_random(int count)

@@ -511,21 +511,11 @@ static int get_debug(struct host_space *space, int number, unsigned long *value)
 	return debug_register(space, number, value, 0);
 }
 
-/* Calls store extended state as XSAVEOPT does, in the form of the host's frames. */
-static int calls_work(void)
-{
-	const unsigned int XSAVEOPT = 1;
-	unsigned int a = 13, b, c = 1, d;
-
-	if (!frames_are_extended())
-		return 0;
-	asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return a & XSAVEOPT;
-}
+static int calls_work;
 
 static unsigned long call_entry(struct host_space *space)
 {
-	return calls_work() ? space->base + seccomp_entries->call : 0;
+	return calls_work ? space->base + seccomp_entries->call : 0;
 }
 
 const struct engine host_seccomp_engine = {
@@ -554,6 +544,18 @@ static void measure_xstate(void)
 	host_xfeatures = host_frame_sw.features;
 }
 
+/* Calls store extended state as XSAVEOPT does, in the form of the host's frames. Asked once: a hypervisor answers cpuid slowly. */
+static void find_xsaveopt(void)
+{
+	const unsigned int XSAVEOPT = 1;
+	unsigned int a = 13, b, c = 1, d;
+
+	if (!frames_are_extended())
+		return;
+	asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	calls_work = a & XSAVEOPT;
+}
+
 int host_seccomp_init(char *why, unsigned long size)
 {
 	struct host_space *space;
@@ -573,6 +575,7 @@ int host_seccomp_init(char *why, unsigned long size)
 		return error;
 	}
 	measure_xstate();
+	find_xsaveopt();
 	host_kick_insists = 1;
 	host_at_exit(end_all);
 	destroy(space);		/* the first address space will find it */
