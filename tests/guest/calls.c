@@ -188,13 +188,20 @@ static unsigned long continued(pid_t child, enum __ptrace_request how)
 	return regs.rip;
 }
 
-/* A child that calls often gets a breakpoint at its hot site and is stepped through it. */
-static void stepped(void)
+static void go_to(pid_t child, unsigned long ip)
 {
 	struct user_regs_struct regs;
-	unsigned long text, second;
-	int status;
+
+	ptrace(PTRACE_GETREGS, child, 0, &regs);
+	regs.rip = ip;
+	regs.orig_rax = -1;
+	ptrace(PTRACE_SETREGS, child, 0, &regs);
+}
+
+static pid_t stopped_child(void)
+{
 	pid_t child = fork();
+	int status;
 
 	if (!child) {
 		make_hot();
@@ -204,18 +211,38 @@ static void stepped(void)
 			make_hot();
 	}
 	waitpid(child, &status, 0);
+	return child;
+}
+
+static void end(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+/* Without a breakpoint, which would be reason enough for the kernel to give the page back. */
+static void stepped(void)
+{
+	pid_t child = stopped_child();
+
+	go_to(child, (unsigned long)call_loaded);
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5, "a step at a hot site ends behind its first instruction");
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded_end, "the next one behind the call");
+	end(child);
+}
+
+static void broken_into(void)
+{
+	pid_t child = stopped_child();
+	unsigned long text;
+
 	text = ptrace(PTRACE_PEEKTEXT, child, call_loaded, 0);
 	ptrace(PTRACE_POKETEXT, child, call_loaded, (text & ~0xffUL) | 0xcc);
 	check_equal(continued(child, PTRACE_CONT), (unsigned long)call_loaded + 1, "a breakpoint at a hot site is hit");
 	ptrace(PTRACE_POKETEXT, child, call_loaded, text);
-	ptrace(PTRACE_GETREGS, child, 0, &regs);
-	regs.rip = (unsigned long)call_loaded;
-	ptrace(PTRACE_SETREGS, child, 0, &regs);
-	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5, "a step from there ends behind the first instruction");
-	second = continued(child, PTRACE_SINGLESTEP);
-	check_equal(second, (unsigned long)call_loaded_end, "the next one behind the call");
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
+	go_to(child, (unsigned long)call_loaded);
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5, "and stepped over");
+	end(child);
 }
 
 /* Stopped by a signal again and again, a child shows only its own instructions to its debugger. */
@@ -224,15 +251,8 @@ static void stopped(void)
 	extern char __executable_start[], etext[];
 	struct user_regs_struct regs;
 	int status, bad = 0;
-	pid_t child = fork();
+	pid_t child = stopped_child();
 
-	if (!child) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		for (;;)
-			make_hot();
-	}
-	waitpid(child, &status, 0);
 	for (int i = 0; i < 300; i++) {
 		ptrace(PTRACE_CONT, child, 0, 0);
 		if (i % 3)
@@ -244,8 +264,7 @@ static void stopped(void)
 		ptrace(PTRACE_GETREGS, child, 0, &regs);
 		bad += regs.rip < (unsigned long)__executable_start || regs.rip >= (unsigned long)etext;
 	}
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
+	end(child);
 	check_equal(bad, 0, "a debugger that stops it at any moment sees no instruction that is not the program's");
 }
 
@@ -453,6 +472,7 @@ int main(int argc, char **argv)
 	forks();
 	odd_programs();
 	stepped();
+	broken_into();
 	steps_itself();
 	return check_done();
 }
