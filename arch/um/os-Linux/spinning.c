@@ -6,8 +6,9 @@
  *  2. After FAST_TURNS of those, less two for each slow one between them, a stint begins: the virtual CPU goes to another host CPU, and
  *     both sides look at the turn for some microseconds before they sleep. Who had to wake the other looks for longer than waking takes:
  *     otherwise it would be asleep by the time of the answer, and so on by turns.
- *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while its turns are cheaper than
- *     sleeping was. Moving, and waiting for a CPU by this thread or the stub, are in their price; time that guest code computes, or the kernel works or rests, is not, beyond what makes a turn a slow one.
+ *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while most of its turns are fast, and these cheaper
+ *     than sleeping was. Moving, waking, and waiting for a CPU by this thread or the stub, are in their price; what makes a turn a slow one, guest
+ *     code that computes and a kernel that works or rests, is not, as it is not in the price of sleeping.
  *  4. After it there is a pause of 8 times what the last turns took, and of twice the last pause if no review went well since; so all
  *     trials together cost some percent, on a loaded host less and less.
  *
@@ -24,6 +25,7 @@
 
 #define SPIN_US		60	/* how long a turn is looked for */
 #define WAKE_US		600	/* by who had to wake the other, or sleeps itself */
+#define PATIENT_TURNS	64	/* for which the stub looks that long, too, once it was found asleep */
 #define FAST_US		40	/* a fast turn: follows the last one within this time */
 #define FAST_TURNS	32
 #define MOST_LOST_US	4000	/* in one turn: the host's own host may stop a CPU for longer, which says nothing */
@@ -40,7 +42,8 @@ static struct spinning {
 	unsigned long sleeping;		/* average ticks of a fast turn */
 	unsigned long given, trapped;	/* when the last turn was */
 	int woke_stub;			/* when this turn was given */
-	unsigned int turns, vain;	/* since the last review; those that a side did not see in time */
+	unsigned int patient;		/* turns that are left of these */
+	unsigned int turns, slow, vain;	/* since the last review; of them, those that were not fast, that a side did not see in time */
 	unsigned long spent, lost;	/* since then; of it, in this turn, by a stub that did not run */
 	unsigned long stub_ran;		/* its CPU time when a look was in vain */
 	unsigned long reviewed, ran;	/* when that review was; this thread's CPU time then */
@@ -89,7 +92,15 @@ static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long
 
 	if (s->on) {
 		s->turns++;
-		s->spent += at_most(in_guest - at_most(in_guest, s->lost), fast) + s->lost + at_most(in_kernel, fast);
+		in_guest -= at_most(in_guest, s->lost);
+		s->spent += s->lost;
+		if (in_guest + in_kernel < fast) {
+			s->spent += in_guest + in_kernel;
+		} else {
+			s->slow++;
+			if (s->woke_stub)
+				s->spent += at_most(in_guest, fast);
+		}
 	} else if (in_guest + in_kernel < fast) {
 		s->fast++;
 		s->sleeping = s->sleeping ? s->sleeping - s->sleeping / 16 + (in_guest + in_kernel) / 16 : in_guest + in_kernel;
@@ -103,7 +114,7 @@ static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long
 
 static void new_review(struct spinning *s)
 {
-	s->turns = s->vain = 0;
+	s->turns = s->slow = s->vain = 0;
 	s->spent = s->slept = 0;
 	s->ran = cpu_time(CLOCK_THREAD_CPUTIME_ID);
 	s->reviewed = ticks();
@@ -129,7 +140,7 @@ static void begin(struct spinning *s)
 /* stub_sleeps: the stubs come to this CPU, since to wake them over there costs more; otherwise this thread goes to theirs. */
 static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 {
-	unsigned long pause = PAUSE_TIMES * s->spent;
+	unsigned long pause = PAUSE_TIMES * (s->spent + s->slow * FAST_US * ticks_per_us);
 
 	s->on = 0;
 	s->fast = 0;
@@ -143,8 +154,10 @@ static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 
 static void review(struct spinning *s, unsigned long now, int stub_sleeps)
 {
+	unsigned int fast = s->turns - s->slow;
+
 	s->spent += kept_waiting(s);
-	if (s->spent >= s->turns * s->sleeping) {
+	if (s->spent >= fast * s->sleeping || fast < s->slow) {
 		end(s, now, stub_sleeps);
 		return;
 	}
@@ -169,7 +182,13 @@ unsigned int spinning_give(int stub_sleeps)
 	} else if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0) {
 		begin(s);
 	}
-	return s->on ? stub_turns : 0;
+	if (stub_sleeps)
+		s->patient = PATIENT_TURNS;
+	else if (s->patient)
+		s->patient--;
+	if (!s->on)
+		return 0;
+	return s->patient ? stub_turns * (WAKE_US / SPIN_US) : stub_turns;
 }
 
 int spinning_look(const unsigned int *turn, unsigned int wanted, int pid)
