@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import image
 import tap
 import uml
 
@@ -29,17 +30,19 @@ def run_with(engine):
     if lacking:
         tap.skip(f"registers, signals and tracing with {option}", lacking[0])
         return
+    sites = " sites" if engine == "on" else ""
     programs = [
         uml.Program(f"{option} regs", f"/test/regs {seconds}", 60 + 2 * seconds),
         uml.Program(f"{option} signals", "/test/signals"),
-        uml.Program(f"{option} calls", "/test/calls" + (" sites" if engine == "on" else "")),
+        uml.Program(f"{option} calls", "/test/calls" + sites),
+        uml.Program(f"{option} calls of a program with libraries", "/test/calls-dynamic" + sites),
         uml.Program(f"{option} trace", "/test/trace"),
         uml.Program(f"{option} hardware", hardware),
         uml.Program(f"{option} escape", "/test/escape"),
     ]
-    names = ("regs", "signals", "calls", "trace", "hardware", "escape")
-    results = uml.run_programs(programs, files={f"test/{name}": uml.built(f"guest/{name}") for name in names},
-                               mem="256M", arguments=[option])
+    names = ("regs", "signals", "calls", "calls-dynamic", "trace", "hardware", "escape")
+    files = {f"test/{name}": uml.built(f"guest/{name}") for name in names}
+    results = uml.run_programs(programs, files={**files, **image.libraries(files["test/calls-dynamic"])}, mem="256M", arguments=[option])
     for program in programs:
         uml.report(program)
     uml.clean(results)

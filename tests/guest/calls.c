@@ -90,15 +90,42 @@ static void text_as_others_see_it(void)
 
 /* ---- signals ---- */
 
+/* Code of the program and its libraries. */
+static struct { unsigned long start, end; } texts[8];
+
+static void find_texts(void)
+{
+	char line[256], path[2];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	int i = 0;
+
+	while (maps && i < 8 && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*2cx%*s %*s %*s %*s %1[/]", &start, &end, path) != 3)
+			continue;
+		texts[i].start = start;
+		texts[i++].end = end;
+	}
+	if (maps)
+		fclose(maps);
+}
+
+static int is_strange(unsigned long ip)
+{
+	for (int i = 0; i < 8; i++)
+		if (ip >= texts[i].start && ip < texts[i].end)
+			return 0;
+	return 1;
+}
+
 static volatile int alarms, strange;
 
 static void on_alarm(int signo, siginfo_t *info, void *context)
 {
 	unsigned long ip = ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-	extern char __executable_start[], etext[];
 
 	alarms++;
-	strange += ip < (unsigned long)__executable_start || ip >= (unsigned long)etext;
+	strange += is_strange(ip);
 }
 
 static void set_timer(int signo, void (*handler)(int, siginfo_t *, void *), int us)
@@ -248,7 +275,6 @@ static void broken_into(void)
 /* Stopped by a signal again and again, a child shows only its own instructions to its debugger. */
 static void stopped(void)
 {
-	extern char __executable_start[], etext[];
 	struct user_regs_struct regs;
 	int status, bad = 0;
 	pid_t child = stopped_child();
@@ -262,7 +288,7 @@ static void stopped(void)
 		kill(child, SIGSTOP);
 		waitpid(child, &status, 0);
 		ptrace(PTRACE_GETREGS, child, 0, &regs);
-		bad += regs.rip < (unsigned long)__executable_start || regs.rip >= (unsigned long)etext;
+		bad += is_strange(regs.rip);
 	}
 	end(child);
 	check_equal(bad, 0, "a debugger that stops it at any moment sees no instruction that is not the program's");
@@ -313,16 +339,17 @@ static void forks(void)
 
 /* ---- what leads into the void ---- */
 
-static unsigned long vdso_start, vdso_end;
+static unsigned long thunks_start, thunks_end;	/* the mapping with thunks: the vDSO, or one for the program itself */
 
-static void find_vdso(void)
+static void find_thunks(const char *name)
 {
 	char line[256];
 	FILE *maps = fopen("/proc/self/maps", "r");
 
+	thunks_start = 0;
 	while (maps && fgets(line, sizeof(line), maps))
-		if (strstr(line, "[vdso]"))
-			sscanf(line, "%lx-%lx", &vdso_start, &vdso_end);
+		if (strstr(line, name))
+			sscanf(line, "%lx-%lx", &thunks_start, &thunks_end);
 	if (maps)
 		fclose(maps);
 }
@@ -344,22 +371,22 @@ static int survives(void (*what)(void))
 	return 0;
 }
 
-static void drop_vdso(void)
+static void drop_thunks(void)
 {
-	call_sixth(SYS_munmap, vdso_start, vdso_end - vdso_start, 0);
+	call_sixth(SYS_munmap, thunks_start, thunks_end - thunks_start, 0);
 }
 
-static void move_vdso(void)
+static void move_thunks(void)
 {
-	void *to = mmap(NULL, vdso_end - vdso_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *to = mmap(NULL, thunks_end - thunks_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (mremap((void *)vdso_start, vdso_end - vdso_start, vdso_end - vdso_start, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+	if (mremap((void *)thunks_start, thunks_end - thunks_start, thunks_end - thunks_start, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 		_exit(2);
 }
 
-static void close_vdso(void)
+static void close_thunks(void)
 {
-	if (mprotect((void *)vdso_start, vdso_end - vdso_start, PROT_READ))
+	if (mprotect((void *)thunks_start, thunks_end - thunks_start, PROT_READ))
 		_exit(2);
 }
 
@@ -430,13 +457,19 @@ static void call_in_the_middle(void)
 
 static void odd_programs(void)
 {
-	find_vdso();
-	if (vdso_start) {
-		check(survives(drop_vdso), "a program that unmaps its vDSO goes on calling");
-		check(survives(close_vdso), "a program that takes the right to execute from its vDSO goes on calling");
-		check(survives(move_vdso), "a program that moves its vDSO goes on calling");
-	} else {
-		check_skip("programs that unmap or move their vDSO", "there is none");
+	/* Far from its libraries, a program has two. It has called often enough by now. */
+	static const char *const names[] = { "[vdso]", "[thunks]" };
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		find_thunks(names[i]);
+		if (!thunks_start) {
+			check_skip("programs that unmap or move a mapping with thunks", names[i]);
+			continue;
+		}
+		say("# %s\n", names[i]);
+		check(survives(drop_thunks), "a program that unmaps its thunks goes on calling");
+		check(survives(close_thunks), "a program that takes the right to execute from its thunks goes on calling");
+		check(survives(move_thunks), "a program that moves its thunks goes on calling");
 	}
 	check(survives(write_text), "a program that changes its instructions executes what it wrote");
 	check(survives(replace_text), "a program that maps other code in place of what it had executes that");
@@ -456,6 +489,7 @@ int main(int argc, char **argv)
 {
 	long sites = counter("call_sites"), calls = counter("calls");
 
+	find_texts();
 	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	check_equal(make_hot(), 0, "four calls made often have their results");
 	if (argc > 1 && !has_xsaveopt()) {

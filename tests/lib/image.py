@@ -52,6 +52,12 @@ def busybox():
     return path if kind.returncode else None
 
 
+def libraries(program):
+    """The shared libraries and the interpreter that a program of the host needs: {where it looks for them: the file}."""
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    return {word: os.path.realpath(word) for word in listing.split() if word.startswith("/") and os.path.exists(word)}
+
+
 class Tree:
     """The files of a guest: name to (mode, content or host path), built up, then written out."""
 
@@ -81,10 +87,8 @@ class Tree:
     def copy_program(self, host_path, name):
         """Add a program and the shared libraries it needs, at the same paths as on the host."""
         self.copy(host_path, name)
-        listing = subprocess.run(["ldd", host_path], capture_output=True, text=True).stdout
-        for word in listing.split():
-            if word.startswith("/") and os.path.exists(word):
-                self.copy(os.path.realpath(word), word)
+        for name, path in libraries(host_path).items():
+            self.copy(path, name)
 
     def base(self, script):
         """The busybox, the init and @script as /run-test."""

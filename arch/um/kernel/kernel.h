@@ -81,6 +81,7 @@ void tsc_follow(void);
 
 /* x86_64/vdso_map.c */
 void vdso_data_setup(void);
+unsigned long vdso_map_thunks(struct mm_struct *mm, unsigned long address);
 bool vdso_has_thunks(struct mm_struct *mm, unsigned long address);
 
 /* reboot.c */

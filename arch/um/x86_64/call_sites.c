@@ -10,7 +10,8 @@
  *     debuggers read and write, and what other processes have are as they were; only a program that reads its own instructions sees the jump.
  *     Pages of files are treated so that are mapped privately and cannot be written; POSIX leaves open whether such a mapping
  *     sees later changes of its file. A copy is forgotten when its page is unmapped or its rights change.
- *  3. Thunks are in the last page of the vDSO (vdso_map.c), again in a copy of this process's own. They know where they go on.
+ *  3. Thunks are in the last page of the vDSO (vdso_map.c), and where that is too far for a jump, as from a program whose libraries are elsewhere, in a
+ *     page below the site, mapped when it is needed. Both are again copies of this process's own. Thunks know where they go on.
  *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it the site's, whose jump comes again. What was
  *     changed until then, %rcx, is lost at a system call anyway.
  *  5. A program that is stepped through, has hardware breakpoints, or does something to its vDSO gets its pages back.
@@ -37,6 +38,7 @@
 #define TEXTS	16		/* pages with sites in them, at most */
 #define THUNK	32		/* bytes; the first holds the stub's address */
 #define SITES	(PAGE_SIZE / THUNK - 1)
+#define FAR	(SZ_2G - SZ_64K)	/* for a jump */
 
 #define CALL_LENGTH	2	/* of the system call instruction */
 #define JUMP_LENGTH	5	/* to a distance of 32 bits */
@@ -55,14 +57,19 @@ struct call_site {
 	unsigned long detour;		/* of the jump that the site's own, a short one, leads to; 0: none */
 };
 
+struct thunks {
+	unsigned long at;		/* FORGOTTEN: not mapped */
+	struct page *page;		/* NULL: none yet */
+	unsigned int count;
+	struct call_site sites[SITES];	/* in the order of the thunks */
+};
+
 struct call_sites {
 	bool stopped;
-	unsigned int texts_count, count;
+	unsigned int texts_count;
 	unsigned long entry;		/* in the stub */
-	unsigned long thunks_at;	/* FORGOTTEN: the vDSO is not where it was */
-	struct page *thunks;		/* NULL: none yet */
+	struct thunks near, far;	/* in the vDSO; where that is too far */
 	struct text_page texts[TEXTS];
-	struct call_site sites[SITES];	/* in the order of the thunks */
 	struct {
 		unsigned long ip;
 		unsigned int calls;
@@ -174,10 +181,10 @@ static bool put_distance(u8 *at, unsigned long from, unsigned long to)
 /* ---- 3. thunks ---- */
 
 /* What was at the site; lea ip(%rip), %rcx; jmp *entry(%rip). */
-static bool write_thunk(struct call_sites *sites, unsigned int slot, const u8 *original, int length, unsigned long ip)
+static bool write_thunk(struct thunks *thunks, unsigned int slot, const u8 *original, int length, unsigned long ip)
 {
-	u8 *thunk = page_address(sites->thunks) + slot * THUNK, *to = thunk;
-	unsigned long at = sites->thunks_at + slot * THUNK;
+	u8 *thunk = page_address(thunks->page) + slot * THUNK, *to = thunk;
+	unsigned long at = thunks->at + slot * THUNK;
 	bool reached;
 
 	memcpy(to, original, length);
@@ -185,26 +192,43 @@ static bool write_thunk(struct call_sites *sites, unsigned int slot, const u8 *o
 	memcpy(to, (u8[]) { 0x48, 0x8d, 0x0d }, 3);
 	reached = put_distance(to + 3, at + length + 7, ip);
 	memcpy(to + 7, (u8[]) { 0xff, 0x25 }, 2);
-	return put_distance(to + 9, at + length + 13, sites->thunks_at) && reached;
+	return put_distance(to + 9, at + length + 13, thunks->at) && reached;
 }
 
-static bool have_thunks(struct mm_struct *mm, struct call_sites *sites)
+static bool is_far(unsigned long address, unsigned long from)
 {
-	const u8 trap = 0xcc;
-	struct page *page;
+	return max(address, from) - min(address, from) > FAR;
+}
 
-	if (!vdso_has_thunks(mm, sites->thunks_at))
-		return false;
-	if (sites->thunks)
-		return true;
-	page = alloc_page(GFP_KERNEL_ACCOUNT);
-	if (!page)
-		return false;
-	memset(page_address(page), trap, PAGE_SIZE);
-	*(unsigned long *)page_address(page) = sites->entry;
-	sites->thunks = page;
-	hostmap_again(mm, sites->thunks_at);
-	return true;
+/* The page for thunks of the site at ip; NULL: there is none to be had. */
+static struct thunks *have_thunks(struct mm_struct *mm, struct call_sites *sites, unsigned long ip)
+{
+	struct thunks *thunks = is_far(sites->near.at, ip) ? &sites->far : &sites->near;
+	const u8 trap = 0xcc;
+
+	if (thunks->at == FORGOTTEN && thunks == &sites->far) {
+		mm->context.far_thunks = vdso_map_thunks(mm, ip);
+		thunks->at = mm->context.far_thunks ?: FORGOTTEN;
+	}
+	if (is_far(thunks->at, ip) || thunks->count == SITES || !vdso_has_thunks(mm, thunks->at))
+		return NULL;
+	if (thunks->page)
+		return thunks;
+	thunks->page = alloc_page(GFP_KERNEL_ACCOUNT);
+	if (!thunks->page)
+		return NULL;
+	memset(page_address(thunks->page), trap, PAGE_SIZE);
+	*(unsigned long *)page_address(thunks->page) = sites->entry;
+	hostmap_again(mm, thunks->at);
+	return thunks;
+}
+
+/* Those that are mapped at address; NULL: none. */
+static struct thunks *thunks_at(struct call_sites *sites, unsigned long address)
+{
+	if (address == sites->near.at)
+		return &sites->near;
+	return address == sites->far.at ? &sites->far : NULL;
 }
 
 /* ---- 2. pages ---- */
@@ -282,10 +306,11 @@ static struct page *page_of_file(struct mm_struct *mm, unsigned long address)
 unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn)
 {
 	struct call_sites *sites = mm->context.call_sites;
+	struct thunks *thunks = thunks_at(sites, address);
 	struct text_page *text;
 
-	if (address == sites->thunks_at)
-		return sites->thunks ? page_to_pfn(sites->thunks) : pfn;
+	if (thunks)
+		return thunks->page ? page_to_pfn(thunks->page) : pfn;
 	text = sites->stopped ? NULL : text_at(sites, address);
 	return text && text->pfn == pfn && text->sum == sum_of(pfn) ? page_to_pfn(text->copy) : pfn;
 }
@@ -295,7 +320,16 @@ bool call_sites_changed(struct mm_struct *mm, unsigned long address)
 {
 	struct call_sites *sites = mm->context.call_sites;
 
-	return address == sites->thunks_at || text_at(sites, address);
+	return thunks_at(sites, address) || text_at(sites, address);
+}
+
+static void forget_sites(struct thunks *thunks, unsigned long page)
+{
+	unsigned int i;
+
+	for (i = 0; i < thunks->count; i++)
+		if ((thunks->sites[i].address & PAGE_MASK) == page)
+			thunks->sites[i] = (struct call_site) { 0, 0 };
 }
 
 /* Pages in [start, end) are no longer what they were. Interrupts may be off. */
@@ -303,14 +337,12 @@ void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long en
 {
 	struct call_sites *sites = mm->context.call_sites;
 	struct text_page *text;
-	unsigned int i;
 
 	for (text = sites->texts; text < sites->texts + sites->texts_count; text++) {
 		if (text->address < start || text->address >= end)
 			continue;
-		for (i = 0; i < sites->count; i++)
-			if ((sites->sites[i].address & PAGE_MASK) == text->address)
-				sites->sites[i] = (struct call_site) { 0, 0 };
+		forget_sites(&sites->near, text->address);
+		forget_sites(&sites->far, text->address);
 		memset(sites->seen, 0, sizeof(sites->seen));	/* they may become hot again */
 		text->address = FORGOTTEN;
 	}
@@ -318,19 +350,19 @@ void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long en
 
 /* ---- changing a site ---- */
 
-static void change(struct call_sites *sites, struct page *page, struct page *copy, unsigned long ip, const struct plan *plan)
+static void change(struct thunks *thunks, struct page *page, struct page *copy, unsigned long ip, const struct plan *plan)
 {
 	const u8 *original = page_address(page) + offset_in_page(ip);
 	u8 *code = page_address(copy) + offset_in_page(ip);
-	unsigned int slot = sites->count + 1;
-	unsigned long thunk = sites->thunks_at + slot * THUNK;
+	unsigned int slot = thunks->count + 1;
+	unsigned long thunk = thunks->at + slot * THUNK;
 	int jump = plan->detour ? plan->detour : plan->start;
 	u8 bytes[JUMP_LENGTH] = { 0xe9 };
 
-	if (!write_thunk(sites, slot, original + plan->start, plan->length, ip) ||
+	if (!write_thunk(thunks, slot, original + plan->start, plan->length, ip) ||
 	    !put_distance(bytes + 1, ip + jump + JUMP_LENGTH, thunk))
 		return;
-	sites->sites[sites->count++] = (struct call_site) { ip + plan->start, plan->detour ? ip + plan->detour : 0 };
+	thunks->sites[thunks->count++] = (struct call_site) { ip + plan->start, plan->detour ? ip + plan->detour : 0 };
 	memcpy(code + jump, bytes, sizeof(bytes));
 	if (plan->detour)
 		memcpy(code + plan->start, (u8[]) { 0xeb, plan->detour - plan->start - SHORT_LENGTH }, SHORT_LENGTH);
@@ -338,12 +370,12 @@ static void change(struct call_sites *sites, struct page *page, struct page *cop
 }
 
 /* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
-static bool is_changed(const struct call_sites *sites, unsigned long ip, const struct plan *plan)
+static bool is_changed(const struct thunks *thunks, unsigned long ip, const struct plan *plan)
 {
 	unsigned int i;
 
-	for (i = 0; i < sites->count; i++)
-		if (sites->sites[i].address == ip + plan->start)
+	for (i = 0; i < thunks->count; i++)
+		if (thunks->sites[i].address == ip + plan->start)
 			return true;
 	return false;
 }
@@ -351,17 +383,18 @@ static bool is_changed(const struct call_sites *sites, unsigned long ip, const s
 static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
 {
 	unsigned long address = ip & PAGE_MASK;
+	struct thunks *thunks;
 	struct page *page, *copy;
 	struct plan plan;
 
 	page = page_of_file(mm, address);
 	if (!page)
 		return;
-	if (make_plan(page_address(page) + offset_in_page(ip), number, &plan) && !is_changed(sites, ip, &plan) &&
-	    have_thunks(mm, sites)) {
+	thunks = make_plan(page_address(page) + offset_in_page(ip), number, &plan) ? have_thunks(mm, sites, ip) : NULL;
+	if (thunks && !is_changed(thunks, ip, &plan)) {
 		copy = have_copy(mm, sites, address, page);
 		if (copy) {
-			change(sites, page, copy, ip, &plan);
+			change(thunks, page, copy, ip, &plan);
 			hostmap_again(mm, address);
 		}
 	}
@@ -370,7 +403,7 @@ static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned lo
 
 static bool may_change(const struct call_sites *sites, unsigned long ip)
 {
-	return !sites->stopped && sites->count < SITES && offset_in_page(ip) >= BEFORE && offset_in_page(ip) <= PAGE_SIZE - BEHIND;
+	return !sites->stopped && offset_in_page(ip) >= BEFORE && offset_in_page(ip) <= PAGE_SIZE - BEHIND;
 }
 
 static void site_is_hot(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
@@ -408,8 +441,9 @@ static struct call_sites *begin(struct mm_struct *mm)
 		return NULL;
 	}
 	sites->entry = entry_of(mm);
-	sites->thunks_at = mm->context.thunks;
-	if (mm->context.call_sites || !sites->thunks_at || !sites->entry)	/* all this may have changed while it slept */
+	sites->near.at = mm->context.thunks;
+	sites->far.at = mm->context.far_thunks ?: FORGOTTEN;
+	if (mm->context.call_sites || !sites->near.at || !sites->entry)	/* all this may have changed while it slept */
 		kfree(sites);
 	else
 		mm->context.call_sites = sites;
@@ -444,16 +478,16 @@ void call_site_made(unsigned long ip, unsigned long number)
 
 /* ---- 4. and 5. ---- */
 
-static const struct call_site *site_with(const struct call_sites *sites, unsigned long ip)
+static const struct call_site *site_with(const struct thunks *thunks, unsigned long ip)
 {
-	unsigned long slot = (ip - sites->thunks_at) / THUNK;
+	unsigned long slot = (ip - thunks->at) / THUNK;
 	unsigned int i;
 
-	if (slot > 0 && slot <= sites->count)
-		return &sites->sites[slot - 1];
-	for (i = 0; i < sites->count; i++)
-		if (sites->sites[i].detour && sites->sites[i].detour == ip)
-			return &sites->sites[i];
+	if (slot > 0 && slot <= thunks->count)
+		return &thunks->sites[slot - 1];
+	for (i = 0; i < thunks->count; i++)
+		if (thunks->sites[i].detour && thunks->sites[i].detour == ip)
+			return &thunks->sites[i];
 	return NULL;
 }
 
@@ -464,8 +498,11 @@ static const struct call_site *site_with(const struct call_sites *sites, unsigne
 void call_sites_roll_back(struct pt_regs *regs, bool stepping)
 {
 	struct call_sites *sites = current->mm->context.call_sites;
-	const struct call_site *site = likely(!sites) ? NULL : site_with(sites, regs->ip);
+	const struct call_site *site;
 
+	if (likely(!sites))
+		return;
+	site = site_with(&sites->near, regs->ip) ?: site_with(&sites->far, regs->ip);
 	if (!site || !site->address)
 		return;
 	regs->ip = site->address;
@@ -483,9 +520,9 @@ bool call_sites_fault(unsigned long address)
 	struct call_sites *sites = mm->context.call_sites;
 	bool lost;
 
-	if (likely(!sites) || (address & PAGE_MASK) != sites->thunks_at || sites->stopped || mmap_read_lock_killable(mm))
+	if (likely(!sites) || !thunks_at(sites, address & PAGE_MASK) || sites->stopped || mmap_read_lock_killable(mm))
 		return false;
-	lost = !vdso_has_thunks(mm, sites->thunks_at);
+	lost = !vdso_has_thunks(mm, address & PAGE_MASK);
 	mmap_read_unlock(mm);
 	if (lost)
 		call_sites_stop(mm);
@@ -505,17 +542,17 @@ void call_sites_stop(struct mm_struct *mm)
 			hostmap_again(mm, sites->texts[i].address);
 }
 
-/* The vDSO goes, or moves. No thread stands in a thunk: each was rolled back when it trapped. */
+/* Thunks go, or move. No thread stands in a thunk: each was rolled back when it trapped. */
 void call_sites_lose_thunks(struct mm_struct *mm)
 {
 	struct call_sites *sites = mm->context.call_sites;
 
-	mm->context.thunks = 0;
+	mm->context.thunks = mm->context.far_thunks = 0;
 	call_sites_stop(mm);
 	if (!sites)
 		return;
-	sites->thunks_at = FORGOTTEN;
-	sites->count = 0;
+	sites->near.at = sites->far.at = FORGOTTEN;
+	sites->near.count = sites->far.count = 0;
 }
 
 /* No stub is left that maps them. */
@@ -528,8 +565,10 @@ void call_sites_free(struct mm_struct *mm)
 		return;
 	for (i = 0; i < sites->texts_count; i++)
 		__free_page(sites->texts[i].copy);
-	if (sites->thunks)
-		__free_page(sites->thunks);
+	if (sites->near.page)
+		__free_page(sites->near.page);
+	if (sites->far.page)
+		__free_page(sites->far.page);
 	kfree(sites);
 	mm->context.call_sites = NULL;
 }

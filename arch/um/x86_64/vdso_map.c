@@ -2,7 +2,7 @@
 /*
  * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso], whose last page is for the thunks of
  * call sites (call_sites.c). They must lie within 2 GiB of the libraries: right below the program interpreter, where those will
- * follow; in a program without one, somewhere below it.
+ * follow; in a program without one, somewhere below it. A program with one gets another page for thunks, [thunks], below its own call sites, once it has any.
  *
  * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before Linux first writes the time into it,
  * the code is copied from the image. What a process sees of the data depends on its time namespace:
@@ -50,6 +50,20 @@ void __init vdso_data_setup(void)
 	BUILD_BUG_ON(CS_BASES * sizeof(*vdso_data) > PAGE_SIZE);
 }
 
+static int code_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+{
+	call_sites_lose_thunks(area->vm_mm);
+	return 0;
+}
+
+static void code_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+{
+	call_sites_lose_thunks(area->vm_mm);
+}
+
+static struct vm_special_mapping thunks_mapping = { .name = "[thunks]", .mremap = code_moved, .close = code_unmapped };
+static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = code_moved, .close = code_unmapped };
+
 static int __init vdso_code_setup(void)
 {
 	unsigned long length = vdso_image_end - vdso_image, at;
@@ -65,6 +79,7 @@ static int __init vdso_code_setup(void)
 			memcpy(page_address(page), vdso_image + at, min(length - at, PAGE_SIZE));
 		code[at / PAGE_SIZE] = page;
 	}
+	thunks_mapping.pages = &code[at / PAGE_SIZE - 1];
 	if (wanted)
 		code_size = at;
 	return 0;
@@ -82,18 +97,6 @@ static vm_fault_t data_fault(const struct vm_special_mapping *mapping, struct vm
 }
 
 static const struct vm_special_mapping data_mapping = { .name = "[vvar]", .fault = data_fault };
-static int code_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
-{
-	call_sites_lose_thunks(area->vm_mm);
-	return 0;
-}
-
-static void code_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
-{
-	call_sites_lose_thunks(area->vm_mm);
-}
-
-static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = code_moved, .close = code_unmapped };
 
 #ifdef CONFIG_TIME_NS
 struct vdso_data *arch_get_vdso_data(void *page)
@@ -155,7 +158,29 @@ bool vdso_has_thunks(struct mm_struct *mm, unsigned long address)
 {
 	struct vm_area_struct *area = vma_lookup(mm, address);
 
-	return area && vma_is_special_mapping(area, &code_mapping) && (area->vm_flags & (VM_EXEC | VM_WRITE)) == VM_EXEC;
+	return area && (vma_is_special_mapping(area, &code_mapping) || vma_is_special_mapping(area, &thunks_mapping)) &&
+		(area->vm_flags & (VM_EXEC | VM_WRITE)) == VM_EXEC;
+}
+
+/**
+ * vdso_map_thunks - maps an empty page for thunks at most 1 GiB below address, as near as it can be, which is below the program that is there
+ * Returns its address, or 0. The mmap lock is held for writing.
+ */
+unsigned long vdso_map_thunks(struct mm_struct *mm, unsigned long address)
+{
+	unsigned long first = PAGE_ALIGN(max(dac_mmap_min_addr, mmap_min_addr)), at;
+	struct vm_unmapped_area_info info = {
+		.flags = VM_UNMAPPED_AREA_TOPDOWN,
+		.length = PAGE_SIZE,
+		.low_limit = max(address > SZ_1G ? address - SZ_1G : 0, first),
+		.high_limit = address & PAGE_MASK,
+	};
+
+	at = vm_unmapped_area(&info);
+	if (offset_in_page(at) || IS_ERR(_install_special_mapping(mm, at, PAGE_SIZE, VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
+								   &thunks_mapping)))
+		return 0;
+	return at;
 }
 
 /* For the auxiliary vector, hence soon after exec has mapped it: few areas to look at. */

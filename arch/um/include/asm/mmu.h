@@ -27,6 +27,7 @@ typedef struct mm_context {
 	unsigned int areas;			/* at most this many host areas since the last drop of all */
 	bool rights_stale;			/* pages may be hosted with more rights than they have */
 	unsigned long thunks;			/* address of the page for them in the vDSO; 0: none. See x86_64/call_sites.c */
+	unsigned long far_thunks;		/* of another page for them, below the program; 0: none */
 	struct call_sites *call_sites;		/* NULL: too few system calls were made so far */
 	unsigned int calls_seen;
 	unsigned int stale_count;
