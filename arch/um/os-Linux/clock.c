@@ -149,6 +149,7 @@ void host_idle(void)
 	struct vcpu *vcpu = this_vcpu();
 	sigset_t all, before;
 
+	host_disk_look(&vcpu->irq_pending);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {

@@ -29,6 +29,11 @@ const void *host_all_cpus(unsigned long *size)
 	return &all_cpus;
 }
 
+int host_several_cpus(void)
+{
+	return CPU_COUNT(&all_cpus) > 1;
+}
+
 static void pin_to(int pid, int cpu)
 {
 	cpu_set_t one;
@@ -49,13 +54,13 @@ void host_pin(void)
 
 	elsewhere = 0;
 	this_vcpu()->host_cpu = cpu;
-	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_COUNT(&all_cpus) > 1)
+	if (cpu >= 0 && cpu < CPU_SETSIZE && host_several_cpus())
 		pin_to(0, cpu);
 }
 
 void host_unpin(void)
 {
-	if (CPU_COUNT(&all_cpus) > 1)
+	if (host_several_cpus())
 		sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
 }
 
@@ -99,7 +104,7 @@ void host_pin_now_and_then(void)
 
 void host_pin_to(int thread, int cpu)
 {
-	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_COUNT(&all_cpus) > 1)
+	if (cpu >= 0 && cpu < CPU_SETSIZE && host_several_cpus())
 		pin_to(thread, cpu);
 }
 
@@ -112,7 +117,7 @@ int host_pin_elsewhere(void)
 {
 	cpu_set_t others = all_cpus;
 
-	if (this_vcpu()->host_cpu < 0 || CPU_COUNT(&all_cpus) < 2)
+	if (this_vcpu()->host_cpu < 0 || !host_several_cpus())
 		return -1;
 	CPU_CLR(this_vcpu()->host_cpu, &others);
 	if (sched_setaffinity(0, sizeof(others), &others))

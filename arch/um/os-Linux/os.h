@@ -30,6 +30,7 @@ void host_rest_begin(void);	/* around sleeping: lets the host choose another CPU
 void host_rest_end(void);
 void host_pin_now_and_then(void);	/* at each timer interrupt: lets the host move a busy thread once in a while */
 void host_pin_to(int thread, int cpu);
+int host_several_cpus(void);	/* there is more than one that we may use */
 int host_cpu_now(void);		/* the CPU that this thread runs on */
 int host_pin_elsewhere(void);	/* this thread leaves its stubs' CPU for any other; not 0: there is none */
 void host_pin_back(void);	/* and comes back */
@@ -107,6 +108,8 @@ void host_disk_backend_start(void);
  * signal that is not in mask comes. Returns 0 if that would be no better than just to wait for a signal. All signals are blocked.
  */
 int host_disk_idle(const sigset_t *mask);
+/* Before that, with signals let in: looks whether a disk will have something very soon, while *stop is 0. */
+void host_disk_look(const unsigned long *stop);
 
 /* drivers/lock_owner.c: process id of who holds a lock on the file, or 0 when the host does not tell. */
 struct stat;

@@ -40,6 +40,12 @@ void host_disk_backend_start(void)
 	disk_backend = &disk_threads;
 }
 
+void host_disk_look(const unsigned long *stop)
+{
+	if (disk_backend && disk_backend->look && host_several_cpus())
+		disk_backend->look(stop);
+}
+
 int host_disk_idle(const sigset_t *mask)
 {
 	return disk_backend ? disk_backend->wait(mask) : 0;

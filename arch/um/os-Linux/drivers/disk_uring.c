@@ -4,15 +4,16 @@
  *
  * How a virtual CPU learns that something ended, from the cheapest way to the dearest:
  *  1. It submits: the same host call brings in what has ended meanwhile, and reads of what the host has cached end within it.
- *  2. It is idle: host_idle() sleeps in the ring itself (uring_wait), so the host wakes it directly.
+ *  2. It is idle: host_idle() looks at the ring for a while (uring_look), if transfers have been ending that fast and nobody else wants this CPU; for
+ *     a virtual machine as a host, to sleep and be woken takes long. Then it sleeps in the ring itself (uring_wait), so the host wakes it directly.
  *  3. It runs guest or kernel code: the ring's eventfd wakes a thread of ours, which raises HOST_IRQ_BLOCK.
  * The eventfd is turned off (a flag in memory that the ring shares with the host) while nobody is to be told: in 1, in 2, and from
  * the interrupt until it has been taken.
  *
  * A virtual CPU that submits one after the other without resting is in a rush. Then transfers are held back until there are a few of
  * them, since most of what it costs to begin one is the host call and telling the host's device, once for all; and 1 does for
- * 3, so the eventfd stays off. Both end when it rests: idle, it sends off what it holds, and where it goes on without submitting, a timer
- * wakes the thread of 3.
+ * 3, so the eventfd stays off. Both end when it rests: idle, it sends off what it holds, unless something ends first that more will follow; and where
+ * it goes on without submitting, a timer wakes the thread of 3.
  *
  * Where the host has it (6.1), ended transfers wait in the host until we ask (DEFER_TASKRUN): it must not interrupt the virtual CPU's other host
  * calls, which would begin again for nothing. Guest RAM is not registered with the ring, since that would pin all of it.
@@ -41,6 +42,9 @@
 #define RUSH 8			/* submissions in a row that are one */
 #define LONGEST_RUSH 64		/* counted; a rest halves it */
 #define SOON_NS 200000		/* from the end of one to the next */
+#define LOOK_NS 400000		/* at the ring, before sleeping in it */
+#define KEPT_WAITING_NS 50000	/* in it: this CPU has something else to do, so */
+#define NO_LOOK_NS 100000000ULL	/* none for so long */
 #define REST_NS 300000		/* without news of a rush: it is over */
 
 static struct ring {
@@ -55,6 +59,8 @@ static struct ring {
 	int last_fd;
 	unsigned long long last_end;
 	unsigned long long submitted;	/* when the last one was over */
+	unsigned long long took;	/* from rest to end: an average */
+	unsigned long long no_look;	/* until then */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
 
@@ -298,6 +304,11 @@ static void collect(struct ring *ring)
 
 /* ---- rushes ---- */
 
+static unsigned int at_device(const struct ring *ring)
+{
+	return ring->under_way - io_uring_sq_ready(&ring->uring);
+}
+
 static void note_submission(struct ring *ring)
 {
 	if (host_monotonic_ns() - ring->submitted > SOON_NS)
@@ -310,7 +321,13 @@ static int holds_back(const struct ring *ring)
 {
 	unsigned int held = io_uring_sq_ready(&ring->uring), most = ring->in_row >= held ? MOST_IN_ROW : MOST_HELD;
 
-	return ring->polled && ring->rush >= RUSH && held < most && !ring->late;
+	return ring->rush >= RUSH && held < most && !ring->late;
+}
+
+/* What is held back goes with what will follow on the next end. */
+static int waits_for_more(const struct ring *ring)
+{
+	return ring->polled && io_uring_sq_ready(&ring->uring) && !ring->late && at_device(ring);
 }
 
 static void set_polled(struct ring *ring, int on)
@@ -320,6 +337,47 @@ static void set_polled(struct ring *ring, int on)
 	__atomic_store_n(&ring->polled, on, __ATOMIC_SEQ_CST);
 	if (on)
 		timerfd_settime(ring->timer, 0, &rest, NULL);
+}
+
+/* ---- looking ---- */
+
+#define LONG_NS (2 * LOOK_NS)	/* as far as it counts */
+
+static int look_pays(const struct ring *ring)
+{
+	return at_device(ring) && ring->took < LOOK_NS;
+}
+
+static void note_wait(struct ring *ring, unsigned long long ns)
+{
+	ring->took += (long long)((ns < LONG_NS ? ns : LONG_NS) - ring->took) / 8;
+}
+
+/* Signals are let in. */
+static void uring_look(const unsigned long *stop)
+{
+	struct ring *ring = &rings[this_vcpu_number()];
+	unsigned long long start, now, last;
+	int ended;
+
+	if (!ring->made || !look_pays(ring))
+		return;
+	start = host_monotonic_ns();
+	if (start < ring->no_look)
+		return;
+	for (last = start; ; last = now) {
+		now = host_monotonic_ns();
+		ended = io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
+		if (ended || now - start > LOOK_NS || __atomic_load_n(stop, __ATOMIC_ACQUIRE))
+			break;
+		if (now - last > KEPT_WAITING_NS) {
+			ring->no_look = now + NO_LOOK_NS;
+			break;
+		}
+		__builtin_ia32_pause();
+	}
+	if (ended || now - start > LOOK_NS)
+		note_wait(ring, ended ? now - start : LONG_NS);
 }
 
 /* ---- the backend ---- */
@@ -332,7 +390,17 @@ static void uring_turn(int more)
 	if (more) {
 		note_submission(ring);
 		if (holds_back(ring)) {
+			if (!ring->polled) {
+				set_event(ring, false);
+				set_polled(ring, 1);
+			}
 			ring->submitted = host_monotonic_ns();
+			return;
+		}
+	} else if (waits_for_more(ring) && some_ended(ring)) {
+		collect(ring);
+		if (waits_for_more(ring)) {
+			set_polled(ring, 1);
 			return;
 		}
 	}
@@ -357,16 +425,23 @@ static void uring_turn(int more)
 static int uring_wait(const sigset_t *mask)
 {
 	struct ring *ring = &rings[this_vcpu_number()];
+	unsigned long long start;
 
 	if (!ring->made || !ring->under_way)
 		return 0;
+	if (mask && waits_for_more(ring) && some_ended(ring)) {
+		__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
+		return 1;
+	}
 	set_polled(ring, 0);
 	ring->rush /= 2;
 	set_event(ring, false);
 	send_off(ring);
+	start = host_monotonic_ns();
 	if (!io_uring_cq_ready(&ring->uring))
 		io_uring_enter2(ring->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, (sigset_t *)mask, _NSIG / 8);
 	set_event(ring, true);
+	note_wait(ring, host_monotonic_ns() - start);
 	if (some_ended(ring))
 		__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
 	return 1;
@@ -377,5 +452,6 @@ const struct disk_backend disk_uring = {
 	.start = uring_start,
 	.queue = uring_queue,
 	.turn = uring_turn,
+	.look = uring_look,
 	.wait = uring_wait,
 };
