@@ -72,6 +72,7 @@ write(os.path.join(shared, "old"), "old content")
 write(os.path.join(shared, odd), "odd")
 write(os.path.join(shared, "victim"), "first")
 write(os.path.join(shared, "tail"), "one\n")
+write(os.path.join(shared, "both"), "".join(start.ljust(4095, ".") + "\n" for start in ("old", "", "old")))
 os.mkdir(os.path.join(shared, "large"))
 for number in range(100_000):
     os.close(os.open(os.path.join(shared, "large", f"e{number}"), os.O_CREAT | os.O_WRONLY))
@@ -87,6 +88,11 @@ def host_side(instance):
         write(os.path.join(shared, "appeared"), "appeared")
         with open(os.path.join(shared, "tail"), "a") as out:
             out.write("two\n")
+        with open(os.path.join(shared, "both"), "r+") as out:
+            out.seek(8192)
+            out.write("host")
+            out.seek(0, os.SEEK_END)
+            out.write("more from the host\n")
         os.unlink(os.path.join(shared, "victim"))
         write(os.path.join(shared, "victim"), "second")         # often the same inode number
         seen["written"] = read(os.path.join(shared, "written"))
@@ -104,11 +110,17 @@ result = uml.run(mounted(shared) + r"""
     cat old victim; printf '%s\n' odd* | cat -v
     echo; [ -e appeared ] || echo not-yet
     echo 'from the guest' > written
+    exec 7<both; cat both >/dev/null; dd bs=4k count=3 <&7 >/dev/null 2>&1
+    # Not closed, not by a child either, so not written back yet.
+    mkfifo /tmp/close
+    { echo GUEST; : 3>/tmp/dirty; read line </tmp/close; } 1<>both &
+    until [ -e /tmp/dirty ]; do sleep 0.1; done
     sum=$(stat -c %i old)
     echo STEP 1
     until [ -e go-1 ]; do sleep 0.2; done
     echo "after: $(cat old) $(cat appeared) $(cat victim)"
     [ $sum = $(stat -c %i old) ] && echo same-inode
+    echo >/tmp/close; wait; sleep 0.1; echo "both: $(tr -d . <both | tr '\n' ' ')"
     sleep 1.2; read line <&5; echo "grown: $line"
     dd if=/dev/zero of=mapped bs=5 count=1 2>/dev/null
     exec 6>synced; echo early >&6; sync; echo STEP 2
@@ -121,6 +133,8 @@ tap.ok(seen.get("written") == "from the guest\n", "what the guest wrote is there
 tap.ok(seen.get("synced") == "early\n", "or when it called sync", result.tail)
 tap.ok("after: NEW content appeared second" in result.output, "what the host changed, made and replaced is seen at the next open",
        result.tail)
+tap.ok("both: GUEST host more from the host" in " ".join(result.output.split()),
+       "so is, beyond what times can tell, what it changed and added in a file that the guest then wrote back", result.tail)
 tap.ok("same-inode" in result.output, "a file keeps its inode number", result.tail)
 tap.ok("grown: two" in result.output, "who has a file open sees it grow after the time-out", result.tail)
 tap.ok("not-yet" in lines_of(result) and "odd-M-^?M-~" in result.output, "names that are not UTF-8 are listed as they are", result.tail)

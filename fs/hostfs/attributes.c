@@ -37,7 +37,6 @@ int hostfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct ksta
 static int resize(struct dentry *dentry, loff_t size)
 {
 	struct inode *inode = d_inode(dentry);
-	struct host_stat stat;
 	int fd, error;
 
 	if (host_fs_append && size < i_size_read(inode))
@@ -45,14 +44,12 @@ static int resize(struct dentry *dentry, loff_t size)
 	fd = hostfs_borrow_for_writing(inode, dentry);
 	if (fd < 0)
 		return fd;
+	hostfs_before_change(inode, fd);
 	error = host_fs_truncate(fd, size);
 	if (!error) {
-		hostfs_is(inode)->written = true;
 		hostfs_zero_tail(inode, size);
 		truncate_setsize(inode, size);
-		error = hostfs_stat(inode->i_sb, fd, "", &stat);
-		if (!error)
-			hostfs_refresh(inode, &stat, NEWS_DATA);
+		hostfs_after_change(inode, fd, size);
 	}
 	hostfs_give_back(inode);
 	return error;
@@ -83,6 +80,8 @@ static int change_others(struct dentry *dentry, const struct iattr *change)
 	error = hostfs_handle_get(dentry, &handle);
 	if (error)
 		return error;
+	if (change->ia_valid & ATTR_MTIME)
+		hostfs_before_change(inode, handle.fd);
 	if (change->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
 		error = hostfs_change_owner(inode, handle.fd, change);
 	if (!error && (change->ia_valid & (ATTR_ATIME | ATTR_MTIME)))

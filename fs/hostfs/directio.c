@@ -72,8 +72,9 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 	bool reading = iov_iter_rw(iter) == READ, at_end = false;
 	int fd = hostfs_i(inode)->fd[reading ? FOR_READING : FOR_WRITING];
 	ssize_t done = 0, moved = 0;
-	struct host_stat stat;
 
+	if (!reading)
+		hostfs_before_change(inode, fd);
 	while (iov_iter_count(iter) && !at_end) {
 		moved = move_part(fd, iter, iocb->ki_pos + done, &at_end);
 		if (moved < 0)
@@ -81,11 +82,8 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 		done += moved;
 		cond_resched();
 	}
-	if (!reading) {
-		hostfs_is(inode)->written = true;
-		if (!hostfs_stat(inode->i_sb, fd, "", &stat))
-			hostfs_refresh(inode, &stat, NEWS_DATA);
-	}
+	if (!reading)
+		hostfs_after_change(inode, fd, max_t(loff_t, i_size_read(inode), iocb->ki_pos + done));
 	return done ?: moved;
 }
 

@@ -115,10 +115,14 @@ static void take_over(struct inode *inode, const struct host_stat *stat)
 	inode_set_ctime_to_ts(inode, to_timespec(stat->ctime));
 }
 
-static bool is_other_version(const struct hostfs_version *seen, const struct host_stat *stat)
+static bool has_other_data(const struct hostfs_version *seen, const struct host_stat *stat)
 {
-	return seen->unsure || seen->size != stat->size || !same_time(&seen->mtime, &stat->mtime) ||
-	       !same_time(&seen->ctime, &stat->ctime);
+	return seen->size != stat->size || !same_time(&seen->mtime, &stat->mtime);
+}
+
+static bool is_other_version(const struct hostfs_inode *hi, const struct host_stat *stat)
+{
+	return hi->missed || hi->seen.unsure || has_other_data(&hi->seen, stat) || !same_time(&hi->seen.ctime, &stat->ctime);
 }
 
 /* The content is not what we have seen: forget it, but nothing of our own. The inode is locked. */
@@ -147,7 +151,9 @@ void hostfs_refresh(struct inode *inode, const struct host_stat *stat, enum host
 
 	spin_lock(&inode->i_lock);
 	take_over(inode, stat);
-	other = is_other_version(&hi->seen, stat);
+	other = is_other_version(hi, stat);
+	if (news != NEWS_DATA)
+		hi->missed = false;
 	hi->seen = (struct hostfs_version){ stat->size, stat->mtime, stat->ctime, stat->recent && news != NEWS_DATA };
 	hi->checked = jiffies;
 	hi->unchecked = false;
@@ -166,6 +172,33 @@ void hostfs_refresh(struct inode *inode, const struct host_stat *stat, enum host
 	take_over_content(inode);
 	if (news == NEWS)
 		inode_unlock(inode);
+}
+
+void hostfs_before_change(struct inode *inode, int fd)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct host_stat stat;
+
+	if (!S_ISREG(inode->i_mode) || hi->missed || hostfs_stat(inode->i_sb, fd, "", &stat))
+		return;
+	spin_lock(&inode->i_lock);
+	/* A new name, or owner, of ours changes ctime, too. */
+	hi->missed = has_other_data(&hi->seen, &stat) || (!hi->unchecked && !same_time(&hi->seen.ctime, &stat.ctime));
+	spin_unlock(&inode->i_lock);
+}
+
+void hostfs_after_change(struct inode *inode, int fd, loff_t largest)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	struct host_stat stat;
+
+	hostfs_is(inode)->written = true;
+	if (hostfs_stat(inode->i_sb, fd, "", &stat))
+		return;
+	spin_lock(&inode->i_lock);
+	hi->missed |= stat.size > largest;
+	spin_unlock(&inode->i_lock);
+	hostfs_refresh(inode, &stat, NEWS_DATA);
 }
 
 struct inode *hostfs_iget(struct super_block *sb, const struct host_stat *stat)
@@ -226,7 +259,7 @@ static struct inode *alloc_inode(struct super_block *sb)
 	hi->users = hi->pins = 0;
 	hi->read_past = 0;
 	hi->turn = 0;
-	hi->unchecked = false;
+	hi->unchecked = hi->missed = false;
 	return &hi->vfs;
 }
 

@@ -64,6 +64,7 @@ struct hostfs_inode {
 	struct hostfs_version seen;
 	unsigned long checked;		/* jiffies */
 	bool unchecked;			/* something of ours changed it: ask again */
+	bool missed;			/* someone else changed the data, and what was seen since then is a version of ours */
 	/* Regular files: descriptors that all open files of the inode share. */
 	struct mutex open_lock;
 	int fd[2];			/* FOR_READING, FOR_WRITING; may be the same; -1 */
@@ -150,13 +151,17 @@ static inline bool hostfs_lacks_room(int error)
 enum hostfs_news {
 	NEWS,			/* what the host says; may be of someone else's change */
 	NEWS_LOCKED,		/* the same, by who holds the inode's lock */
-	NEWS_DATA,		/* after we wrote data: the new version is ours */
+	NEWS_DATA,		/* after we wrote data: the new version is ours; hostfs_before_change() came first */
 };
 
 extern const struct super_operations hostfs_super_operations;
 int hostfs_inodes_init(void);
 struct inode *hostfs_iget(struct super_block *sb, const struct host_stat *stat);
 bool hostfs_same_file(const struct inode *inode, const struct host_stat *stat);
+/* We are about to change a file's data or times: what someone else changed until now must not pass for ours. */
+void hostfs_before_change(struct inode *inode, int fd);
+/* We changed data, and the file must not be larger than this: if it is, someone else changed it, too. */
+void hostfs_after_change(struct inode *inode, int fd, loff_t largest);
 /* Takes over what the host said; where the content changed there, drops what is cached. May sleep. */
 void hostfs_refresh(struct inode *inode, const struct host_stat *stat, enum hostfs_news news);
 /* Asks the host; -ESTALE if the name is another file's now. */

@@ -418,6 +418,7 @@ static long allocate_locked(struct file *file, int fd, int mode, loff_t offset, 
 	error = filemap_write_and_wait(inode->i_mapping);
 	if (error)
 		return error;
+	hostfs_before_change(inode, fd);
 	error = host_fs_allocate(fd, mode, offset, length);
 	if (error)
 		return error;
@@ -455,6 +456,7 @@ static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out, l
 
 	if (from >= 0 && to >= 0) {
 		count = filemap_write_and_wait(in->i_mapping) ?: filemap_write_and_wait(out->i_mapping);
+		hostfs_before_change(out, to);
 		count = count ?: host_fs_copy(hostfs_i(in)->fd[FOR_READING], pos_in, to, pos_out, length);
 		if (count > 0)
 			changed_on_host(out, to, pos_out, pos_out + count);

@@ -243,7 +243,6 @@ static int write_pages(struct address_space *mapping, struct writeback_control *
 {
 	struct pass pass = { .inode = mapping->host };
 	struct folio *folio = NULL;
-	struct host_stat stat;
 	int error = 0;
 
 	pass.fd = descriptor_for_writing(pass.inode);
@@ -251,15 +250,14 @@ static int write_pages(struct address_space *mapping, struct writeback_control *
 		mapping_set_error(mapping, pass.fd);
 		return pass.fd;
 	}
+	if (mapping_tagged(mapping, PAGECACHE_TAG_DIRTY))
+		hostfs_before_change(pass.inode, pass.fd);
 	pass.there = hostfs_i(pass.inode)->seen.size;
 	while ((folio = writeback_iter(mapping, control, folio, &error)))
 		write_folio(&pass, folio);
 	write_batch(&pass);
-	if (pass.wrote) {
-		hostfs_is(pass.inode)->written = true;
-		if (!hostfs_stat(pass.inode->i_sb, pass.fd, "", &stat))
-			hostfs_refresh(pass.inode, &stat, NEWS_DATA);
-	}
+	if (pass.wrote)
+		hostfs_after_change(pass.inode, pass.fd, i_size_read(pass.inode));
 	hostfs_give_back(pass.inode);
 	return error ?: pass.error;
 }
