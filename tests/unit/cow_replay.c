@@ -233,7 +233,9 @@ static int record_wait(const sigset_t *mask)
 	return 1;
 }
 
-static const struct disk_backend recorder = { "recorder", record_start, record_queue, record_turn, record_wait };
+static const struct disk_backend recorder = {
+	.name = "recorder", .start = record_start, .queue = record_queue, .turn = record_turn, .wait = record_wait,
+};
 
 /* ---- the guest ---- */
 

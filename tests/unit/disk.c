@@ -121,18 +121,32 @@ static void make(struct work *work, int op, unsigned long long offset, unsigned 
 	}
 }
 
+/* As an idle virtual CPU does, or one that waits for the end. */
+static void rest(int number)
+{
+	unsigned long *pending = &this_vcpu()->irq_pending;
+	sigset_t mask;
+
+	*pending = 0;
+	if (number % 2 && disk_backend->look)
+		disk_backend->look(pending);
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	if (!*pending)
+		disk_backend->wait(disk_backend->look ? &mask : NULL);
+}
+
 static void run(struct work *work, int count)
 {
 	for (int i = 0; i < count; i++) {
 		host_disk_submit(disk, &work[i].request);
 		host_disk_commit(1);	/* in a rush: some are held back */
 	}
-	while (count) {
+	for (int rests = 0; count; rests++) {
 		host_disk_commit(0);
 		while (host_disk_completed())
 			count--;
 		if (count)
-			disk_backend->wait(NULL);
+			rest(rests);
 	}
 }
 

@@ -149,7 +149,8 @@ void host_idle(void)
 	struct vcpu *vcpu = this_vcpu();
 	sigset_t all, before;
 
-	host_disk_look(&vcpu->irq_pending);
+	if (host_disk_look(&vcpu->irq_pending))
+		spinning_waits_for_disk();
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {

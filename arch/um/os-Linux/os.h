@@ -108,8 +108,8 @@ void host_disk_backend_start(void);
  * signal that is not in mask comes. Returns 0 if that would be no better than just to wait for a signal. All signals are blocked.
  */
 int host_disk_idle(const sigset_t *mask);
-/* Before that, with signals let in: looks whether a disk will have something very soon, while *stop is 0. */
-void host_disk_look(const unsigned long *stop);
+/* Before that, with signals let in: looks whether a disk will have something very soon, while *stop is 0. Not 0: a disk has something to do. */
+int host_disk_look(const unsigned long *stop);
 
 /* drivers/lock_owner.c: process id of who holds a lock on the file, or 0 when the host does not tell. */
 struct stat;

@@ -25,7 +25,7 @@
 
 #define SPIN_US		60	/* how long a turn is looked for */
 #define WAKE_US		600	/* by who had to wake the other, or sleeps itself */
-#define PATIENT_TURNS	64	/* for which the stub looks that long, too, once it was found asleep */
+#define PATIENT_TURNS	64	/* for which the stub looks that long, too, once it was found asleep after the kernel waited for a disk */
 #define FAST_US		40	/* a fast turn: follows the last one within this time */
 #define FAST_TURNS	32
 #define MOST_LOST_US	4000	/* in one turn: the host's own host may stop a CPU for longer, which says nothing */
@@ -43,6 +43,8 @@ static struct spinning {
 	unsigned long given, trapped;	/* when the last turn was */
 	int woke_stub;			/* when this turn was given */
 	unsigned int patient;		/* turns that are left of these */
+	int disk;			/* in this turn the kernel waited for one */
+	int overslept;			/* in this turn this thread slept before the stub trapped */
 	unsigned int turns, slow, vain;	/* since the last review; of them, those that were not fast, that a side did not see in time */
 	unsigned long spent, lost;	/* since then; of it, in this turn, by a stub that did not run */
 	unsigned long stub_ran;		/* its CPU time when a look was in vain */
@@ -98,7 +100,7 @@ static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long
 			s->spent += in_guest + in_kernel;
 		} else {
 			s->slow++;
-			if (s->woke_stub)
+			if (s->woke_stub || s->overslept)
 				s->spent += at_most(in_guest, fast);
 		}
 	} else if (in_guest + in_kernel < fast) {
@@ -140,7 +142,7 @@ static void begin(struct spinning *s)
 /* stub_sleeps: the stubs come to this CPU, since to wake them over there costs more; otherwise this thread goes to theirs. */
 static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 {
-	unsigned long pause = PAUSE_TIMES * (s->spent + s->slow * FAST_US * ticks_per_us);
+	unsigned long busy = now - s->reviewed, pause = PAUSE_TIMES * (busy - at_most(s->slept, busy));
 
 	s->on = 0;
 	s->fast = 0;
@@ -182,10 +184,11 @@ unsigned int spinning_give(int stub_sleeps)
 	} else if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0) {
 		begin(s);
 	}
-	if (stub_sleeps)
+	if (stub_sleeps && s->disk)
 		s->patient = PATIENT_TURNS;
 	else if (s->patient)
 		s->patient--;
+	s->disk = s->overslept = 0;
 	if (!s->on)
 		return 0;
 	return s->patient ? stub_turns * (WAKE_US / SPIN_US) : stub_turns;
@@ -204,6 +207,7 @@ int spinning_look(const unsigned int *turn, unsigned int wanted, int pid)
 		__builtin_ia32_pause();
 	} while ((long)(ticks() - until) < 0);
 	s->vain++;
+	s->overslept = 1;
 	spinning_sleeps();
 	s->stub_ran = cpu_time_of(pid);
 	return 0;
@@ -231,6 +235,11 @@ void spinning_sleeps(void)
 {
 	if (mine()->on)
 		mine()->asleep = ticks();
+}
+
+void spinning_waits_for_disk(void)
+{
+	mine()->disk = 1;
 }
 
 void spinning_woke(void)

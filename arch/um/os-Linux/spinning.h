@@ -16,6 +16,8 @@ void spinning_trapped(int pid, int slept);
 /* Around sleeping for another reason. */
 void spinning_sleeps(void);
 void spinning_woke(void);
+/* In this turn the kernel waited for a disk. */
+void spinning_waits_for_disk(void);
 /* Once, at start. */
 void spinning_init(void);
 

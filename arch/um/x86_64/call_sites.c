@@ -37,7 +37,7 @@
 #define SEEN	64		/* sites that are counted at a time */
 #define TEXTS	16		/* pages with sites in them, at most */
 #define THUNK	32		/* bytes; the first holds the stub's address */
-#define SITES	(PAGE_SIZE / THUNK - 1)
+#define SITES	120		/* in a page; as many as make struct thunks no larger than 2048 bytes */
 #define FAR	(SZ_2G - SZ_64K)	/* for a jump */
 
 #define CALL_LENGTH	2	/* of the system call instruction */
@@ -68,7 +68,8 @@ struct call_sites {
 	bool stopped;
 	unsigned int texts_count;
 	unsigned long entry;		/* in the stub */
-	struct thunks near, far;	/* in the vDSO; where that is too far */
+	struct thunks near;		/* in the vDSO */
+	struct thunks *far;		/* where that is too far; NULL: none yet */
 	struct text_page texts[TEXTS];
 	struct {
 		unsigned long ip;
@@ -200,17 +201,28 @@ static bool is_far(unsigned long address, unsigned long from)
 	return max(address, from) - min(address, from) > FAR;
 }
 
+/* At the place that a parent has chosen, if there is one. */
+static struct thunks *have_far(struct mm_struct *mm, struct call_sites *sites, unsigned long ip)
+{
+	if (sites->far)
+		return sites->far;
+	if (!mm->context.far_thunks)
+		mm->context.far_thunks = vdso_map_thunks(mm, ip);
+	if (!mm->context.far_thunks)
+		return NULL;
+	sites->far = kzalloc(sizeof(*sites->far), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (sites->far)
+		sites->far->at = mm->context.far_thunks;
+	return sites->far;
+}
+
 /* The page for thunks of the site at ip; NULL: there is none to be had. */
 static struct thunks *have_thunks(struct mm_struct *mm, struct call_sites *sites, unsigned long ip)
 {
-	struct thunks *thunks = is_far(sites->near.at, ip) ? &sites->far : &sites->near;
+	struct thunks *thunks = is_far(sites->near.at, ip) ? have_far(mm, sites, ip) : &sites->near;
 	const u8 trap = 0xcc;
 
-	if (thunks->at == FORGOTTEN && thunks == &sites->far) {
-		mm->context.far_thunks = vdso_map_thunks(mm, ip);
-		thunks->at = mm->context.far_thunks ?: FORGOTTEN;
-	}
-	if (is_far(thunks->at, ip) || thunks->count == SITES || !vdso_has_thunks(mm, thunks->at))
+	if (!thunks || is_far(thunks->at, ip) || thunks->count == SITES || !vdso_has_thunks(mm, thunks->at))
 		return NULL;
 	if (thunks->page)
 		return thunks;
@@ -228,7 +240,7 @@ static struct thunks *thunks_at(struct call_sites *sites, unsigned long address)
 {
 	if (address == sites->near.at)
 		return &sites->near;
-	return address == sites->far.at ? &sites->far : NULL;
+	return sites->far && address == sites->far->at ? sites->far : NULL;
 }
 
 /* ---- 2. pages ---- */
@@ -342,7 +354,8 @@ void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long en
 		if (text->address < start || text->address >= end)
 			continue;
 		forget_sites(&sites->near, text->address);
-		forget_sites(&sites->far, text->address);
+		if (sites->far)
+			forget_sites(sites->far, text->address);
 		memset(sites->seen, 0, sizeof(sites->seen));	/* they may become hot again */
 		text->address = FORGOTTEN;
 	}
@@ -442,7 +455,6 @@ static struct call_sites *begin(struct mm_struct *mm)
 	}
 	sites->entry = entry_of(mm);
 	sites->near.at = mm->context.thunks;
-	sites->far.at = mm->context.far_thunks ?: FORGOTTEN;
 	if (mm->context.call_sites || !sites->near.at || !sites->entry)	/* all this may have changed while it slept */
 		kfree(sites);
 	else
@@ -502,7 +514,9 @@ void call_sites_roll_back(struct pt_regs *regs, bool stepping)
 
 	if (likely(!sites))
 		return;
-	site = site_with(&sites->near, regs->ip) ?: site_with(&sites->far, regs->ip);
+	site = site_with(&sites->near, regs->ip);
+	if (!site && sites->far)
+		site = site_with(sites->far, regs->ip);
 	if (!site || !site->address)
 		return;
 	regs->ip = site->address;
@@ -542,6 +556,14 @@ void call_sites_stop(struct mm_struct *mm)
 			hostmap_again(mm, sites->texts[i].address);
 }
 
+static void lose(struct mm_struct *mm, struct thunks *thunks)
+{
+	if (thunks->page)
+		hostmap_again(mm, thunks->at);
+	thunks->at = FORGOTTEN;
+	thunks->count = 0;
+}
+
 /* Thunks go, or move. No thread stands in a thunk: each was rolled back when it trapped. */
 void call_sites_lose_thunks(struct mm_struct *mm)
 {
@@ -551,8 +573,9 @@ void call_sites_lose_thunks(struct mm_struct *mm)
 	call_sites_stop(mm);
 	if (!sites)
 		return;
-	sites->near.at = sites->far.at = FORGOTTEN;
-	sites->near.count = sites->far.count = 0;
+	lose(mm, &sites->near);
+	if (sites->far)
+		lose(mm, sites->far);
 }
 
 /* No stub is left that maps them. */
@@ -567,8 +590,9 @@ void call_sites_free(struct mm_struct *mm)
 		__free_page(sites->texts[i].copy);
 	if (sites->near.page)
 		__free_page(sites->near.page);
-	if (sites->far.page)
-		__free_page(sites->far.page);
+	if (sites->far && sites->far->page)
+		__free_page(sites->far->page);
+	kfree(sites->far);
 	kfree(sites);
 	mm->context.call_sites = NULL;
 }

@@ -84,8 +84,8 @@ void host_disk_close(struct host_disk *disk);
 void host_disk_submit(struct host_disk *disk, struct host_disk_request *request);
 /*
  * Sends this virtual CPU's requests, of all disks, on their way. Collect what ended after it: reads of what the host has cached do at once.
- * more: more may follow soon. Then a few are held back while many are under way, at the longest until one of those has ended, or until
- * the virtual CPU is idle: the host takes several at once for little more than one.
+ * more: more may follow soon. Then a few are held back while many are under way, at the longest until a few of those have ended, or until
+ * the virtual CPU is idle and few are under way: the host takes several at once for little more than one.
  */
 void host_disk_commit(int more);
 /* Takes one ended request of this virtual CPU, or NULL. */

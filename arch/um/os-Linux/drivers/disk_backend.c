@@ -40,10 +40,9 @@ void host_disk_backend_start(void)
 	disk_backend = &disk_threads;
 }
 
-void host_disk_look(const unsigned long *stop)
+int host_disk_look(const unsigned long *stop)
 {
-	if (disk_backend && disk_backend->look && host_several_cpus())
-		disk_backend->look(stop);
+	return disk_backend && disk_backend->look && host_several_cpus() ? disk_backend->look(stop) : 0;
 }
 
 int host_disk_idle(const sigset_t *mask)

@@ -57,10 +57,10 @@ struct disk_backend {
 	 */
 	void (*turn)(int more);
 	/*
-	 * Before that sleep, where there are several CPUs: may look for some microseconds whether one ends, but no longer than *stop is 0. May
-	 * be NULL.
+	 * Before that sleep, where there are several CPUs: may look for some microseconds whether one ends, but no longer than *stop is 0, and
+	 * makes HOST_IRQ_BLOCK pending then. Returns 0 if none is under way. May be NULL.
 	 */
-	void (*look)(const unsigned long *stop);
+	int (*look)(const unsigned long *stop);
 	/*
 	 * Sleeps until one of this virtual CPU's has ended; the next turn then finds it. mask: the signals blocked meanwhile, and one that is
 	 * not ends the sleep; NULL: as they are. Returns 0 at once where none is under way or, with a mask, where this

@@ -41,9 +41,11 @@
 #define MOST_IN_ROW 16		/* each of which goes on where the last one ends: the host makes few of them */
 #define RUSH 8			/* submissions in a row that are one */
 #define LONGEST_RUSH 64		/* counted; a rest halves it */
+#define MOST_PUT_OFF 4		/* ends that held transfers stay for while this virtual CPU is busy */
 #define SOON_NS 200000		/* from the end of one to the next */
 #define LOOK_NS 400000		/* at the ring, before sleeping in it */
 #define KEPT_WAITING_NS 50000	/* in it: this CPU has something else to do, so */
+#define KEPT_LONG_NS 1000000
 #define NO_LOOK_NS 100000000ULL	/* none for so long */
 #define REST_NS 300000		/* without news of a rush: it is over */
 
@@ -59,7 +61,9 @@ static struct ring {
 	int last_fd;
 	unsigned long long last_end;
 	unsigned long long submitted;	/* when the last one was over */
-	unsigned long long took;	/* from rest to end: an average */
+	unsigned long long rested;	/* since then it waits for something to end; 0: it does not */
+	unsigned long long took;	/* until something did: an average */
+	unsigned int put_off;		/* sending what is held back, so often */
 	unsigned long long no_look;	/* until then */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
@@ -286,12 +290,23 @@ static void set_event(struct ring *ring, bool on)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* the host adds, then looks at the flag; we the other way round */
 }
 
+#define LONG_NS (2 * LOOK_NS)	/* as far as it counts */
+
+static void note_wait(struct ring *ring, unsigned long long ns)
+{
+	ring->took += (long long)((ns < LONG_NS ? ns : LONG_NS) - ring->took) / 8;
+}
+
 static void collect(struct ring *ring)
 {
 	struct io_uring_cqe *cqe;
 
 	if (host_holds_some(ring))
 		io_uring_get_events(&ring->uring);
+	if (ring->rested && io_uring_cq_ready(&ring->uring)) {
+		note_wait(ring, host_monotonic_ns() - ring->rested);
+		ring->rested = 0;
+	}
 	while (io_uring_cq_ready(&ring->uring) && !io_uring_peek_cqe(&ring->uring, &cqe)) {
 		struct disk_io *io = io_uring_cqe_get_data(cqe);
 		long result = cqe->res;
@@ -317,17 +332,21 @@ static void note_submission(struct ring *ring)
 		ring->rush++;
 }
 
-static int holds_back(const struct ring *ring)
+static unsigned int most_held(const struct ring *ring)
 {
-	unsigned int held = io_uring_sq_ready(&ring->uring), most = ring->in_row >= held ? MOST_IN_ROW : MOST_HELD;
-
-	return ring->rush >= RUSH && held < most && !ring->late;
+	return ring->in_row >= io_uring_sq_ready(&ring->uring) ? MOST_IN_ROW : MOST_HELD;
 }
 
-/* What is held back goes with what will follow on the next end. */
+static int holds_back(const struct ring *ring)
+{
+	return ring->rush >= RUSH && at_device(ring) && io_uring_sq_ready(&ring->uring) < most_held(ring) && !ring->late;
+}
+
+/* What is held back goes with what will follow on the next end: the device has enough to do until then. */
 static int waits_for_more(const struct ring *ring)
 {
-	return ring->polled && io_uring_sq_ready(&ring->uring) && !ring->late && at_device(ring);
+	return ring->polled && io_uring_sq_ready(&ring->uring) && !ring->late && at_device(ring) >= most_held(ring) &&
+	       ring->put_off < MOST_PUT_OFF;
 }
 
 static void set_polled(struct ring *ring, int on)
@@ -341,43 +360,56 @@ static void set_polled(struct ring *ring, int on)
 
 /* ---- looking ---- */
 
-#define LONG_NS (2 * LOOK_NS)	/* as far as it counts */
-
-static int look_pays(const struct ring *ring)
+static void note_end(void)
 {
-	return at_device(ring) && ring->took < LOOK_NS;
+	__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
 }
 
-static void note_wait(struct ring *ring, unsigned long long ns)
+/* Whether the host had this CPU do something else between two looks; ends come by an interrupt of its own, which may take a while. */
+static int kept_waiting(unsigned long long ns, int ended)
 {
-	ring->took += (long long)((ns < LONG_NS ? ns : LONG_NS) - ring->took) / 8;
+	return ns > (ended ? KEPT_LONG_NS : KEPT_WAITING_NS);
+}
+
+static int look_until(struct ring *ring, unsigned long long end, const unsigned long *stop)
+{
+	unsigned long long last = host_monotonic_ns(), now;
+
+	for (;; last = now) {
+		int ended = io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
+
+		now = host_monotonic_ns();
+		if (kept_waiting(now - last, ended))
+			ring->no_look = now + NO_LOOK_NS;
+		if (ended)
+			return some_ended(ring);
+		if (now > end || now < ring->no_look || __atomic_load_n(stop, __ATOMIC_ACQUIRE))
+			return 0;
+		__builtin_ia32_pause();
+	}
 }
 
 /* Signals are let in. */
-static void uring_look(const unsigned long *stop)
+static int uring_look(const unsigned long *stop)
 {
 	struct ring *ring = &rings[this_vcpu_number()];
-	unsigned long long start, now, last;
-	int ended;
+	unsigned long long now;
 
-	if (!ring->made || !look_pays(ring))
-		return;
-	start = host_monotonic_ns();
-	if (start < ring->no_look)
-		return;
-	for (last = start; ; last = now) {
-		now = host_monotonic_ns();
-		ended = io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
-		if (ended || now - start > LOOK_NS || __atomic_load_n(stop, __ATOMIC_ACQUIRE))
-			break;
-		if (now - last > KEPT_WAITING_NS) {
-			ring->no_look = now + NO_LOOK_NS;
-			break;
-		}
-		__builtin_ia32_pause();
-	}
-	if (ended || now - start > LOOK_NS)
-		note_wait(ring, ended ? now - start : LONG_NS);
+	if (!ring->made || !ring->under_way)
+		return 0;
+	now = host_monotonic_ns();
+	if (!ring->rested)
+		ring->rested = now;
+	if (ring->took >= LOOK_NS || now - ring->rested >= LOOK_NS || now < ring->no_look)
+		return 1;
+	set_event(ring, false);
+	if (!waits_for_more(ring))
+		send_off(ring);
+	if (look_until(ring, ring->rested + LOOK_NS, stop))
+		note_end();
+	if (!ring->polled)
+		set_event(ring, true);
+	return 1;
 }
 
 /* ---- the backend ---- */
@@ -399,12 +431,15 @@ static void uring_turn(int more)
 		}
 	} else if (waits_for_more(ring) && some_ended(ring)) {
 		collect(ring);
+		ring->put_off++;
 		if (waits_for_more(ring)) {
 			set_polled(ring, 1);
+			ring->submitted = host_monotonic_ns();
 			return;
 		}
 	}
-	more = more && ring->rush >= RUSH;
+	more = more && ring->rush >= RUSH && ring->under_way > 1;
+	ring->put_off = 0;
 	do {
 		set_event(ring, false);
 		send_off(ring);
@@ -425,25 +460,20 @@ static void uring_turn(int more)
 static int uring_wait(const sigset_t *mask)
 {
 	struct ring *ring = &rings[this_vcpu_number()];
-	unsigned long long start;
 
 	if (!ring->made || !ring->under_way)
 		return 0;
-	if (mask && waits_for_more(ring) && some_ended(ring)) {
-		__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
-		return 1;
-	}
+	if (!ring->rested)
+		ring->rested = host_monotonic_ns();
 	set_polled(ring, 0);
 	ring->rush /= 2;
 	set_event(ring, false);
 	send_off(ring);
-	start = host_monotonic_ns();
 	if (!io_uring_cq_ready(&ring->uring))
 		io_uring_enter2(ring->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, (sigset_t *)mask, _NSIG / 8);
 	set_event(ring, true);
-	note_wait(ring, host_monotonic_ns() - start);
 	if (some_ended(ring))
-		__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
+		note_end();
 	return 1;
 }
 
