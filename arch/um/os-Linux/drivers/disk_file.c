@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../os.h"
+#include "cow.h"
 #include "disk_file.h"
 
 #define USUAL_ALIGNMENT 4096	/* where the host does not tell */
@@ -86,9 +87,9 @@ int disk_file_open(struct disk_file *file, const char *path, int flags, struct h
 void disk_file_close(struct disk_file *file)
 {
 	if (file->fd >= 0)
-		close(file->fd);
+		cow_close_file(file->fd);
 	if (file->direct_fd >= 0)
-		close(file->direct_fd);
+		cow_close_file(file->direct_fd);
 	file->fd = file->direct_fd = -1;
 }
 

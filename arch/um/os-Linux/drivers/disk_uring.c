@@ -41,6 +41,7 @@
 #define MOST_IN_ROW 16		/* each of which goes on where the last one ends: the host makes few of them */
 #define RUSH 8			/* submissions in a row that are one */
 #define LONGEST_RUSH 64		/* counted; a rest halves it */
+#define MOST_HELD_BYTES 65536	/* of large ones the host call is a small part */
 #define MOST_PUT_OFF 4		/* ends that held transfers stay for while this virtual CPU is busy */
 #define SOON_NS 200000		/* from the end of one to the next */
 #define LOOK_NS 400000		/* at the ring, before sleeping in it */
@@ -63,6 +64,7 @@ static struct ring {
 	unsigned long long submitted;	/* when the last one was over */
 	unsigned long long rested;	/* since then it waits for something to end; 0: it does not */
 	unsigned long long took;	/* until something did: an average */
+	unsigned long held_bytes;
 	unsigned int put_off;		/* sending what is held back, so often */
 	unsigned long long no_look;	/* until then */
 	struct disk_io *late;		/* no room in the ring yet */
@@ -237,6 +239,7 @@ static int put_in_ring(struct ring *ring, struct disk_io *io)
 	ring->in_row = io->fd == ring->last_fd && io->offset == ring->last_end ? ring->in_row + 1 : 0;
 	ring->last_fd = io->fd;
 	ring->last_end = io->offset + io->length;
+	ring->held_bytes += io->length;
 	ring->under_way++;
 	return 1;
 }
@@ -263,6 +266,7 @@ static void send_off(struct ring *ring)
 			break;
 		}
 	}
+	ring->held_bytes = 0;
 	while (io_uring_sq_ready(&ring->uring) && io_uring_submit_and_get_events(&ring->uring) > 0)
 		;
 }
@@ -339,14 +343,15 @@ static unsigned int most_held(const struct ring *ring)
 
 static int holds_back(const struct ring *ring)
 {
-	return ring->rush >= RUSH && at_device(ring) && io_uring_sq_ready(&ring->uring) < most_held(ring) && !ring->late;
+	return ring->rush >= RUSH && at_device(ring) && io_uring_sq_ready(&ring->uring) < most_held(ring) &&
+	       ring->held_bytes < MOST_HELD_BYTES && !ring->late;
 }
 
 /* What is held back goes with what will follow on the next end: the device has enough to do until then. */
 static int waits_for_more(const struct ring *ring)
 {
 	return ring->polled && io_uring_sq_ready(&ring->uring) && !ring->late && at_device(ring) >= most_held(ring) &&
-	       ring->put_off < MOST_PUT_OFF;
+	       ring->held_bytes < MOST_HELD_BYTES && ring->put_off < MOST_PUT_OFF;
 }
 
 static void set_polled(struct ring *ring, int on)
