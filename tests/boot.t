@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import tap
@@ -37,11 +38,12 @@ class Session:
 
     def terminal_is_back(self):
         """Whether the terminal is as it was, within a moment of the main process's death."""
-        for _ in range(100 * uml.PATIENCE):
-            if termios.tcgetattr(self.it.slave) == self.before:
-                return True
-            self.it.read(0.02)
-        return False
+        deadline = time.monotonic() + 2 * uml.PATIENCE
+        while termios.tcgetattr(self.it.slave) != self.before:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)    # its output has ended, and a terminal tells nobody of its settings
+        return True
 
     def tail(self):
         return "\n".join(self.it.text.splitlines()[-15:])

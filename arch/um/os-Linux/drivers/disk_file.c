@@ -14,11 +14,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../os.h"
 #include "cow.h"
 #include "disk_file.h"
+
+#define PAUSE_NS 10000000	/* between trials to lock what nobody owns any more */
+#define MOST_PAUSES 100
 
 #define USUAL_ALIGNMENT 4096	/* where the host does not tell */
 
@@ -141,16 +145,36 @@ static void name_owner(int fd, const char *path, struct flock *lock, struct host
 		snprintf(info->why, sizeof(info->why), "%s is in use by another process", path);
 }
 
+/* 0 or -errno. A process that was killed in the middle of transfers is gone before they are, and its locks go with them. */
+static int lock_in_time(int fd, const struct flock *wanted)
+{
+	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	struct flock lock;
+	struct stat status;
+
+	for (int i = 0; ; i++) {
+		int error;
+
+		lock = *wanted;
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		error = -errno;
+		if ((error != -EAGAIN && error != -EACCES) || i == MOST_PAUSES || fstat(fd, &status) < 0 || host_lock_owner(&status))
+			return error;
+		nanosleep(&pause, NULL);
+	}
+}
+
 int disk_file_lock(int fd, const char *path, int write, struct host_disk_info *info)
 {
 	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
 
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno == ENOLCK || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
-		return 0;	/* no locks there */
-	if (errno != EAGAIN && errno != EACCES)
-		return -errno;
+	int error = lock_in_time(fd, &lock);
+
+	if (!error || error == -ENOLCK || error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
+		return 0;	/* or there are no locks there */
+	if (error != -EAGAIN && error != -EACCES)
+		return error;
 	name_owner(fd, path, &lock, info);
 	return -EAGAIN;
 }
