@@ -14,7 +14,7 @@
  *     page below the site, mapped when it is needed. Both are again copies of this process's own. Thunks know where they go on.
  *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it the site's, whose jump comes again. What was
  *     changed until then, %rcx, is lost at a system call anyway.
- *  5. A program that is stepped through, has hardware breakpoints, or does something to its vDSO gets its pages back.
+ *  5. A program that is stepped through, has hardware breakpoints, or does something to the pages of its thunks gets its own back.
  *
  * Runs in the context of the process, the mmap lock held to change anything; call_sites_pfn() with interrupts off.
  */

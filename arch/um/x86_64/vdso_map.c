@@ -50,19 +50,19 @@ void __init vdso_data_setup(void)
 	BUILD_BUG_ON(CS_BASES * sizeof(*vdso_data) > PAGE_SIZE);
 }
 
-static int code_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+static int thunks_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
 {
 	call_sites_lose_thunks(area->vm_mm);
 	return 0;
 }
 
-static void code_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+static void thunks_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
 {
 	call_sites_lose_thunks(area->vm_mm);
 }
 
-static struct vm_special_mapping thunks_mapping = { .name = "[thunks]", .mremap = code_moved, .close = code_unmapped };
-static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = code_moved, .close = code_unmapped };
+static struct vm_special_mapping thunks_mapping = { .name = "[thunks]", .mremap = thunks_moved, .close = thunks_unmapped };
+static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = thunks_moved, .close = thunks_unmapped };
 
 static int __init vdso_code_setup(void)
 {

@@ -379,22 +379,14 @@ int cow_open(struct cow_image **image, const struct cow_options *options, char w
 	return open_image(image, options, 0, why);
 }
 
-void cow_close_file(int fd)
-{
-	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-
-	fcntl(fd, F_OFD_SETLK, &lock);
-	close(fd);
-}
-
 void cow_close(struct cow_image *image)
 {
 	if (image->under)
 		cow_close(image->under);
 	if (image->backing_fd >= 0)
-		cow_close_file(image->backing_fd);
+		close(image->backing_fd);
 	if (image->fd >= 0)
-		cow_close_file(image->fd);
+		close(image->fd);
 	cow_bitmap_free(&image->present);
 	free(image->path);
 	free(image->backing);

@@ -157,8 +157,6 @@ struct cow_options {
  */
 int cow_open(struct cow_image **image, const struct cow_options *options, char why[COW_WHY]);
 void cow_close(struct cow_image *image);
-/* Gives up our lock, too, which the file itself may outlive: an asynchronous transfer that has ended lets go of it a little later. */
-void cow_close_file(int fd);
 /* Makes an empty COW file, durable, and all at once: there is never half of one. -EEXIST; else as cow_open. */
 int cow_create(const struct cow_options *options, char why[COW_WHY]);
 

@@ -326,6 +326,10 @@ void disk_cow_close(struct disk_cow *cow)
 	if (cow->image->present.dirty_from < cow->image->present.dirty_to)
 		cow_flush(cow->image);
 	unregister_cow(cow);
+	for (const struct cow_image *image = cow->image; image; image = image->under) {
+		disk_file_unlock(image->fd);
+		disk_file_unlock(image->backing_fd);
+	}
 	cow_close(cow->image);
 	free(cow);
 }

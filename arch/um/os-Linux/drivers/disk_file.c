@@ -18,11 +18,10 @@
 #include <unistd.h>
 
 #include "../os.h"
-#include "cow.h"
 #include "disk_file.h"
 
-#define PAUSE_NS 10000000	/* between trials to lock what nobody owns any more */
-#define MOST_PAUSES 100
+#define PAUSE_NS 10000000		/* between trials to lock what nobody owns any more */
+#define TRIAL_SECONDS 1
 
 #define USUAL_ALIGNMENT 4096	/* where the host does not tell */
 
@@ -90,10 +89,11 @@ int disk_file_open(struct disk_file *file, const char *path, int flags, struct h
 
 void disk_file_close(struct disk_file *file)
 {
+	disk_file_unlock(file->fd);
 	if (file->fd >= 0)
-		cow_close_file(file->fd);
+		close(file->fd);
 	if (file->direct_fd >= 0)
-		cow_close_file(file->direct_fd);
+		close(file->direct_fd);
 	file->fd = file->direct_fd = -1;
 }
 
@@ -146,29 +146,28 @@ static void name_owner(int fd, const char *path, struct flock *lock, struct host
 }
 
 /* 0 or -errno. A process that was killed in the middle of transfers is gone before they are, and its locks go with them. */
-static int lock_in_time(int fd, const struct flock *wanted)
+static int lock_in_time(int fd, const struct flock *lock)
 {
 	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	struct flock lock;
+	struct timespec start, now;
 	struct stat status;
 
-	for (int i = 0; ; i++) {
-		int error;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (fcntl(fd, F_OFD_SETLK, lock) < 0) {
+		int error = -errno;
 
-		lock = *wanted;
-		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-			return 0;
-		error = -errno;
-		if ((error != -EAGAIN && error != -EACCES) || i == MOST_PAUSES || fstat(fd, &status) < 0 || host_lock_owner(&status))
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((error != -EAGAIN && error != -EACCES) || now.tv_sec > start.tv_sec + TRIAL_SECONDS || fstat(fd, &status) < 0 ||
+		    host_lock_owner(&status))
 			return error;
 		nanosleep(&pause, NULL);
 	}
+	return 0;
 }
 
 int disk_file_lock(int fd, const char *path, int write, struct host_disk_info *info)
 {
 	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
-
 	int error = lock_in_time(fd, &lock);
 
 	if (!error || error == -ENOLCK || error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
@@ -177,6 +176,14 @@ int disk_file_lock(int fd, const char *path, int write, struct host_disk_info *i
 		return error;
 	name_owner(fd, path, &lock, info);
 	return -EAGAIN;
+}
+
+void disk_file_unlock(int fd)
+{
+	const struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (fd >= 0)
+		fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 int disk_file_fd(const struct disk_file *file, unsigned long long offset, unsigned long long length, const struct iovec *iov, int iovs)

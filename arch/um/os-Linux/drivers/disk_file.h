@@ -23,6 +23,8 @@ void disk_file_direct(struct disk_file *file, const char *path, struct host_disk
  * process, whatever ends it. -EAGAIN: info->locked_by and info->why say who has it.
  */
 int disk_file_lock(int fd, const char *path, int write, struct host_disk_info *info);
+/* Before it is closed: a transfer that has ended may let go of the open file a little later, and with it of the lock. -1 does nothing. */
+void disk_file_unlock(int fd);
 /* The descriptor to use for this transfer. */
 int disk_file_fd(const struct disk_file *file, unsigned long long offset, unsigned long long length, const struct iovec *iov, int iovs);
 

@@ -64,8 +64,8 @@ static struct ring {
 	unsigned long long submitted;	/* when the last one was over */
 	unsigned long long rested;	/* since then it waits for something to end; 0: it does not */
 	unsigned long long took;	/* until something did: an average */
-	unsigned long held_bytes;
-	unsigned int put_off;		/* sending what is held back, so often */
+	unsigned long held_bytes;	/* of transfers that are held back */
+	unsigned int put_off;		/* how often an end was no reason to send them */
 	unsigned long long no_look;	/* until then */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
@@ -376,7 +376,7 @@ static int kept_waiting(unsigned long long ns, int ended)
 	return ns > (ended ? KEPT_LONG_NS : KEPT_WAITING_NS);
 }
 
-static int look_until(struct ring *ring, unsigned long long end, const unsigned long *stop)
+static void look_until(struct ring *ring, unsigned long long end, const unsigned long *stop)
 {
 	unsigned long long last = host_monotonic_ns(), now;
 
@@ -386,10 +386,8 @@ static int look_until(struct ring *ring, unsigned long long end, const unsigned 
 		now = host_monotonic_ns();
 		if (kept_waiting(now - last, ended))
 			ring->no_look = now + NO_LOOK_NS;
-		if (ended)
-			return some_ended(ring);
-		if (now > end || now < ring->no_look || __atomic_load_n(stop, __ATOMIC_ACQUIRE))
-			return 0;
+		if (ended || now > end || now < ring->no_look || __atomic_load_n(stop, __ATOMIC_ACQUIRE))
+			return;
 		__builtin_ia32_pause();
 	}
 }
@@ -410,10 +408,11 @@ static int uring_look(const unsigned long *stop)
 	set_event(ring, false);
 	if (!waits_for_more(ring))
 		send_off(ring);
-	if (look_until(ring, ring->rested + LOOK_NS, stop))
-		note_end();
+	look_until(ring, ring->rested + LOOK_NS, stop);
 	if (!ring->polled)
 		set_event(ring, true);
+	if (some_ended(ring))	/* after that, or the end of one would be news to nobody where *stop ended the look */
+		note_end();
 	return 1;
 }
 
