@@ -409,9 +409,13 @@ static int uring_look(const unsigned long *stop)
 	if (!waits_for_more(ring))
 		send_off(ring);
 	look_until(ring, ring->rested + LOOK_NS, stop);
+	if (some_ended(ring)) {
+		note_end();
+		return 1;
+	}
 	if (!ring->polled)
 		set_event(ring, true);
-	if (some_ended(ring))	/* after that, or the end of one would be news to nobody where *stop ended the look */
+	if (some_ended(ring))	/* until then, and that is news to nobody where *stop ended the look */
 		note_end();
 	return 1;
 }
