@@ -4,7 +4,6 @@
  * restarted calls, the information that comes with each kind of exception, and the system call entries of other times.
  */
 #define _GNU_SOURCE
-#include <cpuid.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -19,6 +18,7 @@
 #include <ucontext.h>
 
 #include "check.h"
+#include "xstate.h"
 
 #define MAGIC1 0x46505853U
 #define MAGIC2 0x46505845U
@@ -75,20 +75,21 @@ static int died_of(int status, int sig)
 
 /* The frame */
 
-static int frame_magic, frame_size, frame_aligned, frame_flags;
+static int frame_magic, frame_size, frame_features, frame_aligned, frame_flags;
 
 static void look_at_frame(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 	uint8_t *fp = (void *)uc->uc_mcontext.fpregs;
 	uint32_t software[12], magic2;
-	unsigned int a, b, c, d;
+	uint64_t features;
 
 	memcpy(software, fp + 464, sizeof(software));	/* magic1, extended_size, features (2), xstate_size */
 	memcpy(&magic2, fp + software[4], 4);
-	__cpuid_count(0xd, 0, a, b, c, d);
+	memcpy(&features, software + 2, 8);
 	frame_magic = software[0] == MAGIC1 && magic2 == MAGIC2;
-	frame_size = software[4] == b && software[1] == b + 4 && (software[2] & 3) == 3;
+	frame_size = software[4] == xstate_size(features) && software[1] == software[4] + 4;
+	frame_features = features == (xstate_on() & ~XSTATE_TILEDATA);
 	frame_aligned = (uintptr_t)fp % 64 == 0 && ((uintptr_t)__builtin_frame_address(0) & 15) == 0;
 	frame_flags = uc->uc_flags & 7;
 }
@@ -99,6 +100,7 @@ static void frames(void)
 	raise(SIGUSR1);
 	check(frame_magic, "a frame holds extended state between both magic numbers");
 	check(frame_size, "a frame says the size that CPUID says");
+	check(frame_features, "a frame has all components that need not be asked for");
 	check(frame_aligned, "a frame and its extended state are aligned");
 	check_equal(frame_flags, 7, "a frame's flags say extended state and a saved, strictly restored ss");
 }
