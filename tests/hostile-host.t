@@ -75,8 +75,9 @@ boots("runs where memfd_create is refused", wrap=[deny, "memfd_create", "--"])
 result = boots("runs where seccomp is refused", wrap=[deny, "seccomp", "--"])
 tap.ok(re.search(r"engine: ptrace \(.*refuses seccomp", result.console), "and says that it took the other engine, and why", result.tail)
 boots("runs where ptrace is refused", wrap=[deny, "ptrace", "--"])
-boots("runs where many other calls are refused",
-      wrap=[deny, "close_range", "getrandom", "io_uring_setup", "madvise", "sched_setaffinity", "userfaultfd", "--"])
+result = boots("runs where many other calls are refused",
+               wrap=[deny, "close_range", "getrandom", "io_uring_setup", "madvise", "sched_setaffinity", "userfaultfd", "--"])
+tap.ok("no huge page for guest RAM" in result.console, "and says what that costs", result.tail)
 boots("runs the older way with nosysemu", arguments=["seccomp=off", "nosysemu"])
 boots("runs with a small limit of open files", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
 boots("runs with a small stack limit", wrap=["sh", "-c", 'ulimit -s 256; exec "$0" "$@"'])

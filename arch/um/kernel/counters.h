@@ -14,6 +14,7 @@ struct counters {
 	unsigned long pages;		/* pages mapped by them */
 	unsigned long batches, evictions, spaces;
 	unsigned long pages_discarded;	/* of guest RAM, given back to the host */
+	unsigned long huge_blocks;	/* of guest RAM, for which the host gave a huge page */
 	unsigned long pages_fresh;	/* not cleared, since the host had not given them yet */
 };
 

@@ -12,12 +12,24 @@
 
 #include <host/memory.h>
 #include <host/process.h>
+#include <host/time.h>
 
 #include "os.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25	/* Linux 6.1; whatever /sys/kernel/mm/transparent_hugepage says */
+#endif
+
+/*
+ * A huge page costs some 300 us, 512 small ones a millisecond or more. A host whose memory is in pieces may move pages about for long, in vain even:
+ * then that many blocks are left alone before the next attempt, more each time.
+ */
+#define SLOW_NS		10000000
+#define SKIP_AT_MOST	63
 
 int host_ram_fd = -1;
 unsigned long host_ram_size;
@@ -50,6 +62,28 @@ int host_kernel_map(unsigned long address, unsigned long length, unsigned long o
 int host_kernel_unmap(unsigned long address, unsigned long length)
 {
 	return munmap((void *)address, length) ? -errno : 0;
+}
+
+int host_ram_make_huge(unsigned long offset)
+{
+	static unsigned int to_skip, skipped;
+	char *at = (char *)HOST_RAM_BASE + offset;
+	unsigned long long start;
+	int error;
+
+	if (to_skip) {
+		to_skip--;
+		return -EAGAIN;
+	}
+	start = host_monotonic_ns();
+	__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);	/* a block without any page is refused */
+	error = madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE) ? -errno : 0;
+	if (!error && host_monotonic_ns() - start < SLOW_NS)
+		skipped = 0;
+	else if (skipped < SKIP_AT_MOST)
+		skipped = skipped * 2 + 1;
+	to_skip = skipped;
+	return error;
 }
 
 int host_ram_is_hole(unsigned long offset, unsigned long length)

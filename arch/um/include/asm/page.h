@@ -43,6 +43,10 @@ void copy_page(void *to, const void *from);
 void clear_user_page(void *to, unsigned long address, struct page *page);
 #define copy_user_page(to, from, vaddr, pg)	copy_page(to, from)
 
+/* Linux's hook for pages just taken from the free ones: fresh.c. */
+#define HAVE_ARCH_ALLOC_PAGE
+void arch_alloc_page(struct page *page, int order);
+
 #define __pa(x)		((unsigned long)(x) - PAGE_OFFSET)
 #define __va(x)		((void *)((unsigned long)(x) + PAGE_OFFSET))
 #define __pa_symbol(x)	__pa(x)

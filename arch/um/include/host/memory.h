@@ -25,6 +25,12 @@ int host_kernel_unmap(unsigned long address, unsigned long length);
 
 /* Gives pages of guest RAM back to the host; they read as zero afterwards. */
 int host_ram_discard(unsigned long offset, unsigned long length);
+/*
+ * Asks for one huge page of the host for a block of guest RAM, HOST_RAM_BLOCK bytes at a multiple of that. What is in it stays, the rest
+ * reads as zero. -EINVAL: this host cannot; another -errno: it has none, or it took too long lately. Then all is as before.
+ */
+#define HOST_RAM_BLOCK	(2UL << 20)
+int host_ram_make_huge(unsigned long offset);
 /* Whether the host has no pages there: they read as zero, and will be made when they are touched. */
 int host_ram_is_hole(unsigned long offset, unsigned long length);
 
