@@ -8,7 +8,8 @@
  *     otherwise it would be asleep by the time of the answer, and so on by turns.
  *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while most of its turns are fast, and these cheaper
  *     than sleeping was. Moving, waking, and waiting for a CPU by this thread or the stub, are in their price; what makes a turn a slow one, guest
- *     code that computes and a kernel that works or rests, is not, as it is not in the price of sleeping.
+ *     code that computes and a kernel that works or rests, is not, as it is not in the price of sleeping. Beside a disk, whose interrupts and threads want a
+ *     CPU too, turns must also follow each other in less time, all in all, than they did before the stint.
  *  4. After it there is a pause of 8 times what the last turns took, and of twice the last pause if no review went well since; so all
  *     trials together cost some percent, on a loaded host less and less.
  *
@@ -32,6 +33,8 @@
 #define MAY_BE_VAIN	4	/* looks before a review, and one in VAIN_TURNS */
 #define VAIN_TURNS	16
 #define REVIEW_TURNS	1024
+#define PACE_TURNS	256	/* over which the time from turn to turn is averaged, sleeping */
+#define DISK_TURNS	64	/* if the kernel waited for a disk in one of so many, this is beside a disk */
 #define PAUSE_TIMES	8
 #define LAST_PAUSE_US	2000000
 
@@ -44,6 +47,9 @@ static struct spinning {
 	int woke_stub;			/* when this turn was given */
 	unsigned int patient;		/* turns that are left of these */
 	int disk;			/* in this turn the kernel waited for one */
+	unsigned int waited;		/* turns of which that is true, since the last review */
+	unsigned int paced;		/* turns since pace_from, sleeping */
+	unsigned long pace_from, pace;	/* ticks from one turn to the next, whatever came between, in the last PACE_TURNS of them */
 	int overslept;			/* in this turn this thread slept before the stub trapped */
 	unsigned int turns, slow, vain;	/* since the last review; of them, those that were not fast, that a side did not see in time */
 	unsigned long spent, lost;	/* since then; of it, in this turn, by a stub that did not run */
@@ -88,6 +94,16 @@ static unsigned long at_most(unsigned long value, unsigned long limit)
 	return value < limit ? value : limit;
 }
 
+/* Sleeping: a turn begins. */
+static void note_pace(struct spinning *s, unsigned long now)
+{
+	if (++s->paced < PACE_TURNS)
+		return;
+	s->pace = (now - s->pace_from) / PACE_TURNS;
+	s->pace_from = now;
+	s->paced = 0;
+}
+
 static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long in_kernel)
 {
 	unsigned long fast = FAST_US * ticks_per_us;
@@ -116,7 +132,7 @@ static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long
 
 static void new_review(struct spinning *s)
 {
-	s->turns = s->slow = s->vain = 0;
+	s->turns = s->slow = s->vain = s->waited = 0;
 	s->spent = s->slept = 0;
 	s->ran = cpu_time(CLOCK_THREAD_CPUTIME_ID);
 	s->reviewed = ticks();
@@ -145,7 +161,8 @@ static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 	unsigned long busy = now - s->reviewed, pause = PAUSE_TIMES * (busy - at_most(s->slept, busy));
 
 	s->on = 0;
-	s->fast = 0;
+	s->fast = s->paced = 0;
+	s->pace_from = now;
 	s->pause = at_most(pause > 2 * s->pause ? pause : 2 * s->pause, LAST_PAUSE_US * ticks_per_us);
 	s->not_before = now + s->pause;
 	if (stub_sleeps)
@@ -154,12 +171,20 @@ static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 		host_pin_back();
 }
 
+/* A sixteenth at least, or a CPU is given for what may be chance. */
+static int disk_is_no_faster(const struct spinning *s, unsigned long now)
+{
+	if (s->turns < PACE_TURNS || s->waited < s->turns / DISK_TURNS || !s->pace)
+		return 0;
+	return (now - s->reviewed) / s->turns > s->pace - s->pace / 16;
+}
+
 static void review(struct spinning *s, unsigned long now, int stub_sleeps)
 {
 	unsigned int fast = s->turns - s->slow;
 
 	s->spent += kept_waiting(s);
-	if (s->spent >= fast * s->sleeping || fast < s->slow) {
+	if (s->spent >= fast * s->sleeping || fast < s->slow || disk_is_no_faster(s, now)) {
 		end(s, now, stub_sleeps);
 		return;
 	}
@@ -177,12 +202,15 @@ unsigned int spinning_give(int stub_sleeps)
 	count_turn(s, s->trapped - s->given, now - s->trapped);
 	s->given = now;
 	s->woke_stub = stub_sleeps;
+	s->waited += s->disk;
 	if (s->on) {
 		s->vain += stub_sleeps;
 		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / VAIN_TURNS)
 			review(s, now, stub_sleeps);
-	} else if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0) {
-		begin(s);
+	} else {
+		note_pace(s, now);
+		if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0)
+			begin(s);
 	}
 	if (stub_sleeps && s->disk)
 		s->patient = PATIENT_TURNS;

@@ -48,7 +48,7 @@
 #define KEPT_WAITING_NS 50000	/* in it: this CPU has something else to do, so */
 #define KEPT_LONG_NS 1000000
 #define NO_LOOK_NS 100000000ULL	/* none for so long */
-#define REST_NS 300000		/* without news of a rush: it is over */
+#define REST_NS 300000		/* to twice that without news of a rush: it is over */
 
 static struct ring {
 	struct io_uring uring;
@@ -62,6 +62,7 @@ static struct ring {
 	int last_fd;
 	unsigned long long last_end;
 	unsigned long long submitted;	/* when the last one was over */
+	unsigned long long timer_set;
 	unsigned long long rested;	/* since then it waits for something to end; 0: it does not */
 	unsigned long long took;	/* until something did: an average */
 	unsigned long held_bytes;	/* of transfers that are held back */
@@ -354,13 +355,17 @@ static int waits_for_more(const struct ring *ring)
 	       ring->held_bytes < MOST_HELD_BYTES && ring->put_off < MOST_PUT_OFF;
 }
 
+/* Called after a submission. The timer is set for longer than it has to be, and so not each time. */
 static void set_polled(struct ring *ring, int on)
 {
-	static const struct itimerspec rest = { .it_value.tv_nsec = REST_NS };
+	static const struct itimerspec rest = { .it_value.tv_nsec = 2 * REST_NS };
 
 	__atomic_store_n(&ring->polled, on, __ATOMIC_SEQ_CST);
-	if (on)
-		timerfd_settime(ring->timer, 0, &rest, NULL);
+	ring->submitted = host_monotonic_ns();
+	if (!on || ring->submitted - ring->timer_set < REST_NS)
+		return;
+	ring->timer_set = ring->submitted;
+	timerfd_settime(ring->timer, 0, &rest, NULL);
 }
 
 /* ---- looking ---- */
@@ -430,11 +435,9 @@ static void uring_turn(int more)
 	if (more) {
 		note_submission(ring);
 		if (holds_back(ring)) {
-			if (!ring->polled) {
+			if (!ring->polled)
 				set_event(ring, false);
-				set_polled(ring, 1);
-			}
-			ring->submitted = host_monotonic_ns();
+			set_polled(ring, 1);
 			return;
 		}
 	} else if (waits_for_more(ring) && some_ended(ring)) {
@@ -442,7 +445,6 @@ static void uring_turn(int more)
 		ring->put_off++;
 		if (waits_for_more(ring)) {
 			set_polled(ring, 1);
-			ring->submitted = host_monotonic_ns();
 			return;
 		}
 	}
@@ -462,7 +464,6 @@ static void uring_turn(int more)
 		}
 	} while (some_ended(ring) || io_uring_sq_ready(&ring->uring) || ring->late);
 	set_polled(ring, more);
-	ring->submitted = host_monotonic_ns();
 }
 
 static int uring_wait(const sigset_t *mask)
@@ -473,7 +474,7 @@ static int uring_wait(const sigset_t *mask)
 		return 0;
 	if (!ring->rested)
 		ring->rested = host_monotonic_ns();
-	set_polled(ring, 0);
+	__atomic_store_n(&ring->polled, 0, __ATOMIC_SEQ_CST);
 	ring->rush /= 2;
 	set_event(ring, false);
 	send_off(ring);
