@@ -27,6 +27,7 @@ static int counters_show(struct seq_file *file, void *v)
 	SHOW(spaces);
 	SHOW(pages_discarded);
 	SHOW(huge_blocks);
+	SHOW(huge_refused);
 	SHOW(pages_fresh);
 	seq_printf(file, "pages_per_map %lu.%lu\n", counters.pages / max(counters.host_maps, 1UL),
 		   counters.pages * 10 / max(counters.host_maps, 1UL) % 10);

@@ -50,11 +50,19 @@ static void make_huge(unsigned long block)
 {
 	int error = host_ram_make_huge(block * HOST_RAM_BLOCK);
 
-	if (!error) {
+	switch (error) {
+	case 0:
 		bitmap_clear(may_be_fresh, block * PAGES_OF_BLOCK, PAGES_OF_BLOCK);
 		counters.huge_blocks++;
-	} else if (error != -EAGAIN) {
+		break;
+	case -EAGAIN:
+		left[block] = ENOUGH;	/* again, when as many more have been taken */
+		break;
+	default:
 		pr_info_once("the host gives no huge page for guest RAM (error %d; from Linux 6.1 on it can): large transfers may be slower\n", error);
+		fallthrough;
+	case -EBUSY:
+		counters.huge_refused++;
 	}
 }
 

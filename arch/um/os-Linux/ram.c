@@ -73,12 +73,12 @@ int host_ram_make_huge(unsigned long offset)
 
 	if (to_skip) {
 		to_skip--;
-		return -EAGAIN;
+		return -EBUSY;
 	}
 	start = host_monotonic_ns();
 	__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);	/* a block without any page is refused */
 	error = madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE) ? -errno : 0;
-	if (!error && host_monotonic_ns() - start < SLOW_NS)
+	if ((!error || error == -EAGAIN) && host_monotonic_ns() - start < SLOW_NS)
 		skipped = 0;
 	else if (skipped < SKIP_AT_MOST)
 		skipped = skipped * 2 + 1;
