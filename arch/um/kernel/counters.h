@@ -15,7 +15,7 @@ struct counters {
 	unsigned long batches, evictions, spaces;
 	unsigned long pages_discarded;	/* of guest RAM, given back to the host */
 	unsigned long huge_blocks;	/* of guest RAM, for which the host gave a huge page */
-	unsigned long huge_refused;	/* for which it did not, or was not asked since it had not or had taken long */
+	unsigned long huge_refused;	/* for which it did not */
 	unsigned long pages_fresh;	/* not cleared, since the host had not given them yet */
 };
 

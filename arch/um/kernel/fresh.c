@@ -2,7 +2,7 @@
 /*
  * Guest RAM that the host has yet to give, or was given back.
  *
- * Where a quarter of a block of 2 MiB has been taken we ask for all of it as one huge page: it costs the host a third of what the
+ * Where pages of a block of 2 MiB have been taken ENOUGH times we ask for all of it as one huge page: it costs the host a third of what the
  * small ones do, a device reads and writes it in one piece, and a stub process maps a huge page of a program with one entry.
  *
  * Where the host has none, pages come one by one as they are touched, and read as zeroes. To clear one for a program would only make the
@@ -12,6 +12,7 @@
  * Runs where pages are taken, in any context, and in the kernel thread that reports free pages.
  */
 #include <linux/bitmap.h>
+#include <linux/irqflags.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -20,10 +21,10 @@
 #include "kernel.h"
 
 #define PAGES_OF_BLOCK	(HOST_RAM_BLOCK / PAGE_SIZE)
-#define ENOUGH		128	/* pages: with fewer a small guest would have some blocks with little in them */
+#define ENOUGH		128	/* a quarter: with fewer a small guest would have some blocks with little in them */
 
 static unsigned long *may_be_fresh;	/* a bit for each page of guest RAM */
-static u16 *left;			/* for each whole block, how many pages to take before it is asked for; 0: no more */
+static u16 *left;			/* for each whole block, how often to take a page before it is asked for; 0: no more */
 
 void __init fresh_init(void)
 {
@@ -56,13 +57,13 @@ static void make_huge(unsigned long block)
 		counters.huge_blocks++;
 		break;
 	case -EAGAIN:
-		left[block] = ENOUGH;	/* again, when as many more have been taken */
+	case -EALREADY:
+		left[block] = ENOUGH;
 		break;
 	default:
-		pr_info_once("the host gives no huge page for guest RAM (error %d; from Linux 6.1 on it can): large transfers may be slower\n", error);
-		fallthrough;
-	case -EBUSY:
 		counters.huge_refused++;
+		pr_info_once("the host gives no huge page for guest RAM (error %d%s): large transfers may be slower\n", error,
+			     error == -EINVAL ? ", as before Linux 6.1" : "");
 	}
 }
 
@@ -80,7 +81,11 @@ void arch_alloc_page(struct page *page, int order)
 		/* An interrupt between the two may be forgotten, or have it asked for twice; neither does harm. */
 		taken = min_t(unsigned long, before, next - pfn);
 		WRITE_ONCE(left[block], before - taken);
-		if (taken == before)
+		if (taken < before)
+			continue;
+		if (irqs_disabled())
+			left[block] = 1;	/* let the next one wait for the host */
+		else
 			make_huge(block);
 	}
 }

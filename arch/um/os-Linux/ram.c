@@ -8,11 +8,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <host/memory.h>
 #include <host/process.h>
-#include <host/time.h>
 
 #include "os.h"
 
@@ -20,16 +20,19 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
+#endif
 #ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25	/* Linux 6.1; whatever /sys/kernel/mm/transparent_hugepage says */
+#define MADV_COLLAPSE 25	/* Linux 6.1; of /sys/kernel/mm/transparent_hugepage it heeds only shmem_enabled=deny */
 #endif
 
 /*
  * A huge page costs some 300 us, 512 small ones a millisecond or more. A host whose memory is in pieces may move pages about for long, in vain even:
- * then that many blocks are left alone before the next attempt, more each time.
+ * after an attempt that failed or took so much CPU time some blocks are left out, more each time.
  */
 #define SLOW_NS		10000000
-#define SKIP_AT_MOST	63
+#define LEFT_OUT_AT_MOST	63
 
 int host_ram_fd = -1;
 unsigned long host_ram_size;
@@ -48,7 +51,6 @@ void host_ram_init(unsigned long size)
 	if (at != (void *)HOST_RAM_BASE)
 		host_fatal("mem=: cannot map %lu MiB of guest RAM: %s; a smaller mem= or a larger 'ulimit -v' may help",
 			   size >> 20, at == MAP_FAILED ? strerror(errno) : "the address is taken");
-	madvise(at, size, MADV_HUGEPAGE);
 	host_ram_size = size;
 }
 
@@ -64,25 +66,33 @@ int host_kernel_unmap(unsigned long address, unsigned long length)
 	return munmap((void *)address, length) ? -errno : 0;
 }
 
+static unsigned long long cpu_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return used.tv_sec * 1000000000ULL + used.tv_nsec;
+}
+
 int host_ram_make_huge(unsigned long offset)
 {
-	static unsigned int to_skip, skipped;
+	static unsigned int to_leave_out, left_out;
 	char *at = (char *)HOST_RAM_BASE + offset;
 	unsigned long long start;
 	int error;
 
-	if (to_skip) {
-		to_skip--;
-		return -EBUSY;
+	if (to_leave_out) {
+		to_leave_out--;
+		return -EALREADY;
 	}
-	start = host_monotonic_ns();
-	__atomic_fetch_or(at, 0, __ATOMIC_RELAXED);	/* a block without any page is refused */
-	error = madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE) ? -errno : 0;
-	if ((!error || error == -EAGAIN) && host_monotonic_ns() - start < SLOW_NS)
-		skipped = 0;
-	else if (skipped < SKIP_AT_MOST)
-		skipped = skipped * 2 + 1;
-	to_skip = skipped;
+	start = cpu_ns();
+	/* A block without any page is refused. */
+	error = madvise(at, 4096, MADV_POPULATE_WRITE) || madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE) ? -errno : 0;
+	if ((error && error != -EAGAIN) || cpu_ns() - start > SLOW_NS)
+		left_out = left_out < LEFT_OUT_AT_MOST ? left_out * 2 + 1 : LEFT_OUT_AT_MOST;
+	else if (!error)
+		left_out = 0;
+	to_leave_out = left_out;
 	return error;
 }
 

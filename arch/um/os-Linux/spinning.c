@@ -34,6 +34,7 @@
 #define VAIN_TURNS	16
 #define REVIEW_TURNS	1024
 #define PACE_TURNS	256	/* over which the time from turn to turn is averaged, sleeping */
+#define RESTED_US	5000	/* between two turns, and not for a disk */
 #define DISK_TURNS	64	/* if the kernel waited for a disk in one of so many, this is beside a disk */
 #define PAUSE_TIMES	8
 #define LAST_PAUSE_US	2000000
@@ -49,7 +50,7 @@ static struct spinning {
 	int disk;			/* in this turn the kernel waited for one */
 	unsigned int waited;		/* turns of which that is true, since the last review */
 	unsigned int paced;		/* turns since pace_from, sleeping */
-	unsigned long pace_from, pace;	/* ticks from one turn to the next, whatever came between, in the last PACE_TURNS of them */
+	unsigned long pace_from, pace;	/* ticks from one turn to the next, in the last PACE_TURNS of them; 0: not known */
 	int overslept;			/* in this turn this thread slept before the stub trapped */
 	unsigned int turns, slow, vain;	/* since the last review; of them, those that were not fast, that a side did not see in time */
 	unsigned long spent, lost;	/* since then; of it, in this turn, by a stub that did not run */
@@ -94,14 +95,17 @@ static unsigned long at_most(unsigned long value, unsigned long limit)
 	return value < limit ? value : limit;
 }
 
-/* Sleeping: a turn begins. */
-static void note_pace(struct spinning *s, unsigned long now)
+/* Sleeping: a turn begins, took after the last one. A rest is no pace. */
+static void note_pace(struct spinning *s, unsigned long now, unsigned long took)
 {
-	if (++s->paced < PACE_TURNS)
-		return;
-	s->pace = (now - s->pace_from) / PACE_TURNS;
-	s->pace_from = now;
-	s->paced = 0;
+	if (!s->pace_from || (took > RESTED_US * ticks_per_us && !s->disk)) {
+		s->pace_from = now;
+		s->pace = s->paced = 0;
+	} else if (++s->paced == PACE_TURNS) {
+		s->pace = (now - s->pace_from) / PACE_TURNS;
+		s->pace_from = now;
+		s->paced = 0;
+	}
 }
 
 static void count_turn(struct spinning *s, unsigned long in_guest, unsigned long in_kernel)
@@ -161,8 +165,8 @@ static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 	unsigned long busy = now - s->reviewed, pause = PAUSE_TIMES * (busy - at_most(s->slept, busy));
 
 	s->on = 0;
-	s->fast = s->paced = 0;
-	s->pace_from = now;
+	s->fast = 0;
+	s->pace_from = s->pace = s->paced = 0;
 	s->pause = at_most(pause > 2 * s->pause ? pause : 2 * s->pause, LAST_PAUSE_US * ticks_per_us);
 	s->not_before = now + s->pause;
 	if (stub_sleeps)
@@ -171,12 +175,12 @@ static void end(struct spinning *s, unsigned long now, int stub_sleeps)
 		host_pin_back();
 }
 
-/* A sixteenth at least, or a CPU is given for what may be chance. */
+/* Faster by a sixteenth at least: less may be chance, and costs a CPU. Where the pace before is not known, the pause will tell. */
 static int disk_is_no_faster(const struct spinning *s, unsigned long now)
 {
-	if (s->turns < PACE_TURNS || s->waited < s->turns / DISK_TURNS || !s->pace)
+	if (s->turns < PACE_TURNS || s->waited < s->turns / DISK_TURNS)
 		return 0;
-	return (now - s->reviewed) / s->turns > s->pace - s->pace / 16;
+	return !s->pace || (now - s->reviewed) / s->turns > s->pace - s->pace / 16;
 }
 
 static void review(struct spinning *s, unsigned long now, int stub_sleeps)
@@ -197,7 +201,7 @@ static void review(struct spinning *s, unsigned long now, int stub_sleeps)
 unsigned int spinning_give(int stub_sleeps)
 {
 	struct spinning *s = mine();
-	unsigned long now = ticks();
+	unsigned long now = ticks(), took = now - s->given;
 
 	count_turn(s, s->trapped - s->given, now - s->trapped);
 	s->given = now;
@@ -208,7 +212,7 @@ unsigned int spinning_give(int stub_sleeps)
 		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / VAIN_TURNS)
 			review(s, now, stub_sleeps);
 	} else {
-		note_pace(s, now);
+		note_pace(s, now, took);
 		if (s->fast >= FAST_TURNS && (long)(now - s->not_before) > 0)
 			begin(s);
 	}

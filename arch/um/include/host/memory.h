@@ -27,8 +27,8 @@ int host_kernel_unmap(unsigned long address, unsigned long length);
 int host_ram_discard(unsigned long offset, unsigned long length);
 /*
  * Asks for one huge page of the host for a block of guest RAM, HOST_RAM_BLOCK bytes at a multiple of that. What is in it stays, the rest
- * reads as zero. -errno: it cannot or does not; then all is as before. -EAGAIN: something in it is in use just now, by a transfer for example;
- * -EBUSY: it was not asked, since it had none lately or took long.
+ * reads as zero. -errno: it cannot or does not, and the pages that are there stay as they are. -EAGAIN: one of them is in use just now, by a transfer for
+ * example; -EALREADY: the host was not asked, since it refused lately or took long. On the thread of a virtual CPU; may take milliseconds.
  */
 #define HOST_RAM_BLOCK	(2UL << 20)
 int host_ram_make_huge(unsigned long offset);

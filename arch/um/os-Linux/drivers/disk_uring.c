@@ -48,7 +48,7 @@
 #define KEPT_WAITING_NS 50000	/* in it: this CPU has something else to do, so */
 #define KEPT_LONG_NS 1000000
 #define NO_LOOK_NS 100000000ULL	/* none for so long */
-#define REST_NS 300000		/* to twice that without news of a rush: it is over */
+#define REST_NS 300000		/* to twice that without a submission: a rush is over */
 
 static struct ring {
 	struct io_uring uring;
@@ -355,7 +355,7 @@ static int waits_for_more(const struct ring *ring)
 	       ring->held_bytes < MOST_HELD_BYTES && ring->put_off < MOST_PUT_OFF;
 }
 
-/* Called after a submission. The timer is set for longer than it has to be, and so not each time. */
+/* After a submission, sent off or held back. The timer is set for longer than it has to be, and so not each time. */
 static void set_polled(struct ring *ring, int on)
 {
 	static const struct itimerspec rest = { .it_value.tv_nsec = 2 * REST_NS };
