@@ -29,7 +29,6 @@ class Session:
     def __init__(self, *arguments):
         self.it = uml.Instance(arguments, terminal=True)
         window(self.it.slave, 33, 99)
-        self.before = termios.tcgetattr(self.it.slave)
         self.up = self.it.expect(PROMPT, BOOT) is not None
 
     def answers(self, command, pattern, timeout=10):
@@ -39,7 +38,7 @@ class Session:
     def terminal_is_back(self):
         """Whether the terminal is as it was, within a moment of the main process's death."""
         deadline = time.monotonic() + 2 * uml.PATIENCE
-        while termios.tcgetattr(self.it.slave) != self.before:
+        while termios.tcgetattr(self.it.slave) != self.it.settings:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)    # its output has ended, and a terminal tells nobody of its settings

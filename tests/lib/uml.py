@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import image
@@ -151,6 +152,7 @@ class Instance:
         closing = stdin == "closed"
         if terminal:
             self.console, self.slave = os.openpty()
+            self.settings = termios.tcgetattr(self.slave)   # before ./linux changes them, which takes it milliseconds
             streams = dict(stdin=self.slave, stdout=self.slave, stderr=self.slave)
         else:
             self.console, writer = os.pipe()
