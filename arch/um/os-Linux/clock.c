@@ -34,6 +34,11 @@ unsigned long long host_monotonic_ns(void)
 	return read_ns(CLOCK_MONOTONIC);
 }
 
+unsigned long long host_thread_ns(void)
+{
+	return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* One clock is read between two readings of the other; a try that something came between is not counted. */
 long long host_wall_offset_ns(void)
 {

@@ -15,6 +15,7 @@ void host_signals_default(void);
 
 /* clock.c: the timers of this thread's virtual CPU, and the one that brings a signal back that came at a bad moment. */
 void host_timers_init(void);
+unsigned long long host_thread_ns(void);	/* CPU time of this thread */
 void host_retry_soon(void);
 void host_retry_reset(void);
 void host_retry_after(unsigned long ns);	/* 0: not at all */

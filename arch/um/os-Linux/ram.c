@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest RAM: one file without a name, of the whole size but with pages only where the guest has written, mapped
- * shared and linearly. Also the kernel's other mappings of it.
+ * Guest RAM: one file without a name, of the whole size but with pages only where something was written or a huge page
+ * was asked for, mapped shared and linearly. Also the kernel's other mappings of it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <host/memory.h>
@@ -66,14 +65,6 @@ int host_kernel_unmap(unsigned long address, unsigned long length)
 	return munmap((void *)address, length) ? -errno : 0;
 }
 
-static unsigned long long cpu_ns(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	return used.tv_sec * 1000000000ULL + used.tv_nsec;
-}
-
 int host_ram_make_huge(unsigned long offset)
 {
 	static unsigned int to_leave_out, left_out;
@@ -85,10 +76,10 @@ int host_ram_make_huge(unsigned long offset)
 		to_leave_out--;
 		return -EALREADY;
 	}
-	start = cpu_ns();
+	start = host_thread_ns();
 	/* A block without any page is refused. */
 	error = madvise(at, 4096, MADV_POPULATE_WRITE) || madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE) ? -errno : 0;
-	if ((error && error != -EAGAIN) || cpu_ns() - start > SLOW_NS)
+	if ((error && error != -EAGAIN) || host_thread_ns() - start > SLOW_NS)
 		left_out = left_out < LEFT_OUT_AT_MOST ? left_out * 2 + 1 : LEFT_OUT_AT_MOST;
 	else if (!error)
 		left_out = 0;
