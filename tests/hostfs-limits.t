@@ -45,4 +45,18 @@ result = with_limit("-Sn", FILES - 1)
 tap.ok("deepest" in result.output and "raise its" not in result.log, f"a soft limit of 64 is raised: {FILES - 1} files are open at once",
        result.tail)
 uml.clean(result)
+# A descriptor that is missing for a moment, and something mounted on a directory.
+for options in ("", ",map=xattr"):
+    result = uml.run(f"""
+        mkdir -p /mnt; mount -t hostfs none /mnt -o {top}{options},actimeo=0
+        mount -t proc proc /mnt/level0/level1
+        hold() {{
+            if (: </mnt/file$1) 2>/dev/null; then hold $(($1 + 1)) </mnt/file$1; else cat /mnt/level0/level1/uptime; fi
+        }}
+        hold 0 2>&1
+        [ -e /mnt/level0/level1/version ] && echo STILL-MOUNTED
+        exit 0""", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
+    tap.ok("Too many open files in system" in result.output and "STILL-MOUNTED" in result.output,
+           f"what is mounted below hostfs{options.replace(',', ' ')} stays so when the host has no descriptor left", result.tail)
+    uml.clean(result)
 tap.done()

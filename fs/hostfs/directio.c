@@ -45,13 +45,16 @@ static void give_back_pages(struct iov_iter *iter, struct page **pages, int coun
 		unpin_user_pages(pages, count);
 }
 
-/* The next part. Bytes moved, less than taken only at the end of the file; the iterator is where they end. */
-static ssize_t move_part(int fd, struct iov_iter *iter, loff_t at, bool *at_end)
+/*
+ * The next part. Bytes moved, less than taken only at the end of the file or before an error; the
+ * iterator is where they end.
+ */
+static ssize_t move_part(int fd, struct iov_iter *iter, loff_t at, bool *ended)
 {
 	struct host_fs_segment segment[PAGES];
 	struct page *pages[PAGES];
 	ssize_t taken, moved;
-	int count;
+	int count, error = 0;
 
 	taken = take_pages(iter, pages, segment, &count);
 	if (taken < 0)
@@ -59,24 +62,24 @@ static ssize_t move_part(int fd, struct iov_iter *iter, loff_t at, bool *at_end)
 	if (iov_iter_rw(iter) == READ)
 		moved = host_fs_read(fd, segment, count, at);
 	else
-		moved = host_fs_write(fd, segment, count, at) ?: taken;
+		moved = host_fs_write(fd, segment, count, at, &error) ?: error;
 	give_back_pages(iter, pages, count);
 	iov_iter_revert(iter, taken - max_t(ssize_t, moved, 0));
-	*at_end = moved < taken;
+	*ended = moved < taken;
 	return moved;
 }
 
 ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	bool reading = iov_iter_rw(iter) == READ, at_end = false;
+	bool reading = iov_iter_rw(iter) == READ, ended = false;
 	int fd = hostfs_i(inode)->fd[reading ? FOR_READING : FOR_WRITING];
 	ssize_t done = 0, moved = 0;
 
 	if (!reading)
 		hostfs_before_change(inode, fd);
-	while (iov_iter_count(iter) && !at_end) {
-		moved = move_part(fd, iter, iocb->ki_pos + done, &at_end);
+	while (iov_iter_count(iter) && !ended) {
+		moved = move_part(fd, iter, iocb->ki_pos + done, &ended);
 		if (moved < 0)
 			break;
 		done += moved;

@@ -201,6 +201,16 @@ void hostfs_after_change(struct inode *inode, int fd, loff_t largest)
 	hostfs_refresh(inode, &stat, NEWS_DATA);
 }
 
+void hostfs_distrust(struct inode *inode)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+
+	spin_lock(&inode->i_lock);
+	hi->missed = true;
+	hi->checked = jiffies - hostfs_is(inode)->timeout;
+	spin_unlock(&inode->i_lock);
+}
+
 struct inode *hostfs_iget(struct super_block *sb, const struct host_stat *stat)
 {
 	struct inode *inode = iget5_locked(sb, hostfs_number(sb, stat->inode, stat->device), is_stat, set_stat, (void *)stat);
@@ -231,6 +241,12 @@ int hostfs_recheck(struct dentry *dentry, enum hostfs_news news)
 	if (fd >= 0) {
 		error = hostfs_stat(inode->i_sb, fd, "", &stat);
 		hostfs_give_back(inode);
+	} else if (IS_DEADDIR(inode)) {
+		fd = hostfs_dir_get(dentry);
+		if (fd < 0)
+			return 0;
+		error = hostfs_stat(inode->i_sb, fd, "", &stat);
+		hostfs_dir_put(dentry);
 	} else if (d_unlinked(dentry)) {
 		return 0;	/* what was known last is all there is */
 	} else {

@@ -64,7 +64,7 @@ struct hostfs_inode {
 	struct hostfs_version seen;
 	unsigned long checked;		/* jiffies */
 	bool unchecked;			/* something of ours changed it: ask again */
-	bool missed;			/* someone else changed the data, and what was seen since then is a version of ours */
+	bool missed;			/* the data is not ours, whatever was seen since then */
 	/* Regular files: descriptors that all open files of the inode share. */
 	struct mutex open_lock;
 	int fd[2];			/* FOR_READING, FOR_WRITING; may be the same; -1 */
@@ -74,7 +74,8 @@ struct hostfs_inode {
 	int dir_fd;
 	unsigned int pins;
 	struct list_head recent;
-	u64 turn;			/* the call of hostfs_dir_get that saw it in its place */
+	unsigned long placed;		/* jiffies: seen in its place, with all above it */
+	u64 turn;			/* the call of hostfs_dir_get that did */
 };
 
 static inline struct hostfs_inode *hostfs_i(const struct inode *inode)
@@ -128,6 +129,7 @@ struct hostfs_handle {
 	int fd;
 	bool own;			/* to be closed */
 	struct inode *lender;		/* whose open descriptor it is */
+	struct dentry *removed;		/* the directory whose descriptor it is */
 };
 int hostfs_handle_get(struct dentry *dentry, struct hostfs_handle *handle);
 void hostfs_handle_put(struct hostfs_handle *handle);
@@ -162,6 +164,8 @@ bool hostfs_same_file(const struct inode *inode, const struct host_stat *stat);
 void hostfs_before_change(struct inode *inode, int fd);
 /* We changed data, and the file must not be larger than this: if it is, someone else changed it, too. */
 void hostfs_after_change(struct inode *inode, int fd, loff_t largest);
+/* What is cached is not what the host has: its content and size are taken when it is next asked. */
+void hostfs_distrust(struct inode *inode);
 /* Takes over what the host said; where the content changed there, drops what is cached. May sleep. */
 void hostfs_refresh(struct inode *inode, const struct host_stat *stat, enum hostfs_news news);
 /* Asks the host; -ESTALE if the name is another file's now. */
@@ -188,6 +192,8 @@ void hostfs_file_forget(struct inode *inode);	/* at its end */
 int hostfs_borrow(struct inode *inode);
 int hostfs_borrow_writable(struct inode *inode);
 void hostfs_give_back(struct inode *inode);
+/* Opens a file that is about to lose its last name, for as long as the inode is there. */
+void hostfs_hold(struct inode *inode, struct dentry *dentry);
 /* The same, opened for the purpose where it must be; -errno. */
 int hostfs_borrow_for_writing(struct inode *inode, struct dentry *dentry);
 /* Zeroes what is cached between the end of the file and `to`; the inode is locked. */

@@ -13,10 +13,31 @@
 
 /* ---- looking up ---- */
 
+/* Whether an error says that a name is not what it was, and not that the host could not say. */
+static bool is_about_name(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ESTALE;
+}
+
+static int look_again(struct dentry *dentry, struct host_stat *stat)
+{
+	struct hostfs_place place;
+	int error = hostfs_place_get(dentry, &place);
+
+	if (error)
+		return error;
+	error = hostfs_stat(dentry->d_sb, place.dir, place.name, stat);
+	hostfs_place_put(&place);
+	return error;
+}
+
+/*
+ * 0, that the name is not valid, unmounts all that is mounted on it or below; so another error
+ * than of the name is the caller's.
+ */
 static int revalidate(struct dentry *dentry, unsigned int flags)
 {
 	struct inode *inode = d_inode_rcu(dentry);
-	struct hostfs_place place;
 	struct host_stat stat;
 	int error;
 
@@ -25,20 +46,13 @@ static int revalidate(struct dentry *dentry, unsigned int flags)
 		return 1;
 	if (flags & LOOKUP_RCU)
 		return -ECHILD;
-	error = hostfs_place_get(dentry, &place);
-	if (error)
+	error = look_again(dentry, &stat);
+	if (error && !is_about_name(error))
+		return error;
+	if (inode ? error || !hostfs_same_file(inode, &stat) : error != -ENOENT)
 		return 0;
-	error = hostfs_stat(dentry->d_sb, place.dir, place.name, &stat);
-	hostfs_place_put(&place);
-	if (!inode) {
-		if (error != -ENOENT)
-			return 0;
-		dentry->d_time = jiffies;
-		return 1;
-	}
-	if (error || !hostfs_same_file(inode, &stat))
-		return 0;
-	hostfs_refresh(inode, &stat, NEWS);
+	if (inode)
+		hostfs_refresh(inode, &stat, NEWS);
 	dentry->d_time = jiffies;
 	return 1;
 }
@@ -296,8 +310,10 @@ static int make_link(struct dentry *old, struct inode *dir, struct dentry *dentr
 	if (!error)
 		error = hostfs_stat(dir->i_sb, dir_fd, dentry->d_name.name, &stat);
 	hostfs_dir_put(dentry->d_parent);
-	if (error)
-		return refused(dentry, error);
+	if (error) {
+		d_drop(dentry);		/* made, maybe, and then something failed */
+		return error;
+	}
 	if (!hostfs_same_file(inode, &stat)) {
 		d_drop(dentry);		/* the old name was another file's meanwhile */
 		return -ESTALE;
@@ -321,16 +337,32 @@ static void lost_name(struct inode *inode)
 	hostfs_i(inode)->unchecked = true;
 }
 
+/* What the name stands for goes on without it where somebody uses it. */
+static void keep_if_used(struct dentry *dentry)
+{
+	struct inode *inode = d_inode(dentry);
+
+	if (!inode || d_count(dentry) < 2)
+		return;
+	if (S_ISDIR(inode->i_mode))
+		hostfs_dir_get(dentry);		/* until its end */
+	else if (S_ISREG(inode->i_mode) && inode->i_nlink == 1)
+		hostfs_hold(inode, dentry);
+}
+
 static int remove(struct inode *dir, struct dentry *dentry, int directory)
 {
 	int dir_fd = hostfs_dir_get(dentry->d_parent), error;
 
 	if (dir_fd < 0)
 		return dir_fd;
+	keep_if_used(dentry);
 	error = host_fs_unlink(dir_fd, dentry->d_name.name, directory);
 	if (!error) {
 		lost_name(d_inode(dentry));
 		error = settle_dir(dir, dir_fd);
+		if (error)
+			d_drop(dentry);		/* gone, but not for good */
 	}
 	hostfs_dir_put(dentry->d_parent);
 	/* It is gone, or not what we thought: either way not to be believed. */
@@ -352,8 +384,11 @@ static int remove_dir(struct inode *dir, struct dentry *dentry)
 static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, struct dentry *new, int new_fd, struct inode *new_dir,
 		     unsigned int flags)
 {
-	int error = host_fs_rename(old_fd, old->d_name.name, new_fd, new->d_name.name, flags);
+	int error;
 
+	if (!(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
+		keep_if_used(new);
+	error = host_fs_rename(old_fd, old->d_name.name, new_fd, new->d_name.name, flags);
 	if (error)
 		return error;
 	if (!(flags & RENAME_EXCHANGE))
@@ -361,8 +396,13 @@ static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, stru
 	hostfs_i(d_inode(old))->unchecked = true;
 	/* The VFS exchanges or moves the names after this: both were true just now. */
 	old->d_time = new->d_time = jiffies;
-	error = settle_dir(old_dir, old_fd);
-	return error ?: settle_dir(new_dir, new_fd);
+	error = settle_dir(old_dir, old_fd) ?: settle_dir(new_dir, new_fd);
+	if (error) {
+		/* Done, but not for good, and the VFS believes that it was not. */
+		d_drop(old);
+		d_drop(new);
+	}
+	return error;
 }
 
 static int rename(struct mnt_idmap *idmap, struct inode *old_dir, struct dentry *old, struct inode *new_dir, struct dentry *new,

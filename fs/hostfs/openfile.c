@@ -67,8 +67,7 @@ static int open_by_name(struct inode *inode, struct hostfs_place *place, bool wr
 	return 0;
 }
 
-/* Sees that there is a descriptor for reading or writing. stat: what the name means now. */
-static int ensure_descriptor(struct inode *inode, struct dentry *dentry, bool write, struct host_stat *stat)
+static int ensure_by_name(struct inode *inode, struct dentry *dentry, bool write, struct host_stat *stat)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct hostfs_place place;
@@ -85,6 +84,40 @@ static int ensure_descriptor(struct inode *inode, struct dentry *dentry, bool wr
 			error = -ESTALE;
 	}
 	hostfs_place_put(&place);
+	return error;
+}
+
+/* What is open already, where its name is gone. */
+static int open_again(struct inode *inode, bool write, struct host_stat *stat)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	int open = max(hi->fd[FOR_READING], hi->fd[FOR_WRITING]);
+	struct hostfs_place itself = { .dir = open, .name = "" };
+	int error;
+
+	if (hi->fd[write ? FOR_WRITING : FOR_READING] < 0)
+		return open_by_name(inode, &itself, write, stat);
+	error = host_fs_stat(open, "", stat);
+	if (!error)
+		hostfs_show(inode->i_sb, open, stat);
+	return error;
+}
+
+/*
+ * Sees that there is a descriptor for reading or writing. stat: what the name means now. A file
+ * that is open needs no name; then the dentry has none, or loses it, so that a path is looked up
+ * again and a reference by /proc/self/fd finds what it stands for.
+ */
+static int ensure_descriptor(struct inode *inode, struct dentry *dentry, bool write, struct host_stat *stat)
+{
+	struct hostfs_inode *hi = hostfs_i(inode);
+	int error;
+
+	if (hi->users && d_unlinked(dentry))
+		return open_again(inode, write, stat);
+	error = ensure_by_name(inode, dentry, write, stat);
+	if (error == -ESTALE && hi->users)
+		d_drop(dentry);
 	return error;
 }
 
@@ -199,6 +232,14 @@ static int use(struct inode *inode, struct dentry *dentry, bool write, struct ho
 	return error;
 }
 
+void hostfs_hold(struct inode *inode, struct dentry *dentry)
+{
+	struct host_stat stat;
+
+	if (!hostfs_i(inode)->users && use(inode, dentry, true, &stat))
+		use(inode, dentry, false, &stat);
+}
+
 int hostfs_borrow_for_writing(struct inode *inode, struct dentry *dentry)
 {
 	int fd = hostfs_borrow_writable(inode), error;
@@ -234,12 +275,20 @@ static int write_back(struct inode *inode)
 	return hostfs_is_dirty(inode) ? filemap_write_and_wait(inode->i_mapping) : 0;
 }
 
+/* An error of writing back is about to be reported: from now on the file is what the host has. */
+static int told(struct file *file, int error)
+{
+	if (error)
+		hostfs_recheck(file_dentry(file), NEWS);
+	return error;
+}
+
 static int flush(struct file *file, fl_owner_t id)
 {
 	if (!(file->f_mode & FMODE_WRITE))
 		return 0;
 	write_back(file_inode(file));
-	return filemap_check_wb_err(file->f_mapping, READ_ONCE(file->f_wb_err));
+	return told(file, filemap_check_wb_err(file->f_mapping, READ_ONCE(file->f_wb_err)));
 }
 
 static int release(struct inode *inode, struct file *file)
@@ -254,7 +303,7 @@ static int release(struct inode *inode, struct file *file)
 static int sync_file(struct file *file, loff_t start, loff_t end, int data_only)
 {
 	struct inode *inode = file_inode(file);
-	int error = file_write_and_wait_range(file, start, end), fd;
+	int error = told(file, file_write_and_wait_range(file, start, end)), fd;
 
 	fd = hostfs_borrow(inode);
 	if (fd < 0)
@@ -380,15 +429,28 @@ static loff_t seek_file(struct file *file, loff_t offset, int whence)
 	return error ?: generic_file_llseek(file, offset, whence);
 }
 
-/* After the host changed [from, end) by itself. Size and version are taken from it. */
-static int changed_on_host(struct inode *inode, int fd, loff_t from, loff_t end)
+/*
+ * Before the host changes [from, end) by itself: it gets all that is cached of the file, and
+ * whole pages of the range are forgotten. With the inode and its mapping locked nobody brings them
+ * back before the change is made, neither a reading nor a fault; so nothing of the old content
+ * is written over the new one, and what shares a page with the range is kept.
+ */
+static int hand_over(struct inode *inode, loff_t from, loff_t end)
+{
+	int error = filemap_write_and_wait(inode->i_mapping);
+
+	if (error || end <= from)
+		return error;
+	return invalidate_inode_pages2_range(inode->i_mapping, from >> PAGE_SHIFT,
+					     (end - 1) >> PAGE_SHIFT);
+}
+
+/* After it did. Size and version are taken from it. */
+static int changed_on_host(struct inode *inode, int fd)
 {
 	struct host_stat stat;
-	int error;
+	int error = hostfs_stat(inode->i_sb, fd, "", &stat);
 
-	if (end > from)
-		truncate_pagecache_range(inode, from, end - 1);
-	error = hostfs_stat(inode->i_sb, fd, "", &stat);
 	if (error)
 		return error;
 	hostfs_refresh(inode, &stat, NEWS_DATA);
@@ -399,11 +461,17 @@ static int changed_on_host(struct inode *inode, int fd, loff_t from, loff_t end)
 	return 0;
 }
 
+/* The end of what an allocation changes: nothing, its range, or all that follows. */
+static loff_t end_of_change(int mode, loff_t offset, loff_t length)
+{
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return LLONG_MAX;
+	return mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) ? offset + length : offset;
+}
+
 static long allocate_locked(struct file *file, int fd, int mode, loff_t offset, loff_t length)
 {
 	struct inode *inode = file_inode(file);
-	bool shifts = mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
-	bool empties = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
 	int error;
 
 	if (!(mode & FALLOC_FL_KEEP_SIZE)) {
@@ -414,18 +482,12 @@ static long allocate_locked(struct file *file, int fd, int mode, loff_t offset, 
 	error = file_modified(file);
 	if (error)
 		return error;
-	/* All of it: the size that the host sees is to be ours. */
-	error = filemap_write_and_wait(inode->i_mapping);
+	error = hand_over(inode, offset, end_of_change(mode, offset, length));
 	if (error)
 		return error;
 	hostfs_before_change(inode, fd);
 	error = host_fs_allocate(fd, mode, offset, length);
-	if (error)
-		return error;
-	if (shifts)
-		return changed_on_host(inode, fd, round_down(offset, PAGE_SIZE), LLONG_MAX);
-	/* Where nothing is emptied no page needs to go. */
-	return changed_on_host(inode, fd, offset, empties ? offset + length : offset);
+	return error ?: changed_on_host(inode, fd);
 }
 
 static long allocate(struct file *file, int mode, loff_t offset, loff_t length)
@@ -455,11 +517,11 @@ static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out, l
 	ssize_t count = -EBADF;
 
 	if (from >= 0 && to >= 0) {
-		count = filemap_write_and_wait(in->i_mapping) ?: filemap_write_and_wait(out->i_mapping);
+		count = filemap_write_and_wait(in->i_mapping) ?: hand_over(out, pos_out, pos_out + length);
 		hostfs_before_change(out, to);
 		count = count ?: host_fs_copy(hostfs_i(in)->fd[FOR_READING], pos_in, to, pos_out, length);
 		if (count > 0)
-			changed_on_host(out, to, pos_out, pos_out + count);
+			changed_on_host(out, to);
 	}
 	if (from >= 0)
 		hostfs_give_back(in);

@@ -175,27 +175,34 @@ struct pass {
 	struct inode *inode;
 	int fd;
 	int error;			/* the first one */
-	bool wrote;
+	bool wrote;			/* or tried to */
 	loff_t there;			/* with hostfs=...,append: what the host has already */
 	struct batch batch;
 };
 
-static void write_batch(struct pass *pass)
+static void send(struct pass *pass)
 {
 	struct batch *batch = &pass->batch;
 	int error;
 
-	if (!batch->count)
-		return;
-	error = host_fs_write(pass->fd, batch->segment, batch->count, batch->start);
+	pass->wrote = true;
+	host_fs_write(pass->fd, batch->segment, batch->count, batch->start, &error);
 	if (error) {
 		mapping_set_error(pass->inode->i_mapping, error);
 		pass->error = pass->error ?: error;
 	}
+}
+
+static void write_batch(struct pass *pass)
+{
+	struct batch *batch = &pass->batch;
+
+	if (!batch->count)
+		return;
+	send(pass);
 	for (unsigned int i = 0; i < batch->count; i++)
 		folio_end_writeback(batch->folio[i]);
 	pass->there = max_t(loff_t, pass->there, batch->start + batch->length);
-	pass->wrote = true;
 	batch->count = batch->length = 0;
 }
 
@@ -239,6 +246,19 @@ static int descriptor_for_writing(struct inode *inode)
 	return fd;
 }
 
+/*
+ * The descriptor goes back. What the host did not take is no longer dirty, since it would fail
+ * again: it counts as a change of someone else's, so the host's content and size come instead.
+ */
+static void end_pass(struct pass *pass)
+{
+	if (pass->wrote)
+		hostfs_after_change(pass->inode, pass->fd, i_size_read(pass->inode));
+	if (pass->error)
+		hostfs_distrust(pass->inode);
+	hostfs_give_back(pass->inode);
+}
+
 static int write_pages(struct address_space *mapping, struct writeback_control *control)
 {
 	struct pass pass = { .inode = mapping->host };
@@ -256,10 +276,27 @@ static int write_pages(struct address_space *mapping, struct writeback_control *
 	while ((folio = writeback_iter(mapping, control, folio, &error)))
 		write_folio(&pass, folio);
 	write_batch(&pass);
-	if (pass.wrote)
-		hostfs_after_change(pass.inode, pass.fd, i_size_read(pass.inode));
-	hostfs_give_back(pass.inode);
+	end_pass(&pass);
 	return error ?: pass.error;
+}
+
+/* A folio is to be forgotten, but was written to: it is locked, and stays so. */
+static int launder(struct folio *folio)
+{
+	struct pass pass = { .inode = folio->mapping->host };
+	loff_t from = folio_pos(folio);
+	loff_t end = min_t(loff_t, from + folio_size(folio), i_size_read(pass.inode));
+
+	if (!folio_clear_dirty_for_io(folio) || end <= from)
+		return 0;
+	pass.fd = descriptor_for_writing(pass.inode);
+	if (pass.fd < 0)
+		return pass.fd;
+	hostfs_before_change(pass.inode, pass.fd);
+	add(&pass.batch, folio, from, end);
+	send(&pass);
+	end_pass(&pass);
+	return pass.error;
 }
 
 const struct address_space_operations hostfs_pages = {
@@ -268,6 +305,7 @@ const struct address_space_operations hostfs_pages = {
 	.write_begin = write_begin,
 	.write_end = write_end,
 	.writepages = write_pages,
+	.launder_folio = launder,
 	.dirty_folio = filemap_dirty_folio,
 	.migrate_folio = filemap_migrate_folio,
 	.error_remove_folio = generic_error_remove_folio,

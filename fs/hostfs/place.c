@@ -4,9 +4,10 @@
  *
  * 1. Each directory's inode may have one path descriptor. It is opened from its parent's by one name, and only if what is found is the
  *    file that the inode stands for.
- * 2. A directory is used only if it was seen under its parent within the attribute time-out (d_time of its dentry), and so were all above
- *    it, up to the root, whose descriptor is always open. So one that was moved out of the mounted tree on the host is lost to the guest, also to
- *    processes that stand in it.
+ * 2. A directory is used only if it was seen under its parent within the attribute time-out, and so
+ *    were all above it, up to the root, whose descriptor is always open: `placed` is when the one of
+ *    them was seen that was seen longest ago. So one that was moved out of the mounted tree on the host
+ *    is lost to the guest, also to processes that stand in it.
  * 3. Not more than a part of the descriptors that the host allows are kept, and all go when there are none left; the one not used for
  *    longest goes first. One in use is pinned.
  *
@@ -140,12 +141,13 @@ static bool is_ready(struct dentry *dir, u64 turn)
 {
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
 
-	return IS_ROOT(dir) || (hi->dir_fd >= 0 && (hi->turn >= turn || hostfs_fresh(hostfs_s(dir->d_sb), dir->d_time)));
+	return IS_ROOT(dir) || (hi->dir_fd >= 0 && (hi->turn >= turn || hostfs_fresh(hostfs_s(dir->d_sb), hi->placed)));
 }
 
 /* Sees a directory under its parent, which is pinned as parent_fd. */
-static int see(struct dentry *dir, int parent_fd, u64 turn)
+static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 turn)
 {
+	unsigned long placed = IS_ROOT(parent) ? jiffies : READ_ONCE(hostfs_i(d_inode(parent))->placed);
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
 	struct name_snapshot name;
 	struct host_stat stat;
@@ -169,6 +171,7 @@ static int see(struct dentry *dir, int parent_fd, u64 turn)
 	if (fd >= 0)
 		keep(hi, fd);
 	dir->d_time = jiffies;
+	WRITE_ONCE(hi->placed, placed);
 	hi->turn = max(hi->turn, turn);
 	return 0;
 }
@@ -197,7 +200,7 @@ static int make_one_ready(struct dentry *at, struct dentry *parent, u64 turn)
 
 	if (fd < 0)
 		return 0;	/* closed meanwhile: the next round begins with it */
-	error = see(at, fd, turn);
+	error = see(at, parent, fd, turn);
 	hostfs_dir_put(parent);
 	return error;
 }
@@ -208,6 +211,11 @@ int hostfs_dir_get(struct dentry *dir)
 	struct dentry *at, *parent;
 	int error, fd;
 
+	/* Removed by the guest while in use: it has no place, nothing in it, and leads nowhere. */
+	if (IS_DEADDIR(d_inode(dir))) {
+		fd = pin(dir);
+		return fd < 0 ? -ESTALE : fd;
+	}
 	for (;;) {
 		at = highest_unready(dir, turn, &parent);
 		if (!at) {
@@ -287,8 +295,13 @@ int hostfs_handle_get(struct dentry *dentry, struct hostfs_handle *handle)
 		handle->lender = inode;
 		return 0;
 	}
-	handle->fd = d_unlinked(dentry) ? -ENOENT : look(dentry);
-	handle->own = true;
+	if (IS_DEADDIR(inode)) {
+		handle->fd = hostfs_dir_get(dentry);
+		handle->removed = dentry;
+	} else {
+		handle->fd = d_unlinked(dentry) ? -ENOENT : look(dentry);
+		handle->own = true;
+	}
 	return handle->fd < 0 ? handle->fd : 0;
 }
 
@@ -296,6 +309,8 @@ void hostfs_handle_put(struct hostfs_handle *handle)
 {
 	if (handle->lender)
 		hostfs_give_back(handle->lender);
+	if (handle->removed)
+		hostfs_dir_put(handle->removed);
 	if (handle->own)
 		host_fs_close(handle->fd);
 }

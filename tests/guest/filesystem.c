@@ -98,6 +98,104 @@ static void test_unlinked(void)
 	close(fd);
 }
 
+/* Copies between two files, which meet what is cached of the target in the middle of pages. */
+static void test_copies(void)
+{
+	int from = make("from", "hello\n"), to = make("to", "head\n");
+	char all[64] = "", *map;
+	loff_t at = 0, end = 5;
+
+	check(copy_file_range(from, &at, to, &end, 6, 0) == 6 && write(to, "tail\n", 0) == 0 &&
+	      pwrite(to, "tail\n", 5, 11) == 5 && holds("to", "head\nhello\ntail\n"),
+	      "a copy from another file is between what was written before and after it");
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
+	need(map != MAP_FAILED);
+	map[0] = 'H';
+	at = 0;
+	end = 5;
+	check(copy_file_range(from, &at, to, &end, 5, 0) == 5 && !memcmp(map, "Head\nhello\ntail\n", 16),
+	      "a copy into a page that is mapped and was written to keeps the rest of it");
+	check(pread(to, all, sizeof(all), 0) == 16 && !memcmp(all, "Head\nhello\ntail\n", 16),
+	      "and so does what is read");
+	munmap(map, 4096);
+	close(from);
+	close(to);
+	unlink("from");
+	unlink("to");
+}
+
+static int same_file(int a, int b)
+{
+	struct stat one, two;
+
+	return !fstat(a, &one) && !fstat(b, &two) && one.st_ino == two.st_ino && one.st_dev == two.st_dev;
+}
+
+static int open_through(int fd, int flags)
+{
+	char itself[64];
+
+	snprintf(itself, sizeof(itself), "/proc/self/fd/%d", fd);
+	return open(itself, flags);
+}
+
+/* Files and directories that are open, and whose names are gone. */
+static void test_nameless(void)
+{
+	int fd, again, path, dir;
+	char text[8] = "";
+	struct stat status;
+
+	close(make("n", "text"));
+	fd = open("n", O_RDONLY);
+	path = open("n", O_PATH);
+	need(fd >= 0 && path >= 0 && unlink("n") == 0);
+	again = open_through(fd, O_RDWR);
+	check(again >= 0 && same_file(fd, again) && pwrite(again, "TE", 2, 0) == 2 &&
+	      pread(fd, text, 4, 0) == 4 && !strcmp(text, "TExt"),
+	      "a file without a name is opened through /proc/self/fd, for writing too");
+	close(again);
+	again = open_through(path, O_RDONLY);
+	check(again >= 0 && same_file(fd, again), "also through a path descriptor");
+	check(fchmod(fd, 0640) == 0 && futimens(fd, NULL) == 0 && fstat(fd, &status) == 0 &&
+	      (status.st_mode & 0777) == 0640 && status.st_nlink == 0,
+	      "its attributes can be changed");
+	close(fd);
+	close(again);
+	close(path);
+
+	/* Nobody has it open but by a path. */
+	close(make("n", "kept"));
+	path = open("n", O_PATH);
+	need(unlink("n") == 0);
+	fd = open_through(path, O_RDONLY);
+	check(fd >= 0 && read(fd, text, 4) == 4 && !strcmp(text, "kept"),
+	      "a path descriptor alone keeps a file without a name");
+	close(fd);
+	close(path);
+	close(make("n", "old"));
+	close(make("m", "new"));
+	path = open("n", O_PATH);
+	need(rename("m", "n") == 0);
+	fd = open_through(path, O_RDONLY);
+	check(fd >= 0 && read(fd, text, 3) == 3 && !memcmp(text, "old", 3) && holds("n", "new"),
+	      "and one whose name became another file's");
+	close(fd);
+	close(path);
+	unlink("n");
+
+	need(mkdir("d", 0700) == 0);
+	dir = open("d", O_RDONLY | O_DIRECTORY);
+	need(dir >= 0 && rmdir("d") == 0);
+	check(fchmod(dir, 0711) == 0 && fstat(dir, &status) == 0 && (status.st_mode & 0777) == 0711 &&
+	      futimens(dir, NULL) == 0, "a directory without a name has attributes");
+	again = openat(dir, ".", O_RDONLY | O_DIRECTORY);
+	check(again >= 0 && same_file(dir, again), "and is opened again");
+	check(openat(dir, "x", O_RDWR | O_CREAT, 0600) < 0 && errno == ENOENT, "but nothing is made in it");
+	close(again);
+	close(dir);
+}
+
 static void test_tmpfile(void)
 {
 	int fd = open(".", O_TMPFILE | O_RDWR, 0600);
@@ -439,6 +537,8 @@ int main(int argc, char **argv)
 	test_links();
 	test_rename();
 	test_unlinked();
+	test_copies();
+	test_nameless();
 	test_tmpfile();
 	test_append();
 	test_mapping();

@@ -1,441 +1,832 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One file under random operations against a model of it in memory: fsmodel [<file> [<seconds> [<seed>]]]
+ * Files under random operations against models of them in memory:
  *
- * Every way to change a file (write, mapped and private mappings, O_DIRECT, O_APPEND, truncation, allocation, holes, copies) and to
- * look at it (read, mapping, O_DIRECT, status, extents), in random order and with random ranges, with syncs, dropped caches and
- * reopening in between. The first difference ends it, with the last operations and the seed that repeats them.
+ *	fsmodel [<path>[,<path>...] [<seconds> [<seed>]]]
+ *
+ * Every way to change a file (write, io_uring, splice, sendfile, mappings that come and go and one
+ * that stays, O_DIRECT, O_APPEND, truncation, allocation, holes, copies and clones within a file and
+ * between two, someone else's changes on the host) and to look at one, in random order and with random
+ * ranges, with syncs, dropped caches, new names and reopening in between. A path may be a block device
+ * of 512 KiB. The first difference ends it, with the last operations and the seed that repeats them.
+ *
+ * FSMODEL_HOST=<directory>: somebody on the host answers requests there (tests/lib/fsmodel.py).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 
-#include "check.h"
+#include "fsmodel.h"
 
-#define MOST (512 * 1024)
-#define PAGE 4096UL
-#define HISTORY 24
+static struct io_uring ring;
+static int ring_works, pipe_fd[2];
+static const char *host_place;
 
-static unsigned char model[MOST], buffer[MOST + PAGE] __attribute__((aligned(4096)));
-static long size;			/* of the file, as the model has it */
-static int fd = -1, direct_fd = -1, append_fd = -1;
-static const char *path;
-static unsigned long state, count;
-static char history[HISTORY][120];
-
-static unsigned int draw(unsigned int below)
+static int is_refused(int error)
 {
-	state = state * 6364136223846793005UL + 1442695040888963407UL;
-	return (state >> 33) % below;
+	return error == EOPNOTSUPP || error == EXDEV || error == EINVAL || error == ENOTTY;
 }
 
-static void note(const char *format, long a, long b)
+/* ---- writing ---- */
+
+/* Draws what to write, and has it in the model and the buffer already. */
+static long new_data(struct file *file, long *from, int on_pages)
 {
-	char *line = history[count++ % HISTORY];
-	int length = snprintf(line, sizeof(history[0]), "%lu: ", count);
+	long length;
 
-	snprintf(line + length, sizeof(history[0]) - length, format, a, b);
-}
-
-static void fail(const char *what, long at)
-{
-	say("# %s at %ld (%#lx), size %ld, errno %d; the last operations:\n", what, at, at, size, errno);
-	for (unsigned long i = count > HISTORY ? count - HISTORY : 0; i < count; i++)
-		say("# %s\n", history[i % HISTORY]);
-	check(0, "a file under random operations is what its model is");
-	exit(check_done());
-}
-
-/* A range within the file (or, growing, past its end), now and then on the borders of pages. */
-static void range(long *from, long *length, int growing)
-{
-	long limit = growing ? MOST : size;
-
-	*from = draw(limit ? limit : 1);
-	*length = draw(draw(4) ? 8192 : 100000) + 1;
-	if (draw(4) == 0)
+	range(file, from, &length, 1);
+	if (on_pages) {
 		*from &= -PAGE;
-	if (draw(4) == 0)
-		*length = (*length + PAGE - 1) & -PAGE;
-	if (*from + *length > limit)
-		*length = limit - *from;
-	if (*length < 0)
-		*length = 0;
+		length &= -PAGE;
+	}
+	fill(file->model + *from, length);
+	memcpy(buffer, file->model + *from, length);
+	return length;
 }
 
-static void fill(unsigned char *at, long length)
+static void wrote(struct file *file, const char *how, long from, long length, long got)
 {
-	unsigned char mark = draw(255) + 1;
-
-	for (long i = 0; i < length; i++)
-		at[i] = mark + i / 7;
-}
-
-static void compare(const unsigned char *got, long from, long length, const char *how)
-{
-	for (long i = 0; i < length; i++)
-		if (got[i] != model[from + i]) {
-			say("# got %#x, wanted %#x\n", got[i], model[from + i]);
-			fail(how, from + i);
-		}
-}
-
-static void grown_to(long end)
-{
-	if (end > size)
-		size = end;
-}
-
-/* ---- changing it ---- */
-
-static void do_write(void)
-{
-	long from, length;
-
-	range(&from, &length, 1);
-	if (length <= 0)
-		return;
-	note("write %ld+%ld", from, length);
-	fill(model + from, length);
-	if (pwrite(fd, model + from, length, from) != length)
-		fail("write", from);
+	if (got != length)
+		fail(file, how, from);
 	if (length)
-		grown_to(from + length);
+		grown_to(file, from + length);
 }
 
-static void do_append(void)
+static void do_write(struct file *file)
 {
-	long length = draw(9000) + 1;
+	static const int flags[] = { 0, 0, 0, RWF_DSYNC, RWF_SYNC, RWF_HIPRI };
+	long from, length = new_data(file, &from, 0);
+	struct iovec parts[2] = {
+		{ buffer, length / 3 }, { buffer + length / 3, length - length / 3 }
+	};
 
-	if (size + length > MOST)
-		return;
-	note("append %ld+%ld", size, length);
-	fill(model + size, length);
-	if (write(append_fd, model + size, length) != length)
-		fail("append", size);
-	size += length;
+	note("%d: write %ld+%ld", number_of(file), from, length);
+	if (length)
+		wrote(file, "write", from, length, pwritev2(file->fd, parts, 2, from, flags[draw(6)]));
 }
 
-static void do_direct_write(void)
+static void do_append(struct file *file)
+{
+	long length = draw(9000) + 1, got;
+	struct iovec all = { buffer, length };
+
+	if (file->device || file->size + length > MOST)
+		return;
+	note("%d: append %ld+%ld", number_of(file), file->size, length);
+	fill(buffer, length);
+	memcpy(file->model + file->size, buffer, length);
+	got = draw(2) ? write(file->append_fd, buffer, length) : pwritev2(file->fd, &all, 1, 0, RWF_APPEND);
+	wrote(file, "append", file->size, length, got);
+}
+
+static void do_direct_write(struct file *file)
 {
 	long from, length;
 
-	range(&from, &length, 1);
-	from &= -PAGE;
-	length &= -PAGE;
-	if (direct_fd < 0 || !length)
+	if (file->direct_fd < 0)
 		return;
-	note("direct write %ld+%ld", from, length);
-	fill(model + from, length);
-	memcpy(buffer, model + from, length);
-	if (pwrite(direct_fd, buffer, length, from) != length)
-		fail("direct write", from);
-	grown_to(from + length);
+	length = new_data(file, &from, 1);
+	note("%d: direct write %ld+%ld", number_of(file), from, length);
+	if (length)
+		wrote(file, "direct write", from, length, pwrite(file->direct_fd, buffer, length, from));
 }
 
-static void do_truncate(void)
+/* From memory that is not cached to a file, by way of a pipe, whose pages may be given to it. */
+static void do_splice_write(struct file *file)
 {
-	long to = draw(3) ? draw(MOST) : draw(size + 1);
+	long from, length = new_data(file, &from, 0);
+	long at = from, done = 0;
 
-	note("truncate from %ld to %ld", size, to);
-	if (ftruncate(fd, to))
-		fail("truncate", to);
-	if (to > size)
-		memset(model + size, 0, to - size);
+	note("%d: splice in %ld+%ld", number_of(file), from, length);
+	while (done < length) {
+		struct iovec part = { buffer + done, length - done > 65536 ? 65536 : length - done };
+		long taken = vmsplice(pipe_fd[1], &part, 1, 0), left = taken;
+
+		while (left > 0) {
+			long moved = splice(pipe_fd[0], NULL, file->fd, &at, left, SPLICE_F_MOVE);
+
+			if (moved <= 0)
+				fail(file, "splice into it", at);
+			left -= moved;
+		}
+		if (taken <= 0)
+			fail(file, "vmsplice", at);
+		done += taken;
+	}
+	wrote(file, "splice", from, length, done);
+}
+
+static int by_ring(int write, int fd, long from, long length)
+{
+	struct io_uring_sqe *entry = io_uring_get_sqe(&ring);
+	struct io_uring_cqe *end;
+	int result;
+
+	if (write)
+		io_uring_prep_write(entry, fd, buffer, length, from);
 	else
-		memset(model + to, 0, MOST - to);
-	size = to;
+		io_uring_prep_read(entry, fd, buffer, length, from);
+	io_uring_submit(&ring);
+	if (io_uring_wait_cqe(&ring, &end))
+		return -1;
+	result = end->res;
+	io_uring_cqe_seen(&ring, end);
+	return result;
 }
 
-static void do_mapped_write(void)
+static void do_ring_write(struct file *file)
 {
-	long from, length, start;
-	unsigned char *at;
+	int direct = file->direct_fd >= 0 && draw(2);
+	long from, length;
 
-	range(&from, &length, 0);
-	if (!length)
+	if (!ring_works)
 		return;
-	note("mapped write %ld+%ld", from, length);
-	start = from & -PAGE;
-	at = mmap(NULL, from - start + length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
-	if (at == MAP_FAILED)
-		fail("mmap", from);
-	fill(model + from, length);
-	memcpy(at + (from - start), model + from, length);
-	/* Past the end of the file but in its page: must be seen by nobody. */
-	if (from + length == size && (size & (PAGE - 1)) && draw(2))
-		at[size - start] = 0xee;
-	if (draw(3) == 0 && msync(at, from - start + length, MS_SYNC))
-		fail("msync", from);
-	munmap(at, from - start + length);
+	length = new_data(file, &from, direct);
+	note("%d: io_uring write %ld+%ld%s", number_of(file), from, length, direct ? " direct" : "");
+	if (length)
+		wrote(file, "io_uring write", from, length,
+		      by_ring(1, direct ? file->direct_fd : file->fd, from, length));
 }
 
-static void do_private_write(void)
-{
-	long from, length, start;
-	unsigned char *at;
+/* ---- sizes and extents ---- */
 
-	range(&from, &length, 0);
-	if (!length)
+static void do_truncate(struct file *file)
+{
+	long to = draw(3) ? draw(MOST) : draw(file->size + 1);
+
+	if (file->device)
 		return;
-	note("private write %ld+%ld", from, length);
-	start = from & -PAGE;
-	at = mmap(NULL, from - start + length, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, start);
-	if (at == MAP_FAILED)
-		fail("private mmap", from);
-	compare(at + (from - start), from, length, "private mapping");
-	memset(at + (from - start), 0xdd, length);
-	munmap(at, from - start + length);
+	note("%d: truncate from %ld to %ld", number_of(file), file->size, to);
+	if (ftruncate(file->fd, to))
+		fail(file, "truncate", to);
+	resized(file, to);
 }
 
-static int allocate(int mode, long from, long length)
+static int allocate(struct file *file, int mode, long from, long length)
 {
-	if (fallocate(fd, mode, from, length) == 0)
+	if (fallocate(file->fd, mode, from, length) == 0)
 		return 1;
-	if (errno != EOPNOTSUPP)
-		fail("fallocate", from);
+	if (!is_refused(errno))
+		fail(file, "fallocate", from);
 	return 0;
 }
 
-static void do_allocate(void)
+static void do_allocate(struct file *file)
 {
 	long from, length;
 	int keep = draw(2) ? FALLOC_FL_KEEP_SIZE : 0;
 
-	range(&from, &length, 1);
-	note("allocate %ld+%ld", from, length);
-	if (length && allocate(keep, from, length) && !keep)
-		grown_to(from + length);
+	range(file, &from, &length, 1);
+	if (file->device || !length)
+		return;
+	note("%d: allocate %ld+%ld", number_of(file), from, length);
+	if (allocate(file, keep, from, length) && !keep)
+		grown_to(file, from + length);
 }
 
-static void do_empty(void)
+static void do_empty(struct file *file)
 {
-	static const int modes[] = { FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-				     FALLOC_FL_ZERO_RANGE };
+	static const int modes[] = {
+		FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+		FALLOC_FL_ZERO_RANGE,
+	};
 	unsigned int which = draw(3);
 	long from, length;
 
-	range(&from, &length, 1);
-	note(which ? "zero %ld+%ld" : "punch %ld+%ld", from, length);
-	if (!length || !allocate(modes[which], from, length))
+	range(file, &from, &length, 1);
+	if (file->device) {
+		from &= -SECTOR;
+		length &= -SECTOR;
+	}
+	note("%d: %s %ld+%ld", number_of(file), which ? "zero" : "punch", from, length);
+	if (!length || !allocate(file, modes[which], from, length))
 		return;
-	memset(model + from, 0, length);
+	memset(file->model + from, 0, length);
 	if (which == 2)
-		grown_to(from + length);
+		grown_to(file, from + length);
 }
 
-static void do_collapse(void)
+/* Moves what follows. */
+static void do_shift(struct file *file)
 {
+	int insert = draw(2);
 	long from, length;
 
-	range(&from, &length, 0);
+	range(file, &from, &length, 0);
 	from &= -PAGE;
 	length &= -PAGE;
-	if (!length || from + length >= size)
+	if (file->device || !length || from + length >= file->size || (insert && file->size + length > MOST))
 		return;
-	note("collapse %ld+%ld", from, length);
-	if (fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, from, length)) {
-		if (errno != EOPNOTSUPP && errno != EINVAL)
-			fail("collapse", from);
+	note("%d: %s %ld+%ld", number_of(file), insert ? "insert" : "collapse", from, length);
+	if (!allocate(file, insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, from, length))
 		return;
-	}
-	memmove(model + from, model + from + length, size - from - length);
-	memset(model + size - length, 0, length);
-	size -= length;
-}
-
-static void do_copy(void)
-{
-	long from, length, to = draw(MOST);
-	off_t source, target = to;
-
-	range(&from, &length, 0);
-	if (to + length > MOST)
-		length = MOST - to;
-	if (length <= 0 || (from < to + length && to < from + length))
-		return;
-	note("copy from %ld+%ld", from, length);
-	note("     to %ld", to, 0);
-	source = from;
-	while (length) {
-		ssize_t bytes = copy_file_range(fd, &source, fd, &target, length, 0);
-
-		if (bytes <= 0)
-			fail("copy", target);
-		memmove(model + target - bytes, model + source - bytes, bytes);
-		length -= bytes;
-		grown_to(target);
+	if (insert) {
+		memmove(file->model + from + length, file->model + from, file->size - from);
+		memset(file->model + from, 0, length);
+		file->size += length;
+	} else {
+		memmove(file->model + from, file->model + from + length, file->size - from - length);
+		resized(file, file->size - length);
 	}
 }
 
-/* ---- looking at it ---- */
-
-static void do_read(void)
+static void do_discard(struct file *file)
 {
-	long from, length, got;
+	unsigned long from_and_length[2];
+	long from, length;
 
-	range(&from, &length, 0);
-	note("read %ld+%ld", from, length);
-	got = pread(fd, buffer, length, from);
-	if (got != length)
-		fail("short read", from);
-	compare(buffer, from, length, "read");
-}
-
-static void do_direct_read(void)
-{
-	long from, length, wanted;
-
-	range(&from, &length, 0);
+	range(file, &from, &length, 0);
 	from &= -PAGE;
-	length = (length + PAGE - 1) & -PAGE;
-	if (direct_fd < 0 || !length)
+	length &= -PAGE;
+	if (!file->device || !length)
 		return;
-	wanted = from + length > size ? size - from : length;
-	note("direct read %ld+%ld", from, length);
-	if (pread(direct_fd, buffer, length, from) != wanted)
-		fail("short direct read", from);
-	compare(buffer, from, wanted, "direct read");
+	from_and_length[0] = from;
+	from_and_length[1] = length;
+	note("%d: zero the device %ld+%ld", number_of(file), from, length);
+	if (ioctl(file->fd, BLKZEROOUT, from_and_length))
+		fail(file, "BLKZEROOUT", from);
+	memset(file->model + from, 0, length);
+	/* What a discarded range reads as is nobody's promise: it is written at once. */
+	note("%d: discard %ld+%ld", number_of(file), from, length);
+	if (ioctl(file->fd, BLKDISCARD, from_and_length) && !is_refused(errno))
+		fail(file, "BLKDISCARD", from);
+	fill(file->model + from, length);
+	wrote(file, "write", from, length, pwrite(file->fd, file->model + from, length, from));
 }
 
-static void do_mapped_read(void)
+/* ---- copies, within a file or between two ---- */
+
+struct copy {
+	struct file *in, *out;
+	long from, to, length;
+};
+
+/* 0: there is nothing to copy. */
+static long draw_copy(struct copy *copy, long unit)
+{
+	copy->in = any_file();
+	copy->out = any_file();
+	range(copy->in, &copy->from, &copy->length, 0);
+	copy->from &= -unit;
+	copy->to = draw(MOST) & -unit;
+	copy->length &= -unit;
+	if (copy->to + copy->length > MOST)
+		copy->length = (MOST - copy->to) & -unit;
+	if (copy->length <= 0 || (copy->in == copy->out && copy->from < copy->to + copy->length &&
+				  copy->to < copy->from + copy->length))
+		return 0;
+	return copy->length;
+}
+
+static void copied(const struct copy *copy, const char *how, long length)
+{
+	if (length <= 0 || length > copy->length)
+		fail(copy->out, how, copy->to);
+	memmove(copy->out->model + copy->to, copy->in->model + copy->from, length);
+	grown_to(copy->out, copy->to + length);
+}
+
+static void note_copy(const struct copy *copy, const char *how)
+{
+	note("%s %d at %ld+%ld to %d at %ld", how, number_of(copy->in), copy->from, copy->length,
+	     number_of(copy->out), copy->to);
+}
+
+static void do_copy(struct file *file)
+{
+	struct copy copy;
+	off_t from, to;
+	long bytes;
+
+	if (!draw_copy(&copy, 1))
+		return;
+	note_copy(&copy, "copy");
+	while (copy.length) {
+		from = copy.from;
+		to = copy.to;
+		bytes = copy_file_range(copy.in->fd, &from, copy.out->fd, &to, copy.length, 0);
+		if (bytes < 0 && is_refused(errno))
+			return;
+		copied(&copy, "copy_file_range", bytes);
+		copy.from += bytes;
+		copy.to += bytes;
+		copy.length -= bytes;
+	}
+}
+
+static void do_sendfile(struct file *file)
+{
+	struct copy copy;
+	off_t from;
+	long bytes;
+
+	if (!draw_copy(&copy, 1) || copy.in == copy.out)
+		return;
+	note_copy(&copy, "sendfile");
+	from = copy.from;
+	if (lseek(copy.out->fd, copy.to, SEEK_SET) != copy.to)
+		fail(copy.out, "seek", copy.to);
+	bytes = sendfile(copy.out->fd, copy.in->fd, &from, copy.length);
+	copied(&copy, "sendfile", bytes);
+}
+
+static void do_splice_copy(struct file *file)
+{
+	struct copy copy;
+	off_t from, to;
+	long bytes, left;
+
+	if (!draw_copy(&copy, 1))
+		return;
+	note_copy(&copy, "splice");
+	from = copy.from;
+	to = copy.to;
+	bytes = left = splice(copy.in->fd, &from, pipe_fd[1], NULL, copy.length, 0);
+	while (left > 0) {
+		long moved = splice(pipe_fd[0], NULL, copy.out->fd, &to, left, draw(2) ? SPLICE_F_MOVE : 0);
+
+		if (moved <= 0)
+			fail(copy.out, "splice", to);
+		left -= moved;
+	}
+	copied(&copy, "splice", bytes);
+}
+
+static void do_clone(struct file *file)
+{
+	struct copy copy;
+	struct file_clone_range clone;
+
+	if (!draw_copy(&copy, PAGE))
+		return;
+	clone = (struct file_clone_range){ copy.in->fd, copy.from, copy.length, copy.to };
+	note_copy(&copy, "clone");
+	if (!ioctl(copy.out->fd, FICLONERANGE, &clone))
+		copied(&copy, "clone", copy.length);
+	else if (!is_refused(errno) && errno != EISDIR)
+		fail(copy.out, "FICLONERANGE", copy.to);
+}
+
+/* Whatever it answers, no byte changes. */
+static void do_dedupe(struct file *file)
+{
+	struct { struct file_dedupe_range head; struct file_dedupe_range_info info; } request = {};
+	struct copy copy;
+
+	if (!draw_copy(&copy, PAGE) || copy.to + copy.length > copy.out->size)
+		return;
+	note_copy(&copy, "dedupe");
+	request.head = (struct file_dedupe_range){
+		.src_offset = copy.from, .src_length = copy.length, .dest_count = 1,
+	};
+	request.info = (struct file_dedupe_range_info){
+		.dest_fd = copy.out->fd, .dest_offset = copy.to,
+	};
+	if (ioctl(copy.in->fd, FIDEDUPERANGE, &request) && !is_refused(errno))
+		fail(copy.out, "FIDEDUPERANGE", copy.to);
+}
+
+/* ---- mappings ---- */
+
+static unsigned char *map(struct file *file, int flags, long from, long length)
+{
+	long start = from & -PAGE;
+	unsigned char *at = mmap(NULL, from - start + length, PROT_READ | PROT_WRITE, flags, file->fd, start);
+
+	if (at == MAP_FAILED)
+		fail(file, "mmap", from);
+	return at;
+}
+
+static void do_mapped_write(struct file *file)
 {
 	long from, length, start;
 	unsigned char *at;
 
-	range(&from, &length, 0);
+	range(file, &from, &length, 0);
 	if (!length)
 		return;
-	note("mapped read %ld+%ld", from, length);
+	note("%d: mapped write %ld+%ld", number_of(file), from, length);
 	start = from & -PAGE;
-	at = mmap(NULL, from - start + length, PROT_READ, MAP_SHARED, fd, start);
-	if (at == MAP_FAILED)
-		fail("mmap", from);
-	compare(at + (from - start), from, length, "mapping");
+	at = map(file, MAP_SHARED, from, length);
+	fill(file->model + from, length);
+	memcpy(at + (from - start), file->model + from, length);
+	/* Past the end of the file but in its page: must be seen by nobody. */
+	if (from + length == file->size && (file->size & (PAGE - 1)) && draw(2) && !file->keeps_past_end)
+		at[file->size - start] = 0xee;
+	if (draw(3) == 0 && msync(at, from - start + length, draw(2) ? MS_SYNC : MS_ASYNC))
+		fail(file, "msync", from);
 	munmap(at, from - start + length);
 }
 
-static void do_status(void)
+static void do_private_write(struct file *file)
+{
+	long from, length, start;
+	unsigned char *at;
+
+	range(file, &from, &length, 0);
+	if (!length)
+		return;
+	note("%d: private write %ld+%ld", number_of(file), from, length);
+	start = from & -PAGE;
+	at = map(file, MAP_PRIVATE, from, length);
+	compare(file, at + (from - start), from, length, "private mapping");
+	memset(at + (from - start), 0xdd, length);
+	if (madvise(at, from - start + length, MADV_DONTNEED))
+		fail(file, "madvise", from);
+	compare(file, at + (from - start), from, length, "private mapping, dropped");
+	munmap(at, from - start + length);
+}
+
+/* The mapping that stays while all else happens. */
+static void do_held(struct file *file)
+{
+	int write = draw(2);
+	long from, length;
+
+	if (!file->held || draw(20) == 0) {
+		if (file->held)
+			munmap(file->held, MOST);
+		file->held = map(file, MAP_SHARED, 0, MOST);
+	} else if (draw(8) == 0) {
+		file->held = mremap(file->held, MOST, MOST, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+		if (file->held == MAP_FAILED)
+			file->held = map(file, MAP_SHARED, 0, MOST);	/* before 5.13 */
+	}
+	range(file, &from, &length, 0);
+	note("%d: held mapping: %s %ld+%ld", number_of(file), write ? "write" : "read", from, length);
+	if (write) {
+		fill(file->model + from, length);
+		memcpy(file->held + from, file->model + from, length);
+	} else {
+		compare(file, file->held + from, from, length, "held mapping");
+	}
+}
+
+static void do_mapped_read(struct file *file)
+{
+	long from, length, start;
+	unsigned char *at;
+
+	range(file, &from, &length, 0);
+	if (!length)
+		return;
+	note("%d: mapped read %ld+%ld", number_of(file), from, length);
+	start = from & -PAGE;
+	at = map(file, MAP_SHARED, from, length);
+	compare(file, at + (from - start), from, length, "mapping");
+	munmap(at, from - start + length);
+}
+
+/* ---- looking at it ---- */
+
+static void do_read(struct file *file)
+{
+	struct iovec all = { buffer, 0 };
+	long from, length, got;
+
+	range(file, &from, &length, 0);
+	note("%d: read %ld+%ld", number_of(file), from, length);
+	all.iov_len = length;
+	got = draw(3) ? -1 : preadv2(file->fd, &all, 1, from, RWF_NOWAIT);
+	if (got < 0)
+		got = pread(file->fd, buffer, got = length, from);
+	else
+		length = got;
+	if (got != length)
+		fail(file, "short read", from);
+	compare(file, buffer, from, length, "read");
+}
+
+static void do_direct_read(struct file *file)
+{
+	long from, length, wanted, got;
+
+	range(file, &from, &length, 0);
+	from &= -PAGE;
+	length = (length + PAGE - 1) & -PAGE;
+	if (file->direct_fd < 0 || !length)
+		return;
+	wanted = from + length > file->size ? file->size - from : length;
+	note("%d: direct read %ld+%ld", number_of(file), from, length);
+	got = ring_works && draw(2) ? by_ring(0, file->direct_fd, from, length) :
+				      pread(file->direct_fd, buffer, length, from);
+	if (got != wanted)
+		fail(file, "short direct read", from);
+	compare(file, buffer, from, wanted, "direct read");
+}
+
+static void do_ring_read(struct file *file)
+{
+	long from, length;
+
+	range(file, &from, &length, 0);
+	if (!ring_works || !length)
+		return;
+	note("%d: io_uring read %ld+%ld", number_of(file), from, length);
+	if (by_ring(0, file->fd, from, length) != length)
+		fail(file, "short io_uring read", from);
+	compare(file, buffer, from, length, "io_uring read");
+}
+
+static void do_splice_read(struct file *file)
+{
+	long from, length, bytes;
+	off_t at;
+
+	range(file, &from, &length, 0);
+	if (!length)
+		return;
+	note("%d: splice out %ld+%ld", number_of(file), from, length);
+	at = from;
+	bytes = splice(file->fd, &at, pipe_fd[1], NULL, length, 0);
+	if (bytes <= 0 || read(pipe_fd[0], buffer, bytes) != bytes)
+		fail(file, "splice out of it", from);
+	compare(file, buffer, from, bytes, "splice");
+}
+
+static void do_status(struct file *file)
 {
 	struct stat status;
 
-	note("status", 0, 0);
-	if (fstat(fd, &status) || status.st_size != size)
-		fail("size", status.st_size);
+	note("%d: status", number_of(file));
+	if (fstat(file->fd, &status) || (!file->device && status.st_size != file->size))
+		fail(file, "size", status.st_size);
 }
 
 /* Nothing but zeroes in what is said to be a hole. */
-static void do_extents(void)
+static void do_extents(struct file *file)
 {
-	off_t hole, data, from = draw(size + 1);
+	off_t hole, data, from = draw(file->size + 1);
 
-	note("extents from %ld", from, 0);
-	hole = lseek(fd, from, SEEK_HOLE);
-	if (from >= size ? hole >= 0 || errno != ENXIO : hole < from || hole > size)
-		fail("hole", hole);
-	if (from >= size || hole == size)
+	if (file->device)
 		return;
-	data = lseek(fd, hole, SEEK_DATA);
+	note("%d: extents from %ld", number_of(file), from);
+	hole = lseek(file->fd, from, SEEK_HOLE);
+	if (from >= file->size ? hole >= 0 || errno != ENXIO : hole < from || hole > file->size)
+		fail(file, "hole", hole);
+	if (from >= file->size || hole == file->size)
+		return;
+	data = lseek(file->fd, hole, SEEK_DATA);
 	if (data < 0 && errno == ENXIO)
-		data = size;
+		data = file->size;
 	for (off_t at = hole; at < data; at++)
-		if (model[at])
-			fail("data in a hole", at);
+		if (file->model[at])
+			fail(file, "data in a hole", at);
 }
 
-static void compare_all(void)
+static void compare_all(struct file *file)
 {
-	long got = pread(fd, buffer, MOST, 0);
+	long got = pread(file->fd, buffer, MOST, 0);
 
-	if (got != size)
-		fail("length of all", got);
-	compare(buffer, 0, size, "all of it");
+	if (got != file->size)
+		fail(file, "length of all", got);
+	compare(file, buffer, 0, file->size, "all of it");
 }
 
 /* ---- in between ---- */
 
-static void do_sync(void)
+static void do_sync(struct file *file)
 {
-	note("sync", 0, 0);
-	if (draw(2) ? fsync(fd) : fdatasync(fd))
-		fail("fsync", 0);
+	note("%d: sync", number_of(file));
+	if (draw(2) ? fsync(file->fd) : fdatasync(file->fd))
+		fail(file, "fsync", 0);
 }
 
-static void do_drop(void)
+static void do_drop(struct file *file)
 {
-	note("drop", 0, 0);
-	fsync(fd);
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	int all = draw(8) ? -1 : open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+	note("%d: drop%s", number_of(file), all < 0 ? "" : " all caches");
+	fsync(file->fd);
+	posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (all >= 0 && write(all, "1", 1) != 1)
+		fail(file, "drop_caches", 0);
+	if (all >= 0)
+		close(all);
 }
 
-static void open_all(void)
+static void open_all(struct file *file)
 {
-	fd = open(path, O_RDWR | O_CREAT, 0600);
-	append_fd = open(path, O_WRONLY | O_APPEND);
-	direct_fd = open(path, O_RDWR | O_DIRECT);	/* where the file system has that */
-	need(fd >= 0 && append_fd >= 0);
+	file->fd = open(file->path, O_RDWR | (file->device ? 0 : O_CREAT), 0600);
+	file->append_fd = file->device ? -1 : open(file->path, O_WRONLY | O_APPEND);
+	file->direct_fd = open(file->path, O_RDWR | O_DIRECT);	/* where the file system has that */
+	need(file->fd >= 0 && (file->device || file->append_fd >= 0));
 }
 
-static void close_all(void)
+static void close_all(struct file *file)
 {
-	if (close(fd) || close(append_fd) || (direct_fd >= 0 && close(direct_fd)))
-		fail("close", 0);
+	if (close(file->fd) || (file->append_fd >= 0 && close(file->append_fd)) ||
+	    (file->direct_fd >= 0 && close(file->direct_fd)))
+		fail(file, "close", 0);
+	if (file->held && draw(2)) {
+		munmap(file->held, MOST);
+		file->held = NULL;
+	}
 }
 
-static void do_reopen(void)
+static void do_reopen(struct file *file)
 {
-	note("reopen", 0, 0);
-	close_all();
-	open_all();
-	compare_all();
+	note("%d: reopen", number_of(file));
+	close_all(file);
+	open_all(file);
+	compare_all(file);
+}
+
+static void drop_held(struct file *file)
+{
+	if (file->held)
+		munmap(file->held, MOST);
+	file->held = NULL;
 }
 
 /* Another file with this content and name, of which nothing is cached. */
-static void do_replace(void)
+static void do_replace(struct file *file)
 {
-	char other[4096];
+	char other[sizeof(file->path) + 8];
 	int new_fd;
 
-	note("replace", 0, 0);
-	snprintf(other, sizeof(other), "%s.new", path);
+	if (file->device)
+		return;
+	note("%d: replace", number_of(file));
+	snprintf(other, sizeof(other), "%s.new", file->path);
 	new_fd = open(other, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (new_fd < 0 || pwrite(new_fd, model, size, 0) != size || fsync(new_fd) || rename(other, path))
-		fail("replace", 0);
+	if (new_fd < 0 || pwrite(new_fd, file->model, file->size, 0) != file->size || fsync(new_fd) ||
+	    rename(other, file->path))
+		fail(file, "replace", 0);
 	posix_fadvise(new_fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(new_fd);
-	close_all();
-	open_all();
+	close_all(file);
+	drop_held(file);
+	open_all(file);
 }
 
-static void (*const operations[])(void) = {
-	do_write, do_write, do_write, do_append, do_direct_write, do_truncate, do_mapped_write, do_mapped_write, do_private_write,
-	do_allocate, do_empty, do_empty, do_collapse, do_copy, do_read, do_read, do_read, do_direct_read, do_mapped_read,
-	do_mapped_read, do_status, do_extents, do_sync, do_drop, do_reopen, do_replace,
+/* The file goes on under no name, is opened by its descriptor, and its bytes come back under the old one. */
+static void do_unname(struct file *file)
+{
+	char itself[64];
+	int again;
+
+	if (file->device)
+		return;
+	note("%d: unlink, open again, make anew", number_of(file));
+	snprintf(itself, sizeof(itself), "/proc/self/fd/%d", file->fd);
+	if (unlink(file->path))
+		fail(file, "unlink", 0);
+	again = open(itself, O_RDWR);
+	if (again < 0)
+		fail(file, "open of what was unlinked", 0);
+	close(file->fd);
+	file->fd = again;
+	compare_all(file);
+	do_write(file);
+	compare_all(file);
+	close_all(file);
+	drop_held(file);
+	open_all(file);
+	wrote(file, "write", 0, file->size, pwrite(file->fd, file->model, file->size, 0));
+}
+
+/* ---- someone else's changes, on the host ---- */
+
+static void ask(struct file *file, const char *format, ...)
+{
+	static unsigned int requests;
+	char request[5000], answer[5000], text[200], *name = strrchr(file->path, '/') + 1;
+	va_list arguments;
+	int fd, length;
+
+	va_start(arguments, format);
+	length = snprintf(text, sizeof(text), "%s ", name);
+	length += vsnprintf(text + length, sizeof(text) - length, format, arguments);
+	va_end(arguments);
+	note("%d: on the host: %s", number_of(file), text);
+	snprintf(answer, sizeof(answer), "%s/answer-%u", host_place, requests);
+	snprintf(request, sizeof(request), "%s/request-%u", host_place, requests++);
+	fd = open(request, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 || write(fd, text, length) != length || close(fd))
+		fail(file, "request", 0);
+	while ((fd = open(answer, O_RDONLY)) < 0)
+		usleep(1000);
+	close(fd);
+}
+
+static void do_on_host(struct file *file)
+{
+	struct copy copy;
+	long from, length;
+	unsigned char mark = draw(255) + 1;
+
+	if (!host_place || !file->of_host || draw(8))
+		return;
+	range(file, &from, &length, 1);
+	draw_copy(&copy, 1);
+	/* What is written is the host's to read; what it changes is there at the next open. */
+	close_all(file);
+	drop_held(file);
+	switch (draw(5)) {
+	case 0:
+	case 1:
+		ask(file, "write %ld %ld %d", from, length, mark);
+		fill_with(file->model + from, length, mark);
+		if (length)
+			grown_to(file, from + length);
+		break;
+	case 2:
+		ask(file, "truncate %ld", from);
+		resized(file, from);
+		break;
+	case 3:
+		ask(file, "zero %ld %ld", from, length);
+		memset(file->model + from, 0, length);
+		if (length)
+			grown_to(file, from + length);
+		break;
+	default:
+		ask(file, "replace %ld %d", from, mark);
+		resized(file, 0);
+		fill_with(file->model, from, mark);
+		file->size = from;
+	}
+	open_all(file);
+	compare_all(file);
+}
+
+static void (*const operations[])(struct file *file) = {
+	do_write, do_write, do_write, do_append, do_direct_write, do_splice_write, do_ring_write,
+	do_truncate, do_allocate, do_empty, do_empty, do_shift, do_discard,
+	do_copy, do_copy, do_copy, do_sendfile, do_splice_copy, do_clone, do_dedupe,
+	do_mapped_write, do_mapped_write, do_private_write, do_held, do_held, do_held,
+	do_read, do_read, do_read, do_direct_read, do_ring_read, do_splice_read, do_mapped_read,
+	do_mapped_read, do_status, do_extents, do_sync, do_drop, do_reopen, do_replace, do_unname,
+	do_on_host,
 };
+
+/* A device begins with what is on it. */
+static void begin(struct file *file, const char *path)
+{
+	struct statfs system;
+	struct stat status;
+
+	snprintf(file->path, sizeof(file->path), "%s", path);
+	file->device = !stat(path, &status) && S_ISBLK(status.st_mode);
+	if (!file->device) {
+		unlink(path);
+		open_all(file);
+		need(!fstatfs(file->fd, &system));
+		file->of_host = system.f_type == 0x00c0ffee;
+		file->keeps_past_end = system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC;
+		return;
+	}
+	open_all(file);
+	file->size = MOST;
+	need(pread(file->fd, file->model, MOST, 0) == MOST && lseek(file->fd, 0, SEEK_END) == MOST);
+}
+
+static void end(struct file *file)
+{
+	compare_all(file);
+	close_all(file);
+	drop_held(file);
+	say("# sum of %s: %ld bytes, %016lx\n", file->path, file->size, checksum(file));
+}
 
 int main(int argc, char **argv)
 {
 	long seconds = argc > 2 ? atol(argv[2]) : 2;
-	time_t end;
+	char names[] = "fsmodel.a,fsmodel.b", *paths = argc > 1 ? argv[1] : names;
+	time_t until;
 
-	path = argc > 1 ? argv[1] : "fsmodel.file";
 	state = argc > 3 ? strtoul(argv[3], NULL, 0) : (unsigned long)time(NULL);
-	say("# seed %lu\n", state);
-	unlink(path);
-	open_all();
-	end = time(NULL) + seconds;
-	while (time(NULL) < end) {
-		operations[draw(sizeof(operations) / sizeof(operations[0]))]();
+	host_place = getenv("FSMODEL_HOST");
+	ring_works = !io_uring_queue_init(8, &ring, 0);
+	say("# seed %lu%s\n", state, ring_works ? "" : ", no io_uring here");
+	need(pipe(pipe_fd) == 0 && fcntl(pipe_fd[1], F_SETPIPE_SZ, 1 << 20) > 0);
+	for (char *path = strtok(paths, ","); path && file_count < FILES; path = strtok(NULL, ","))
+		begin(&files[file_count++], path);
+	until = time(NULL) + seconds;
+	while (time(NULL) < until) {
+		operations[draw(sizeof(operations) / sizeof(operations[0]))](any_file());
 		if (draw(50) == 0)
-			compare_all();
+			compare_all(any_file());
 	}
-	compare_all();
-	close_all();
-	unlink(path);
+	for (int i = 0; i < file_count; i++)
+		end(&files[i]);
 	say("# %lu operations\n", count);
-	check(1, "a file under random operations is what its model is");
+	check(1, "files under random operations are what their models are");
+	if (argc < 2)
+		for (int i = 0; i < file_count; i++)
+			unlink(files[i].path);
 	return check_done();
 }

@@ -275,14 +275,19 @@ static int open_flags(int access)
 
 int host_fs_open(int dir, const char *name, int access, struct host_stat *stat)
 {
-	int fd;
+	int flags = open_flags(access), fd;
+	char itself[40] = ".";
 
-	if (*name ? !is_component(name) : !(access & HOST_FS_DIRECTORY))
+	if (*name && !is_component(name))
 		return -EINVAL;
 	if (is_full())
 		return -EMFILE;
+	if (!*name && !(access & HOST_FS_DIRECTORY)) {
+		snprintf(itself, sizeof(itself), "/proc/self/fd/%d", dir);
+		flags &= ~O_NOFOLLOW;
+	}
 	do
-		fd = openat(dir, *name ? name : ".", open_flags(access));
+		fd = openat(dir, *name ? name : itself, flags);
 	while (fd < 0 && errno == EINTR);
 	return with_status(fd, stat);
 }

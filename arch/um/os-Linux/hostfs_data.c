@@ -171,21 +171,26 @@ static int append_at(int fd, unsigned long long offset)
 	return 0;
 }
 
-int host_fs_write(int fd, struct host_fs_segment *segment, int segments, unsigned long long offset)
+unsigned long host_fs_write(int fd, struct host_fs_segment *segment, int segments,
+			    unsigned long long offset, int *error)
 {
-	int error = host_fs_append ? append_at(fd, offset) : 0;
+	unsigned long done = 0;
 
-	while (!error && segments) {
-		long bytes = pwritev(fd, (struct iovec *)segment, segments < IOV_MAX ? segments : IOV_MAX, offset);
+	*error = host_fs_append ? append_at(fd, offset) : 0;
+	while (!*error && segments) {
+		long bytes = pwritev(fd, (struct iovec *)segment, segments < IOV_MAX ? segments : IOV_MAX,
+				     offset + done);
 
 		if (bytes < 0 && errno == EINTR)
 			continue;
-		if (bytes <= 0)
-			return bytes ? -errno : -EIO;
-		offset += bytes;
-		advance(&segment, &segments, bytes);
+		if (bytes > 0) {
+			done += bytes;
+			advance(&segment, &segments, bytes);
+		} else {
+			*error = bytes ? -errno : -EIO;
+		}
 	}
-	return error;
+	return done;
 }
 
 static int shrinks(int fd, unsigned long long size)

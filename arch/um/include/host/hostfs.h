@@ -81,7 +81,10 @@ int host_fs_stat(int dir, const char *name, struct host_stat *stat);
 int host_fs_look(int dir, const char *name, struct host_stat *stat);
 
 enum { HOST_FS_READ = 1, HOST_FS_WRITE = 2, HOST_FS_DIRECTORY = 4 };
-/* An open descriptor of a file or, with name "" and HOST_FS_DIRECTORY, of the directory itself. -ELOOP: it is a link now. */
+/*
+ * An open descriptor of a file. Name "": of what dir stands for, with HOST_FS_DIRECTORY a directory,
+ * else a file. -ELOOP: it is a link now.
+ */
 int host_fs_open(int dir, const char *name, int access, struct host_stat *stat);
 /* Makes a file, which must not be there yet, and opens it for reading and writing; name "": a file without a name. */
 int host_fs_create(int dir, const char *name, unsigned int mode, struct host_stat *stat);
@@ -110,9 +113,13 @@ long host_fs_getxattr(int fd, const char *name, void *value, unsigned long size)
 long host_fs_listxattr(int fd, char *names, unsigned long size);
 int host_fs_setxattr(int fd, const char *name, const void *value, unsigned long size, int flags);
 
-/* These take open ones. Reading ends early at the end of the file only; writing never. Both use the segments up. */
+/*
+ * These take open ones and say how many bytes were moved; both use the segments up. Reading ends
+ * early at the end of the file only. Writing ends early with an error only: *error is 0 or -errno.
+ */
 long host_fs_read(int fd, struct host_fs_segment *segment, int segments, unsigned long long offset);
-int host_fs_write(int fd, struct host_fs_segment *segment, int segments, unsigned long long offset);
+unsigned long host_fs_write(int fd, struct host_fs_segment *segment, int segments,
+			    unsigned long long offset, int *error);
 int host_fs_truncate(int fd, unsigned long long size);
 int host_fs_allocate(int fd, int mode, unsigned long long offset, unsigned long long length);
 int host_fs_sync(int fd, int data_only);
