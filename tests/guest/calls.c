@@ -27,6 +27,7 @@
 #define FLAG_TF 0x100UL
 
 /* One call of each of the forms that are known; where the instruction behind it is. */
+long call_fourth(int fd, void *buffer, size_t length, long position);
 long call_loaded(void), call_moved(int unused, int fd), call_sixth(long number, long a, long b, long c), call_read(int fd, void *buffer, size_t length);
 extern const char call_loaded_end[], call_sixth_end[], call_read_end[];
 asm(".text\n.balign 4096\n"
@@ -34,6 +35,7 @@ asm(".text\n.balign 4096\n"
     "call_loaded:	movl $110, %eax\n	syscall\n"		/* getppid */
     "call_loaded_end:	ret\n"
     "call_moved:	movl $1, %edx\n	xchgl %edx, %esi\n	movl $72, %eax\n	movl %edx, %edi\n	syscall\n	ret\n"	/* fcntl(fd, F_GETFD) */
+    "call_fourth:	movl $17, %eax\n	movq %rcx, %r10\n	syscall\n	ret\n"	/* pread64 */
     "call_sixth:	movq %rdi, %rax\n	movq %rsi, %rdi\n	movq %rdx, %rsi\n	movq %rcx, %rdx\n"
     "	xorl %r10d, %r10d\n	xorl %r8d, %r8d\n"
     "	movq 8(%rsp), %r9\n	syscall\n"
@@ -44,7 +46,7 @@ asm(".text\n.balign 4096\n"
     "1:	ret\n"
     "	.balign 4096\n");
 
-static int zero_fd;
+static int zero_fd, file_fd;	/* the second has one byte, at 5000 */
 
 static int make_hot(void)
 {
@@ -56,6 +58,7 @@ static int make_hot(void)
 		wrong += call_sixth(SYS_getppid, 0, 0, 0) != parent;
 		wrong += call_moved(0, zero_fd) != FD_CLOEXEC;
 		wrong += call_read(zero_fd, &byte, 1) != 1 || byte;
+		wrong += call_fourth(file_fd, &byte, 1, 5000) != 1 || byte != 'x';
 		byte = 1;
 	}
 	return wrong;
@@ -491,7 +494,9 @@ int main(int argc, char **argv)
 
 	find_texts();
 	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	check_equal(make_hot(), 0, "four calls made often have their results");
+	file_fd = memfd_create("calls", 0);
+	need(file_fd >= 0 && pwrite(file_fd, "x", 1, 5000) == 1);
+	check_equal(make_hot(), 0, "five calls made often have their results");
 	if (argc > 1 && !has_xsaveopt()) {
 		check_skip("they became call sites", "this processor or host has no XSAVEOPT");
 	} else if (argc > 1) {

@@ -4,7 +4,7 @@
  *
  *  1. A system call instruction costs a signal of the host, its frame, and the return from it; a jump into the stub (call_entry in
  *     host/engine.h) costs neither. So where a program makes the same call again and again, the instruction before it, which loads the number,
- *     becomes a jump to a thunk, which does what that instruction did and enters the stub. One simple instruction may lie between the two. It and the
+ *     becomes a jump to a thunk, which does what that instruction did and enters the stub (call_plan.c). One simple instruction may lie between the two. It and the
  *     system call instruction stay: restarts and whoever jumps to them find them.
  *  2. What is changed is a copy of the page, which only the host maps, in place of the program's (hostmap.c). The program's own page, what
  *     debuggers read and write, and what other processes have are as they were; only a program that reads its own instructions sees the jump.
@@ -12,8 +12,9 @@
  *     sees later changes of its file. A copy is forgotten when its page is unmapped or its rights change.
  *  3. Thunks are in the last page of the vDSO (vdso_map.c), and where that is too far for a jump, as from a program whose libraries are elsewhere, in a
  *     page below the site, mapped when it is needed. Both are again copies of this process's own. Thunks know where they go on.
- *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it the site's, whose jump comes again. What was
- *     changed until then, %rcx, is lost at a system call anyway.
+ *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it
+ *     the site's, whose jump comes again. What was changed until then, %rcx, is lost at a system call
+ *     anyway, and is not read by what the thunk does again.
  *  5. A program that is stepped through, has hardware breakpoints, or does something to the pages of its thunks gets its own back.
  *
  * Runs in the context of the process, the mmap lock held to change anything; call_sites_pfn() with interrupts off.
@@ -31,6 +32,7 @@
 #include <host/engine.h>
 #include "../kernel/counters.h"
 #include "../kernel/kernel.h"
+#include "call_plan.h"
 
 #define WARM	64		/* system calls of a program before anything is remembered of them */
 #define HOT	16		/* calls of one site before it is changed */
@@ -39,10 +41,6 @@
 #define THUNK	32		/* bytes; the first holds the stub's address */
 #define SITES	120		/* in a page; as many as make struct thunks no larger than 2048 bytes */
 #define FAR	(SZ_2G - SZ_64K)	/* for a jump */
-
-#define CALL_LENGTH	2	/* of the system call instruction */
-#define JUMP_LENGTH	5	/* to a distance of 32 bits */
-#define SHORT_LENGTH	2	/* of 8 bits */
 
 #define FORGOTTEN	(~0UL)	/* no address of a page */
 
@@ -81,94 +79,10 @@ static bool wanted = true;
 
 static int __init take_wanted(char *value)
 {
-	return kstrtobool(value, &wanted);
+	wanted = option_switch("call_sites", value);
+	return 0;
 }
 early_param("call_sites", take_wanted);
-
-/* ---- 1. instructions ---- */
-
-/* How a site is to be changed; offsets are from the end of its system call instruction. */
-struct plan {
-	int start, length;		/* of what a thunk does in its stead; a jump is written over its beginning */
-	int detour;			/* of the jump of 32 bits, if that instruction is too short for it; 0: is not */
-};
-
-static bool is_prefix(u8 byte)
-{
-	return (byte & 0xf0) == 0x40 || byte == 0x66;	/* REX, operand size */
-}
-
-/* No-operations of five bytes and more, as compilers fill up with, begin so. */
-static bool is_long_nop(const u8 *code)
-{
-	static const u8 nops[][5] = {
-		{ 0x0f, 0x1f, 0x44, 0, 0 }, { 0x66, 0x0f, 0x1f, 0x44, 0 }, { 0x0f, 0x1f, 0x80, 0, 0 }, { 0x0f, 0x1f, 0x84, 0, 0 },
-		{ 0x66, 0x0f, 0x1f, 0x84, 0 }, { 0x66, 0x2e, 0x0f, 0x1f, 0x84 },
-	};
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(nops); i++)
-		if (!memcmp(code, nops[i], sizeof(nops[i])))
-			return true;
-	return false;
-}
-
-/* One instruction that may be done twice: a move between registers, or the exclusive or of one with itself. */
-static bool is_harmless(const u8 *code, int length)
-{
-	bool extended = length == 3;
-	u8 opcode = code[extended], operands = code[extended + 1];
-
-	if (extended && (code[0] & 0xf0) != 0x40)
-		return false;
-	if (operands < 0xc0)
-		return false;		/* memory */
-	return opcode == 0x89 || opcode == 0x8b || (opcode == 0x31 && !extended && (operands >> 3 & 7) == (operands & 7));
-}
-
-/* What looks like a load of %eax is the displacement of an instruction that stores or computes with a number. */
-static bool is_displacement(const u8 *at)
-{
-	return (at[-2] & 0xc7) == 0x44 && (at[-3] == 0xc7 || at[-3] == 0x81 || at[-3] == 0x69 || at[-3] == 0xf7);
-}
-
-static bool loads_number(const u8 *at, unsigned long number)
-{
-	const u8 load = 0xb8;		/* mov $number, %eax */
-	u32 loaded;
-
-	memcpy(&loaded, at + 1, sizeof(loaded));
-	return *at == load && loaded == number && !is_prefix(at[-1]) && !is_displacement(at);
-}
-
-/* code: behind the system call instruction. number: of the call that came from here. */
-static bool make_plan(const u8 *code, unsigned long number, struct plan *plan)
-{
-	static const u8 load_sixth[] = { 0x4c, 0x8b, 0x4c, 0x24, 0x08 };	/* mov 8(%rsp), %r9: in syscall(3) */
-	static const u8 load_0[] = { 0x31, 0xc0 };				/* xor %eax, %eax: in read(2) */
-	static const u8 test[] = { 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77 };	/* cmp $-4096, %rax; ja */
-	const u8 ret = 0xc3;
-	int between;
-
-	for (between = 3; between > 1; between--) {
-		*plan = (struct plan) { .start = -CALL_LENGTH - between - JUMP_LENGTH, .length = JUMP_LENGTH + between };
-		if (loads_number(code + plan->start, number) && is_harmless(code - CALL_LENGTH - between, between))
-			return true;
-	}
-	*plan = (struct plan) { .start = -CALL_LENGTH - JUMP_LENGTH, .length = JUMP_LENGTH };
-	if (loads_number(code + plan->start, number))
-		return true;
-	if (!memcmp(code + plan->start, load_sixth, sizeof(load_sixth)))
-		return true;
-	plan->start = -CALL_LENGTH - SHORT_LENGTH;
-	plan->length = SHORT_LENGTH;
-	plan->detour = sizeof(test) + 2;
-	return !number && !memcmp(code + plan->start, load_0, sizeof(load_0)) && !memcmp(code, test, sizeof(test)) &&
-		code[plan->detour - 1] == ret && is_long_nop(code + plan->detour);
-}
-
-#define BEFORE	(CALL_LENGTH + 3 + JUMP_LENGTH + 3)		/* bytes that make_plan() looks at before and behind */
-#define BEHIND	16
 
 static bool put_distance(u8 *at, unsigned long from, unsigned long to)
 {
@@ -185,14 +99,15 @@ static bool put_distance(u8 *at, unsigned long from, unsigned long to)
 static bool write_thunk(struct thunks *thunks, unsigned int slot, const u8 *original, int length, unsigned long ip)
 {
 	u8 *thunk = page_address(thunks->page) + slot * THUNK, *to = thunk;
+	static const u8 load_rcx[] = { 0x48, 0x8d, 0x0d }, jump[] = { 0xff, 0x25 };
 	unsigned long at = thunks->at + slot * THUNK;
 	bool reached;
 
 	memcpy(to, original, length);
 	to += length;
-	memcpy(to, (u8[]) { 0x48, 0x8d, 0x0d }, 3);
+	memcpy(to, load_rcx, sizeof(load_rcx));
 	reached = put_distance(to + 3, at + length + 7, ip);
-	memcpy(to + 7, (u8[]) { 0xff, 0x25 }, 2);
+	memcpy(to + 7, jump, sizeof(jump));
 	return put_distance(to + 9, at + length + 13, thunks->at) && reached;
 }
 
@@ -363,7 +278,7 @@ void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long en
 
 /* ---- changing a site ---- */
 
-static void change(struct thunks *thunks, struct page *page, struct page *copy, unsigned long ip, const struct plan *plan)
+static void change(struct thunks *thunks, struct page *page, struct page *copy, unsigned long ip, const struct call_plan *plan)
 {
 	const u8 *original = page_address(page) + offset_in_page(ip);
 	u8 *code = page_address(copy) + offset_in_page(ip);
@@ -371,6 +286,7 @@ static void change(struct thunks *thunks, struct page *page, struct page *copy, 
 	unsigned long thunk = thunks->at + slot * THUNK;
 	int jump = plan->detour ? plan->detour : plan->start;
 	u8 bytes[JUMP_LENGTH] = { 0xe9 };
+	const u8 detour[SHORT_LENGTH] = { 0xeb, plan->detour - plan->start - SHORT_LENGTH };
 
 	if (!write_thunk(thunks, slot, original + plan->start, plan->length, ip) ||
 	    !put_distance(bytes + 1, ip + jump + JUMP_LENGTH, thunk))
@@ -378,12 +294,12 @@ static void change(struct thunks *thunks, struct page *page, struct page *copy, 
 	thunks->sites[thunks->count++] = (struct call_site) { ip + plan->start, plan->detour ? ip + plan->detour : 0 };
 	memcpy(code + jump, bytes, sizeof(bytes));
 	if (plan->detour)
-		memcpy(code + plan->start, (u8[]) { 0xeb, plan->detour - plan->start - SHORT_LENGTH }, SHORT_LENGTH);
+		memcpy(code + plan->start, detour, sizeof(detour));
 	counters.call_sites++;
 }
 
 /* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
-static bool is_changed(const struct thunks *thunks, unsigned long ip, const struct plan *plan)
+static bool is_changed(const struct thunks *thunks, unsigned long ip, const struct call_plan *plan)
 {
 	unsigned int i;
 
@@ -398,12 +314,12 @@ static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned lo
 	unsigned long address = ip & PAGE_MASK;
 	struct thunks *thunks;
 	struct page *page, *copy;
-	struct plan plan;
+	struct call_plan plan;
 
 	page = page_of_file(mm, address);
 	if (!page)
 		return;
-	thunks = make_plan(page_address(page) + offset_in_page(ip), number, &plan) ? have_thunks(mm, sites, ip) : NULL;
+	thunks = call_plan(page_address(page) + offset_in_page(ip), number, &plan) ? have_thunks(mm, sites, ip) : NULL;
 	if (thunks && !is_changed(thunks, ip, &plan)) {
 		copy = have_copy(mm, sites, address, page);
 		if (copy) {
@@ -416,7 +332,7 @@ static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned lo
 
 static bool may_change(const struct call_sites *sites, unsigned long ip)
 {
-	return !sites->stopped && offset_in_page(ip) >= BEFORE && offset_in_page(ip) <= PAGE_SIZE - BEHIND;
+	return !sites->stopped && offset_in_page(ip) >= CALL_PLAN_BEFORE && offset_in_page(ip) <= PAGE_SIZE - CALL_PLAN_BEHIND;
 }
 
 static void site_is_hot(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)

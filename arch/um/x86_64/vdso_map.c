@@ -38,7 +38,8 @@ static bool wanted = true;
 
 static int __init take_wanted(char *value)
 {
-	return kstrtobool(value, &wanted);
+	wanted = option_switch("vdso", value);
+	return 0;
 }
 early_param("vdso", take_wanted);
 
