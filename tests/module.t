@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A module is built against the kernel that was just built, loaded, and unloaded."""
+"""A module is built against the kernel that was just built, loaded, and unloaded; what one does wrong is an oops of the process that made it."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,10 @@ if not os.path.exists(os.path.join(kernel, "vmlinux.symvers")):
     tap.skip_all("build/kernel has no list of symbols")
 folder = os.path.join(uml.OBJECTS, "module")
 os.makedirs(folder, exist_ok=True)
-shutil.copy(os.path.join(uml.TOP, "tests", "module", "sample.c"), folder)
+for name in ("sample.c", "wrong.c"):
+    shutil.copy(os.path.join(uml.TOP, "tests", "module", name), folder)
 with open(os.path.join(folder, "Kbuild"), "w") as out:
-    out.write("obj-m := sample.o\n")
+    out.write("obj-m := sample.o wrong.o\n")
 
 
 def kbuild(*arguments):
@@ -44,4 +46,27 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
            "it is listed, with its symbols and parameter", result.tail)
     tap.ok(result.log.count("sample: gone") == 2, "it is unloaded and loaded again", result.tail)
     uml.clean(result)
+
+    # wish, what the log says of it
+    MISTAKES = (
+        ("a jump to address 0x18", "jump 18", r"Oops: page fault .* ip 0{14}18"),
+        ("a jump into guest RAM", "jump 100000400000", r"Oops: page fault .* ip 0000100000400000"),
+        ("a jump to a non-canonical address", "jump 8000000000000000", r"Oops: general protection fault"),
+        ("a jump into data of the image", "jump $(sed -n 's/ [Dd] jiffies_64$//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a write to the system call table", "write $(sed -n 's/ [rRdD] sys_call_table$//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a write to the kernel's text", "write $(sed -n 's/ T schedule$//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("BUG()", "bug", r"kernel BUG at .*wrong\.c"),
+    )
+    for what, wish, said in MISTAKES:
+        result = uml.run(f"""
+            insmod /wrong.ko || exit 1
+            echo 0 >/proc/sys/kernel/kptr_restrict
+            (echo "{wish}" >/proc/wrong); echo "killed $?"
+            echo still-alive; exit 0""", mem="64M", files={"wrong.ko": os.path.join(folder, "wrong.ko")})
+        tap.ok(result.status == 0 and "still-alive" in result.output and f"wrong: {wish.split()[0]} done" not in result.log and
+               re.search(said, result.log) and "take_wish" in result.log, f"{what} is an oops of its process, with a trace", result.tail)
+    result = uml.run("insmod /wrong.ko; echo warn >/proc/wrong; echo goes-on; exit 0", mem="64M",
+                     files={"wrong.ko": os.path.join(folder, "wrong.ko")})
+    tap.ok("goes-on" in result.output and re.search(r"WARNING: .*wrong\.c", result.log) and "wrong: warn done" in result.log,
+           "WARN() says where and goes on", result.tail)
 tap.done()

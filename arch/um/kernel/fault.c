@@ -192,14 +192,32 @@ static unsigned long guess_access(struct pt_regs *regs, unsigned long address, b
 	}
 }
 
+/* As the processor would find it in the guest's page tables. Linux says so of the kernel's half, too. */
+static bool is_present(unsigned long address)
+{
+	unsigned long size;
+	spinlock_t *lock;
+	bool present;
+	pte_t *at;
+
+	if (address >= BIT(47) - PAGE_SIZE)
+		return true;
+	at = address < TASK_SIZE ? lock_entry(current->mm, address, &size, &lock) : NULL;
+	if (!at)
+		return false;
+	present = pte_val(ptep_get(at)) & _PAGE_PRESENT;
+	spin_unlock(lock);
+	return present;
+}
+
 static void send_fault_signal(struct pt_regs *regs, struct fault *fault, int signal, int code)
 {
 	struct thread_struct *thread = &current->thread;
 
 	thread->cr2 = fault->address;
 	thread->trap_nr = 14;
-	thread->error_code = fault->error_code | FAULT_USER;
-	if (code == SEGV_ACCERR)
+	thread->error_code = (fault->error_code & ~FAULT_PRESENT) | FAULT_USER;
+	if (is_present(fault->address))
 		thread->error_code |= FAULT_PRESENT;
 	if (show_unhandled_signals && unhandled_signal(current, signal) && printk_ratelimit())
 		pr_info("%s[%d]: fault at %lx ip %lx sp %lx error %lx\n", current->comm, task_pid_nr(current),

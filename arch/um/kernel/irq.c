@@ -6,6 +6,7 @@
  * kernel code with interrupts on (kernel_trap), and where interrupts are enabled again while some are pending
  * (replay_interrupts). All end in handle_interrupts(), interrupts off.
  */
+#include <linux/bug.h>
 #include <linux/cpu.h>
 #include <linux/entry-common.h>
 #include <linux/extable.h>
@@ -97,6 +98,27 @@ static bool fixup(struct pt_regs *regs)
 	return true;
 }
 
+#ifdef CONFIG_GENERIC_BUG
+int is_valid_bugaddr(unsigned long ip)
+{
+	return kernel_text_is_at(ip);
+}
+
+/* Whether it was a WARN(), which has now said what it had to. */
+static bool was_warning(struct kernel_trap *trap, struct pt_regs *regs)
+{
+	if (trap->signo != SIGILL || report_bug(regs->ip, regs) != BUG_TRAP_TYPE_WARN)
+		return false;
+	regs->ip += BUG_LENGTH;
+	return true;
+}
+#else
+static bool was_warning(struct kernel_trap *trap, struct pt_regs *regs)
+{
+	return false;
+}
+#endif
+
 static const char *exception_name(struct kernel_trap *trap)
 {
 	switch (trap->signo) {
@@ -141,7 +163,8 @@ void kernel_trap(struct kernel_trap *trap)
 		enable_and_handle(regs);
 		return;
 	}
-	if (!(trap->signo == SIGSEGV && kernelmap_fault(trap->address, trap->error_code & FAULT_WRITE)) && !fixup(regs))
+	if (!(trap->signo == SIGSEGV && kernelmap_fault(trap->address, trap->error_code & FAULT_WRITE)) &&
+	    !was_warning(trap, regs) && !fixup(regs))
 		die(trap, regs);
 	if (were_on)
 		enable_and_handle(regs);

@@ -26,6 +26,11 @@ int hostmap_first(struct mm_struct *mm);
 void hostmap_load(struct mm_struct *mm, unsigned long address);
 void hostmap_again(struct mm_struct *mm, unsigned long address);
 
+/* options.c */
+void option_flag(const char *name, const char *value);
+bool option_switch(const char *name, const char *value);
+int option_choice(const char *name, const char *value, const char *const *choices, const char *all);
+
 /* address_space.c */
 int hostmap_ready(struct mm_struct *mm);
 void hostmap_give_back(struct mm_struct *mm);

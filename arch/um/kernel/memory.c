@@ -51,6 +51,19 @@ void free_initmem(void)
 	host_image_forget(__init_begin, __init_end - __init_begin);
 }
 
+#ifdef CONFIG_STRICT_KERNEL_RWX
+extern const char __start_all_rodata[];
+
+/* All constants, the system call table and what Linux has set up for good, those of the host side too. */
+void mark_rodata_ro(void)
+{
+	int error = host_image_protect(__start_all_rodata, __end_rodata - __start_all_rodata);
+
+	if (error)
+		pr_warn("The host does not write-protect the kernel's constants: %pe\n", ERR_PTR(error));
+}
+#endif
+
 /**
  * table_at - finds the lowest table that covers an address
  * @end: where the caller's range ends

@@ -44,6 +44,8 @@ static void handle_syscall(struct pt_regs *regs, bool by_instruction)
 
 static int trap_number(struct host_trap *trap)
 {
+	if (trap->vector >= 0)
+		return trap->vector;
 	switch (trap->signo) {
 	case SIGFPE:
 		return trap->code == FPE_INTDIV ? 0 : xstate_x87_error(current) ? 16 : 19;
@@ -64,7 +66,7 @@ static void handle_exception(struct pt_regs *regs, struct host_trap *trap)
 
 	count_trap(exceptions);
 	thread->trap_nr = trap_number(trap);
-	thread->error_code = 0;
+	thread->error_code = trap->error_code;
 	thread->cr2 = 0;
 	if (trap->signo == SIGTRAP && trap->code == TRAP_HWBKPT)
 		debug_trapped(current);
@@ -82,7 +84,7 @@ static void handle_foreign_syscall(struct pt_regs *regs)
 	count_trap(exceptions);
 	regs->ip -= INT80_LENGTH;
 	current->thread.trap_nr = 13;
-	current->thread.error_code = 0;
+	current->thread.error_code = 0x80 * 8 + 2;	/* entry 0x80 of the interrupt table */
 	force_sig(SIGSEGV);
 }
 

@@ -53,6 +53,7 @@ SECTIONS
 	_etext = .;
 
 	. = ALIGN(PAGE_SIZE);
+	__start_all_rodata = .;		/* to __end_rodata; see mark_rodata_ro() */
 	.host_rodata : {
 		*host.o(.rodata .rodata.* .gnu.linkonce.r.* .stapsdt.base)
 	}

@@ -13,10 +13,12 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <host/process.h>
 
+#include "drivers/printable.h"
 #include "os.h"
 
 #define MAX_AT_EXIT 16
@@ -56,6 +58,35 @@ void host_restart(void)
 	host_fatal("cannot start again: %s", strerror(errno));
 }
 
+#define PANICS "LINUX_PANICS"	/* in the environment of the program that is started again */
+
+unsigned int host_panics;
+
+void host_panics_init(void)
+{
+	const char *text = getenv(PANICS);
+
+	host_panics = text ? strtoul(text, NULL, 10) : 0;
+	unsetenv(PANICS);
+}
+
+void host_restart_later(unsigned int seconds, unsigned int panics)
+{
+	struct timespec left = { .tv_sec = seconds };
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", panics);
+	setenv(PANICS, text, 1);
+	while (nanosleep(&left, &left) && errno == EINTR)
+		;
+	host_restart();
+}
+
+const char *host_error_text(int error)
+{
+	return strerror(-error);
+}
+
 static void say(const char *format, va_list arguments)
 {
 	char line[1024];
@@ -64,6 +95,9 @@ static void say(const char *format, va_list arguments)
 	length += vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
 	if (length > (int)sizeof(line) - 2)
 		length = sizeof(line) - 2;
+	line[length] = '\0';
+	make_printable(line);
+	length = strlen(line);
 	line[length++] = '\n';
 	if (write(2, line, length) < 0)
 		return;		/* nobody listens */
@@ -127,4 +161,9 @@ const char *host_description(void)
 void host_image_forget(void *start, unsigned long length)
 {
 	mmap(start, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}
+
+int host_image_protect(const void *start, unsigned long length)
+{
+	return mprotect((void *)start, length, PROT_READ) ? -errno : 0;
 }

@@ -331,7 +331,11 @@ static void classify_exception(const struct signal_frame *frame, struct host_tra
 		trap->kind = TRAP_FAULT;
 		trap->address = context->cr2;
 		trap->error_code = context->error_code & FAULT_BITS;
+		return;
 	}
+	/* Guest code may have written the frame; what it says is told to its own program only. */
+	trap->vector = context->trapno < 32 ? (int)context->trapno : -1;
+	trap->error_code = context->error_code & 0xffff;
 }
 
 /* frame is a copy; flags are those that guest code was started with. */

@@ -100,12 +100,26 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	errno = saved;
 }
 
+extern const char host_text_start[], host_text_end[];
+
+/*
+ * Ours are the host-side text and the host's vDSO, which libc calls; else code of the kernel side has
+ * jumped there, however wild the place, and that is an oops.
+ */
+static int is_host_side(unsigned long ip)
+{
+	unsigned long vdso = getauxval(AT_SYSINFO_EHDR);
+
+	return (ip >= (unsigned long)host_text_start && ip < (unsigned long)host_text_end) ||
+	       (vdso && ip - vdso < 16384);
+}
+
 static void on_exception(int signo, siginfo_t *info, void *frame)
 {
 	ucontext_t *context = frame;
 	greg_t *g = context->uc_mcontext.gregs;
 
-	if (info->si_code > 0 && (kernel_text_is_at(g[REG_RIP]) || !g[REG_RIP])) {
+	if (info->si_code > 0 && !is_host_side(g[REG_RIP])) {
 		divert(context, info);
 		return;
 	}

@@ -145,7 +145,11 @@ static inline pud_t *p4d_pgtable(p4d_t e)
 #define PFN_PTE_SHIFT	PAGE_SHIFT
 #define pte_none(e)	(!pte_val(e))
 #define pte_present(e)	(pte_val(e) & (_PAGE_PRESENT | _PAGE_PROTNONE))
-#define pte_accessible(mm, e) (pte_val(e) & _PAGE_PRESENT)
+/*
+ * Whether the host may map it. That of a page of PROT_NONE it may, too: mprotect() changes entries
+ * one by one and flushes at the end, and meanwhile reclaim takes pages away.
+ */
+#define pte_accessible(mm, e) (pte_val(e) & (_PAGE_PRESENT | _PAGE_PROTNONE))
 #define pte_pfn(e)	((pte_val(e) & _PAGE_PFN_MASK) >> PAGE_SHIFT)
 #define pte_page(e)	pfn_to_page(pte_pfn(e))
 #define pfn_pte(pfn, prot) __pte(((unsigned long)(pfn) << PAGE_SHIFT) | pgprot_val(prot))

@@ -28,8 +28,12 @@ struct host_trap {
 	enum host_trap_kind kind;
 	int signo, code;		/* TRAP_EXCEPTION, and TRAP_FAULT (SIGSEGV or SIGBUS) */
 	unsigned long address;
-	/* TRAP_FAULT: x86 page fault error code; HOST_FAULT_GUESS set when only the present bit is sure */
+	/*
+	 * TRAP_FAULT: x86 page fault error code; HOST_FAULT_GUESS set when only the present bit is sure.
+	 * TRAP_EXCEPTION: that of exception number vector; -1 where the engine does not know it.
+	 */
 	unsigned long error_code;
+	int vector;
 };
 
 #define HOST_FAULT_GUESS	(1UL << 63)	/* write and fetch bits are not known */

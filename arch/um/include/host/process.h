@@ -13,6 +13,14 @@
 void __attribute__((noreturn)) host_exit(int status);
 /* Starts ./linux again with its own command line; on failure says why and exits 1. */
 void __attribute__((noreturn)) host_restart(void);
+/*
+ * The same after a panic and a pause, which signals that end ./linux end. panics is what host_panics
+ * will be then: how many panics have followed each other.
+ */
+void __attribute__((noreturn)) host_restart_later(unsigned int seconds, unsigned int panics);
+extern unsigned int host_panics;
+/* What -errno means, in words. */
+const char *host_error_text(int error);
 /* One line "linux: <message>" on stderr, then host_exit(1). For bad input and impossible hosts. */
 void __attribute__((noreturn, format(printf, 1, 2))) host_fatal(const char *format, ...);
 /* One line on stderr. */
@@ -27,6 +35,8 @@ const char *host_description(void);
 /* The file that initrd= named, in memory: 1 if there is one, 0 if not. host_initrd_free gives the memory back. */
 int host_initrd(void **data, unsigned long *length);
 void host_initrd_free(void);
+/* Makes a part of the image read-only; 0 or -errno. */
+int host_image_protect(const void *start, unsigned long length);
 /* Makes a part of the image inaccessible and gives its memory back. */
 void host_image_forget(void *start, unsigned long length);
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump <address>",
+ * "write <address>" (hexadecimal), "bug", "warn", "recurse".
+ */
+#include <linux/module.h>
+#include <linux/proc_fs.h>
+#include <linux/uaccess.h>
+
+static noinline int recurse(int depth)
+{
+	volatile char room[512];
+
+	room[depth % sizeof(room)] = depth;
+	return depth ? recurse(depth + 1) + room[0] : 0;
+}
+
+static noinline void do_wrong(const char *what, unsigned long address)
+{
+	if (!strcmp(what, "jump"))
+		((void (*)(void))address)();
+	else if (!strcmp(what, "write"))
+		*(volatile char *)address = 1;
+	else if (!strcmp(what, "bug"))
+		BUG();
+	else if (!strcmp(what, "warn"))
+		WARN(1, "wrong: a warning\n");
+	else if (!strcmp(what, "recurse"))
+		recurse(1);
+	pr_info("wrong: %s done\n", what);
+}
+
+static ssize_t take_wish(struct file *file, const char __user *from, size_t length, loff_t *at)
+{
+	char line[64] = "", what[16] = "";
+	unsigned long address = 0;
+
+	if (length >= sizeof(line) || copy_from_user(line, from, length))
+		return -EFAULT;
+	if (sscanf(line, "%15s %lx", what, &address) < 1)
+		return -EINVAL;
+	do_wrong(what, address);
+	return length;
+}
+
+static const struct proc_ops wrong_ops = { .proc_write = take_wish };
+
+static int __init wrong_init(void)
+{
+	return proc_create("wrong", 0200, NULL, &wrong_ops) ? 0 : -ENOMEM;
+}
+
+static void __exit wrong_exit(void)
+{
+	remove_proc_entry("wrong", NULL);
+}
+
+module_init(wrong_init);
+module_exit(wrong_exit);
+MODULE_DESCRIPTION("mistakes on demand");
+MODULE_LICENSE("GPL");
