@@ -4,6 +4,7 @@
 import fcntl
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -157,6 +158,33 @@ def errors():
     refuses(["seccomp=on"], "use seccomp=auto or off", "with seccomp=on, a host without seccomp is one line, status 1", wrap=[deny, "seccomp", "--"])
 
 
+def wrong_values():
+    """A value that means nothing is one line and status 1, never a silent default."""
+    raw = uml.scratch("raw")
+    with open(raw, "wb") as out:
+        out.truncate(1 << 20)
+    loop, folder = uml.scratch("loop"), uml.scratch("file")
+    os.symlink(loop, loop)
+    with open(folder, "w") as out:
+        out.write("x")
+    table = [
+        ("mem", "mem"), ("mem=", "mem="), ("mem=64Mx", "mem=64Mx"), ("initrd", "initrd"), ("initrd=", "initrd="),
+        ("seccomp", "seccomp"), ("seccomp=", "seccomp="), ("stub_base", "stub_base"), ("stub_base=zz", "stub_base=zz"),
+        ("clocksource=x", "clocksource=x"), ("clocksource=", "clocksource="), ("vdso=x", "vdso=x"), ("vdso=", "vdso="), ("vdso", "vdso"),
+        ("call_sites=2", "call_sites=2"), ("call_sites=1x", "call_sites=1x"), ("conx=null", "conx"), ("con16=null", "con16"),
+        ("con1x=null", "con1x"), ("con0=", "con0"), ("con0=fd:x", "con0"), ("con0=fd:99999999999", "con0"),
+        ("noreboot=1", "noreboot=1"), ("nosysemu=1", "nosysemu=1"), ("earlyprintk=x", "earlyprintk=x"),
+        ("panic=x", "panic=x"), ("panic=", "panic="), ("panic", "panic"),
+        (f"ubd0m={raw}", "ubd0m.*<backing file>"), (f"ubd0rr={raw}", "twice"), ("ubd0rr=", "ubd0rr"), ("ubdz=x", "ubdz"),
+        (f"ubd0={loop}", "symbolic links"), (f"ubd0={folder}/image", "folder"), ("ubd0=" + "n" * 300, "too long"),
+        (f"ubd0={uml.scratch('nodir')}/n.cow,{raw}", "no such folder"), (f"ubd0={raw},{raw}x", "backing|COW"),
+        ("hostfs=", "hostfs"), ("hostfs=/nowhere", "/nowhere"), ("virtio_uml.device=", "virtio_uml"),
+    ]
+    for option, about in table:
+        refuses([option, "mem=64M"] if not option.startswith("mem") else [option], about,
+                f"{option.replace(uml.scratch(''), '')[:40]} is one line, status 1")
+
+
 def historic():
     """Options of other ports: taken, each with one line, and not passed on to init."""
     old = ["jail", "honeypot", "mode=tt", "skas0", "debug", "fake_ide", "udb", "umid=name", "uml_dir=/tmp", "xterm=a,b,c"]
@@ -197,11 +225,56 @@ def endings():
     result = uml.run(again + "echo c > /proc/sysrq-trigger", mem="64M", disk=16, arguments=["panic=1"])
     tap.ok(result.console.count("GUEST-READY") == 2 and result.status == 5 and result.exit == 0,
            "panic=1 restarts after a panic", result.tail)
+    tap.ok("Panic number 1 in a row" in result.console and "Started again after 1 panics in a row" in result.console,
+           "and counts that", result.tail)
+    image = uml.scratch("no-root")
+    with open(image, "wb") as out:
+        out.truncate(1 << 20)
+    for panic in ("panic=1", "panic=-1"):
+        result = uml.boot_and_judge(["mem=64M", f"ubd0={image}", "root=/dev/ubda", panic], 30)
+        tap.ok(result.exit == 134 and result.console.count("Linux version") == 1 and "init never ran" in result.console,
+               f"{panic}: a root that cannot be mounted is not tried again", result.tail)
     result = uml.run("echo c > /proc/sysrq-trigger", mem="64M", arguments=["panic=1", "noreboot"])
     tap.ok(result.console.count("GUEST-READY") == 1 and result.exit not in (0, None),
            "with noreboot a panic ends it with a non-zero status all the same", result.tail)
     result = uml.run("sh -c 'kill -9 1'; exit 3", mem="64M")
     tap.equal(result.status, 3, "init cannot be killed from inside", result.tail)
+
+
+def lines_end():
+    """The other end of a line is closed: an end of file, and no byte that nobody typed."""
+    for mode in ("raw -echo", "sane"):
+        result = uml.run(f"(stty {mode}; timeout 20 cat) </dev/tty1 | od -c; echo ENDED; exit 0", mem="64M",
+                         arguments=["con1=fd:5,null"], wrap=["sh", "-c", 'exec "$0" "$@" 5</dev/null'], timeout=20)
+        tap.ok(re.search(r"^0000000\nENDED", result.output, re.M), f"a terminal ({mode}) whose input ends is at its end", result.tail)
+
+
+def background():
+    """A process group in the background of its terminal runs, and takes the terminal when it gets it."""
+    if not shutil.which("script") or not shutil.which("bash"):
+        tap.skip("in the background of a terminal", "no script(1) or bash on this machine")
+        return
+    uml.run("echo hello-$((6*7)); exit 5", mem="64M")     # makes the image
+    boot = f"{uml.LINUX} mem=64M initrd={uml.scratch('guest.cpio')} rdinit=/init"
+    for how, command in (("under timeout(1)", f"sh -c 'timeout 300 {boot}'"), ("with stty tostop", f"sh -c 'stty tostop; timeout 300 {boot}'"),
+                         ("as a job of a shell", f"bash -ic '{boot} & wait'"), ("under nohup", f"bash -ic 'nohup {boot} >&2 & wait'")):
+        ended = subprocess.run(["script", "-qec", command, "/dev/null"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                               timeout=30 * uml.PATIENCE)
+        tap.ok("hello-42" in ended.stdout and "GUEST-STATUS 5" in ended.stdout, f"in the background {how} it runs",
+               ended.stdout[-1000:] + ended.stderr[-1000:])
+    shell = uml.Instance(["--norc", "-i"], terminal=True, linux=shutil.which("bash"))
+    shell.type(f"PS1='host\\$ '; stty -a | grep -o ' .\\?icanon'; {uml.LINUX} mem=64M &\n")
+    up = shell.expect(r"To leave: poweroff", BOOT)
+    tap.ok(up, "a job in the background boots", lambda: shell.text[-800:])
+    start = shell.type("fg\n")
+    shell.expect(r"mem=64M$", 5, start)
+    start = shell.type("echo hello-$((6*7))\n")
+    tap.ok(shell.expect(r"^hello-42$", 10, start), "in the foreground it has the terminal", lambda: shell.text[-800:])
+    start = shell.type("poweroff\n")
+    tap.ok(shell.expect(r"host[#$] $", 20, start), "and leaves it to the shell at its end", lambda: shell.text[-800:])
+    start = shell.type("stty -a | grep -o ' .\\?icanon'\n")
+    tap.ok(shell.expect(r" icanon$", 10, start), "with the shell's settings", lambda: shell.text[-800:])
+    tap.ok(not shell.close(), "and no process is left")
 
 
 def sizes():
@@ -241,6 +314,9 @@ input_ends()
 violent_ends()
 options()
 errors()
+wrong_values()
+lines_end()
+background()
 historic()
 words()
 endings()

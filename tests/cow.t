@@ -253,6 +253,16 @@ tap.ok(info["sectors"] == present and info["size"] == SIZE and info["backing_fil
 name = b"a \"b\" \xff\xc3\xa9"
 shutil.copy2("back", name)
 run(MKCOW, "name.cow", name)
+# A stranger's header may have anything for a path.
+evil = "x\x1b]0;owned\x07\x1b[2J\u202e"
+with open(evil, "wb") as out:
+    out.truncate(SIZE)
+run(MKCOW, "evil.cow", evil)
+os.unlink(evil)
+for arguments in (["--info", "evil.cow"], ["--verify", "evil.cow"], ["evil.cow", "merged"], ["-d", "evil.cow"]):
+    shown = run(MOO, *arguments, check=False)
+    tap.ok("x?]0;owned??[2J?" in shown.stdout + shown.stderr and not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", shown.stdout + shown.stderr),
+           f"uml_moo {' '.join(arguments)}: nothing in a path is obeyed by the terminal", repr(shown.stdout + shown.stderr))
 tap.ok(json.loads(run(MOO, "--info", "--json", "name.cow").stdout)["backing_file"].endswith('a "b" \u00ff\u00e9'),
        "a path of any bytes gives good JSON")
 tap.ok("is sound" in run(MOO, "--verify", "ours.cow").stdout, "--verify alone checks a COW file")

@@ -6,8 +6,8 @@ drivers := $(top)/arch/um/os-Linux/drivers
 OUT     ?= $(top)/build/tools
 HOSTCC  ?= cc
 FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I$(drivers) -idirafter $(top)/arch/um/include
-format  := $(wildcard $(drivers)/cow*.c) $(drivers)/disk_file.c $(drivers)/lock_owner.c
-headers := $(wildcard $(drivers)/cow*.h $(drivers)/disk_file.h *.h ../uml_moo/*.h)
+format  := $(wildcard $(drivers)/cow*.c) $(drivers)/disk_file.c $(drivers)/lock_owner.c $(drivers)/printable.c
+headers := $(wildcard $(drivers)/cow*.h $(drivers)/disk_file.h $(drivers)/printable.h *.h ../uml_moo/*.h)
 
 $(OUT)/$(tool): $(sources) $(format) $(headers)
 	@mkdir -p $(@D)

@@ -18,6 +18,7 @@
 #include "../../arch/um/os-Linux/drivers/cow_data.c"
 #include "../../arch/um/os-Linux/drivers/cow.c"
 #include "../../arch/um/os-Linux/drivers/cow_create.c"
+#include "../../arch/um/os-Linux/drivers/printable.c"
 
 #define MOST (1 << 17)		/* bytes of input that are used */
 #define PIECES 300		/* that are looked at */

@@ -460,7 +460,10 @@ static void do_held(struct file *file)
 			munmap(file->held, MOST);
 		file->held = map(file, MAP_SHARED, 0, MOST);
 	} else if (draw(8) == 0) {
-		file->held = mremap(file->held, MOST, MOST, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+		unsigned char *old = file->held;
+
+		file->held = mremap(old, MOST, MOST, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+		munmap(old, MOST);
 		if (file->held == MAP_FAILED)
 			file->held = map(file, MAP_SHARED, 0, MOST);	/* before 5.13 */
 	}

@@ -9,6 +9,7 @@
 #include "../../arch/um/os-Linux/drivers/cow_data.c"
 #include "../../arch/um/os-Linux/drivers/cow.c"
 #include "../../arch/um/os-Linux/drivers/cow_create.c"
+#include "../../arch/um/os-Linux/drivers/printable.c"
 #include "../guest/check.h"
 
 static char why[COW_WHY];

@@ -10,11 +10,33 @@
 #include "../../arch/um/os-Linux/os.h"
 #include "cow_tool.h"
 #include "disk_file.h"
+#include "printable.h"
 
 static void say(const char *format, va_list arguments)
 {
-	fprintf(stderr, "%s: ", tool_name);
-	vfprintf(stderr, format, arguments);
+	char *line;
+
+	if (vasprintf(&line, format, arguments) < 0)
+		exit(1);
+	make_printable(line);
+	fprintf(stderr, "%s: %s", tool_name, line);
+	free(line);
+}
+
+void tell(const char *format, ...)
+{
+	va_list arguments;
+	char *line;
+	int length;
+
+	va_start(arguments, format);
+	length = vasprintf(&line, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		die("there is no memory");
+	make_printable(line);
+	puts(line);
+	free(line);
 }
 
 void die(const char *format, ...)

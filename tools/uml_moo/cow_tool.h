@@ -9,6 +9,8 @@
 
 extern const char *tool_name;
 
+/* One line on standard output, whatever is in it. */
+void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* One line on standard error, and status 1. */
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* The same for a wrong command line: says where help is; status 2. */

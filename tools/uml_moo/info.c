@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cow_files.h"
+#include "printable.h"
 #include "uml_moo.h"
 
 struct info {
@@ -65,7 +66,7 @@ static void print_text(const struct info *info)
 	char time[64];
 
 	strftime(time, sizeof(time), "%Y-%m-%d %H:%M:%S UTC", gmtime(&mtime));
-	printf("COW file:        %s\n", info->image->path);
+	tell("COW file:        %s", info->image->path);
 	printf("version:         %u%s%s\n", header->version, header->broken ? ", the broken one of 64-bit programs" : "",
 	       header->little_endian ? ", little-endian" : "");
 	printf("disk size:       %llu bytes, sectors of %u\n", (unsigned long long)header->size, header->sector_size);
@@ -73,7 +74,7 @@ static void print_text(const struct info *info)
 	       header->size ? 100.0 * bytes / header->size : 0.0, info->allocated);
 	printf("bitmap at:       %llu, %llu bytes\n", (unsigned long long)header->bitmap_offset, (unsigned long long)header->bitmap_length);
 	printf("data at:         %llu\n", (unsigned long long)header->data_offset);
-	printf("backing file:    %s\n", header->backing);
+	tell("backing file:    %s", header->backing);
 	printf("  modified at:   %s (%u), by this COW file\n", time, header->mtime);
 	printf("  state:         %s%s%s\n", info->state, *info->why ? ": " : "", info->why);
 	if (header->merging)
@@ -84,17 +85,6 @@ static void print_text(const struct info *info)
 		printf("in use by:       another process\n");
 }
 
-/* Bytes of the UTF-8 character at text, or 0 if there is none. */
-static int utf8_length(const unsigned char *text)
-{
-	int length = *text < 0x80 ? 1 : *text >= 0xc2 && *text < 0xe0 ? 2 : (*text & 0xf0) == 0xe0 ? 3 : *text >= 0xf0 && *text < 0xf5 ? 4 : 0;
-
-	for (int i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	return length;
-}
-
 /* A path may be any bytes: those that are not UTF-8 come as the characters of the same number. */
 static void print_string(const char *string)
 {
@@ -102,11 +92,11 @@ static void print_string(const char *string)
 
 	putchar('"');
 	while (*text) {
-		int length = utf8_length(text);
+		int length = utf8_length((const char *)text);
 
 		if (*text == '"' || *text == '\\')
 			printf("\\%c", *text);
-		else if (*text < 0x20 || !length)
+		else if (*text < 0x20 || *text == 0x7f || !length)
 			printf("\\u%04x", *text);
 		else
 			fwrite(text, 1, length, stdout);

@@ -90,8 +90,8 @@ void verify(const struct arguments *arguments)
 	read = read_data(image);
 	progress_end();
 	if (bits_behind_end(image))
-		printf("%s: the bitmap has bits behind the end of the disk, which mean nothing\n", image->path);
-	printf("%s is sound: %llu of its %llu bytes are in it, the others in %s\n", image->path, (unsigned long long)read,
+		tell("%s: the bitmap has bits behind the end of the disk, which mean nothing", image->path);
+	tell("%s is sound: %llu of its %llu bytes are in it, the others in %s", image->path, (unsigned long long)read,
 	       (unsigned long long)image->header.size, image->backing);
 	cow_close(image);
 }

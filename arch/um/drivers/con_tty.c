@@ -36,19 +36,21 @@ static const char *option_of_all __initdata, *option_of[CONSOLES] __initdata;
 /* Sees every option that starts with "con", "console=" included; 0: not ours. */
 static int __init con_option(char *option)
 {
+	char *value, *end;
 	unsigned int index;
 
 	if (*option == '=') {
 		option_of_all = option + 1;
 		return 1;
 	}
-	if (!isdigit(*option))
+	value = strchr(option, '=');
+	if (!value || !strncmp(option, "sole", 4) || memchr(option, '.', value - option))
 		return 0;
-	index = simple_strtoul(option, &option, 10);
-	if (*option != '=')
-		return 0;
-	if (index >= CONSOLES)
-		host_fatal("con%u: there is no such console; there are con0 to con%d", index, CONSOLES - 1);
+	index = simple_strtoul(option, &end, 10);
+	if (!isdigit(*option) || end != value || index >= CONSOLES)
+		host_fatal("con%.*s: there is no such console; there are con0 to con%d",
+			   (int)(value - option), option, CONSOLES - 1);
+	option = value;
 	option_of[index] = option + 1;
 	return 1;
 }

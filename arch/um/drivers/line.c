@@ -5,10 +5,13 @@
  * Input: while a line is open, its channel is watched. HOST_IRQ_CONSOLE makes us read until there is no more (-EAGAIN; the watch is
  * then set again) or the reader is behind (throttle; unthrottle reads on). What nobody reads stays in the host.
  *
- * The end of the input is what a user would type there: Ctrl-D (and before it the end of an unfinished line), whenever somebody waits for input
- * then. So a shell ends, and so does what reads in it. Who waits is looked at soon after a program set the terminal's modes, as each shell does, and
- * then less and less often. When the line is hung up or closed it becomes mute: the login programs of a guest that stays up wait for input that
- * never comes, rather than end and be started again for ever. A line whose input fails, or which never had one, is mute from the start.
+ * The end of the input is what a user would type there: Ctrl-D (and before it the end of an unfinished
+ * line), whenever a program waits for lines then (ICANON). So a shell ends, and so does what reads in
+ * it. To one that reads bytes Ctrl-D would be a byte: the line is hung up, which is an end of file and
+ * SIGHUP. Who waits is looked at soon after a program set the terminal's modes, as each shell does, and
+ * then less and less often. When the line is hung up or closed it becomes mute: the login programs of a
+ * guest that stays up wait for input that never comes, rather than end and be started again for ever. A
+ * line whose input fails, or which never had one, is mute from the start.
  *
  * Output: into the port's FIFO and from there to the host at once; what the host does not take stays, and goes on its way when
  * the write watch fires. An output that fails for good swallows everything, like a terminal nobody looks at.
@@ -130,17 +133,24 @@ static void line_end_work(struct work_struct *work)
 {
 	struct line *line = container_of(to_delayed_work(work), struct line, end_work);
 	struct tty_struct *tty = tty_port_tty_get(&line->port);
+	bool hang_up = false;
 
 	if (!tty)
 		return;
 	spin_lock_irq(&line->lock);
 	if (line->active && line->input == LINE_ENDS) {
-		if (waitqueue_active(&tty->read_wait))
+		if (!waitqueue_active(&tty->read_wait))
+			;
+		else if (L_ICANON(tty))
 			line_type_end(line, tty);
+		else
+			hang_up = kfifo_is_empty(&line->port.xmit_fifo);	/* which forgets output */
 		line->end_delay = min(2 * line->end_delay, END_LAST);
 		schedule_delayed_work(&line->end_work, line->end_delay);
 	}
 	spin_unlock_irq(&line->lock);
+	if (hang_up)
+		tty_hangup(tty);
 	tty_kref_put(tty);
 }
 

@@ -39,7 +39,9 @@ static void __init parse_index(struct ubd_option *option, char **next)
 
 static void __init parse_flags(struct ubd_option *option, const char *name, const char *flags)
 {
-	for (; *flags && *flags != '='; flags++)
+	for (; *flags && *flags != '='; flags++) {
+		if (memchr(flags + 1, *flags, strcspn(flags + 1, "=")))
+			host_fatal("ubd%s: the flag '%c' is given twice", name, *flags);
 		switch (*flags) {
 		case 'r': option->flags |= HOST_DISK_READ_ONLY; break;
 		case 's': option->flags |= HOST_DISK_SYNC; break;
@@ -51,6 +53,7 @@ static void __init parse_flags(struct ubd_option *option, const char *name, cons
 		default:
 			host_fatal("ubd%s: there is no flag '%c'; there are r, s, d, c, t, o and m", name, *flags);
 		}
+	}
 }
 
 static char * __init next_part(char **rest)
@@ -74,6 +77,9 @@ static void __init parse(struct ubd_option *option, char *name)
 	option->file = next_part(&value);
 	option->backing = next_part(&value);
 	option->serial = next_part(&value);
+	if (option->flags & HOST_DISK_MOVED && !*option->backing)
+		host_fatal("ubd%um=%s: the new backing file is missing; give ubd%um=%s,<backing file>",
+			   option->index, option->file, option->index, option->file);
 	if (value)
 		host_fatal("ubd%u=%s: there is something after the serial number; names with , or : do not work",
 			   option->index, option->file);
@@ -87,9 +93,19 @@ static void __init __noreturn refuse(const struct ubd_option *option, const stru
 
 	switch (error) {
 	case -ENOENT:
+		if (*info->why)
+			break;
+		if (*option->backing)
+			host_fatal("ubd%u: %s cannot be made: there is no such folder; make that first", n, file);
 		host_fatal("ubd%u: %s does not exist; `truncate -s 1G %s` makes an empty disk", n, file, file);
 	case -EISDIR:
 		host_fatal("ubd%u: %s is a directory; give the file of a disk image", n, file);
+	case -ELOOP:
+		host_fatal("ubd%u: %s leads by symbolic links to no file; give the file itself", n, file);
+	case -ENOTDIR:
+		host_fatal("ubd%u: %s has a file for a folder in its path; check the path", n, file);
+	case -ENAMETOOLONG:
+		host_fatal("ubd%u: %.60s... is too long for a path", n, file);
 	case -ENOTBLK:
 		if (*info->why)
 			break;
@@ -110,7 +126,7 @@ static void __init __noreturn refuse(const struct ubd_option *option, const stru
 	}
 	if (*info->why)
 		host_fatal("ubd%u: %s", n, info->why);
-	host_fatal("ubd%u: %s cannot be opened: error %d", n, file, -error);
+	host_fatal("ubd%u: %s cannot be opened: %s", n, file, host_error_text(error));
 }
 
 static void __init remark(const struct ubd_option *option, const struct host_disk_info *info)

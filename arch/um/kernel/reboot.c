@@ -9,7 +9,10 @@
 #include <linux/notifier.h>
 #include <linux/panic.h>
 #include <linux/panic_notifier.h>
+#include <linux/pid_namespace.h>
 #include <linux/reboot.h>
+#include <linux/sched.h>
+#include <linux/timekeeping.h>
 #include <linux/sched/debug.h>
 #include <host/process.h>
 #include "kernel.h"
@@ -24,16 +27,49 @@ static bool no_reboot;
 
 static int __init set_no_reboot(char *value)
 {
+	option_flag("noreboot", value);
 	no_reboot = true;
 	return 0;
 }
 early_param("noreboot", set_no_reboot);
 
+/* ---- a panic ---- */
+
+#define LONGEST_PAUSE	60	/* seconds between panics that follow each other */
+#define RAN_WELL	300	/* seconds; a panic after that follows no other */
+
+/* Before, the next start would come to the same end. */
+static bool init_ran(void)
+{
+	const struct task_struct *init = init_pid_ns.child_reaper;
+
+	return init && init->self_exec_id;
+}
+
+static bool restarts_after_panic(void)
+{
+	return panic_timeout && !no_reboot && init_ran();
+}
+
+static void __noreturn restart_after_panic(void)
+{
+	unsigned int panics = (ktime_get_boottime_seconds() < RAN_WELL ? host_panics : 0) + 1;
+	unsigned int pause = panics > 6 ? LONGEST_PAUSE : 1U << (panics - 1);
+
+	if (panic_timeout > 0)		/* the panic itself waited for so long */
+		pause -= min_t(unsigned int, pause, panic_timeout);
+	pr_emerg("Panic number %u in a row: starting again%s\n", panics, pause ? " after a pause" : "");
+	console_flush_on_panic(CONSOLE_FLUSH_PENDING);
+	host_restart_later(pause, panics);
+}
+
 void machine_restart(char *command)
 {
-	if (panic_in_progress() && no_reboot)
+	if (!panic_in_progress())
+		host_restart();
+	if (no_reboot)
 		host_exit(PANIC_STATUS);
-	host_restart();
+	restart_after_panic();
 }
 
 void machine_power_off(void)
@@ -49,9 +85,11 @@ void machine_halt(void)
 /* The last one in the list: without panic=<seconds>, the program ends here. */
 static int end_after_panic(struct notifier_block *block, unsigned long unused, void *text)
 {
-	if (panic_timeout && !no_reboot)
+	if (restarts_after_panic())
 		return NOTIFY_DONE;
 	bust_spinlocks(0);
+	if (panic_timeout && !no_reboot)
+		pr_emerg("Not starting again, since init never ran\n");
 	speak_at_last();
 	console_flush_on_panic(CONSOLE_FLUSH_PENDING);
 	host_exit(PANIC_STATUS);
@@ -64,6 +102,8 @@ static struct notifier_block panic_block = {
 
 static int __init reboot_init(void)
 {
+	if (host_panics)
+		pr_notice("Started again after %u panics in a row\n", host_panics);
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 	return 0;
 }

@@ -53,6 +53,7 @@ static struct console first_console = {
 
 static int __init speak_early(char *value)
 {
+	option_flag("earlyprintk", value);
 	register_console(&first_console);
 	return 0;
 }
@@ -150,31 +151,6 @@ void __init setup_arch(char **line)
 	choose_initrd();
 	quiet_compaction();
 }
-
-/* The host side took these from the command line before Linux began. */
-static int __init taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("mem", taken_by_host);
-
-static int __init seccomp_taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("seccomp", seccomp_taken_by_host);
-
-static int __init stub_base_taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("stub_base", stub_base_taken_by_host);
-
-static int __init nosysemu_taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("nosysemu", nosysemu_taken_by_host);
 
 void __init trap_init(void)
 {

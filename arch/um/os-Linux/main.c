@@ -187,22 +187,35 @@ static void find_self(void)
 		host_self_fd = open(host_argv[0], O_RDONLY | O_CLOEXEC);
 }
 
+/* The value in word if it is of the option name, which must have one; NULL: it is another option. */
+static const char *value_of(const char *word, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (strncmp(word, name, length) || (word[length] && word[length] != '='))
+		return NULL;
+	if (!word[length] || !word[length + 1])
+		host_fatal("%s: the value is missing; give %s=<value>, or see --help", word, name);
+	return word + length + 1;
+}
+
 static unsigned long read_options(char **words)
 {
 	unsigned long ram = DEFAULT_RAM;
+	const char *value;
 
 	/* What follows "--" is for init. */
 	for (; *words && strcmp(*words, "--"); words++) {
 		if (!strncmp(*words, "--", 2))
 			host_fatal("%s: there is no such option; --help lists them", *words);
-		if (!strncmp(*words, "mem=", 4))
-			ram = parse_size(*words + 4);
-		else if (!strncmp(*words, "initrd=", 7))
-			read_initrd(*words + 7);
-		else if (!strncmp(*words, "seccomp=", 8))
-			host_seccomp_option = *words + 8;
-		else if (!strncmp(*words, "stub_base=", 10))
-			host_stub_base_option = *words + 10;
+		if ((value = value_of(*words, "mem")))
+			ram = parse_size(value);
+		else if ((value = value_of(*words, "initrd")))
+			read_initrd(value);
+		else if ((value = value_of(*words, "seccomp")))
+			host_seccomp_option = value;
+		else if ((value = value_of(*words, "stub_base")))
+			host_stub_base_option = value;
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}
@@ -225,6 +238,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--showconfig"))
 			return print_and_exit(host_config_text);
 	}
+	host_panics_init();
 	host_argv = argv;
 	find_self();
 	ram = read_options(argv + 1);

@@ -8,6 +8,17 @@
 /* exit.c: calls function, last one first, when ./linux ends or restarts in an orderly way. */
 void host_at_exit(void (*function)(void));
 
+/* rawmode.c: whether the terminal is another process group's now. */
+int host_in_background(int fd);
+/* rawmode.c: makes terminals raw that came to the foreground; whether there are some in the background. */
+int host_terminals_follow(void);
+void host_terminals_continued(void);	/* after a stop, in a signal handler */
+/* terminal.c: lets its thread do that. */
+void host_terminals_look(void);
+
+/* exit.c: takes host_panics from the environment. */
+void host_panics_init(void);
+
 /* signals.c: the signal handlers and the stack they run on. */
 void host_signals_init(void);
 /* signals.c: undoes them, for the program that is started next. */

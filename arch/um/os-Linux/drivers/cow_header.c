@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cow.h"
+#include "printable.h"
 #include "cow_files.h"
 
 #define V3_SECTOR	512
@@ -45,6 +46,7 @@ int cow_error(int error, char *why, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(why, COW_WHY, format, arguments);
 	va_end(arguments);
+	make_printable(why);	/* paths of headers are a stranger's */
 	return error;
 }
 

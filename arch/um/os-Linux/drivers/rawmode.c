@@ -6,13 +6,17 @@
  *  2. Any other end, SIGKILL included: a guardian, one small process per terminal, sleeps in read() on a pipe that
  *     ./linux alone can write. End of file means that ./linux is gone, and the guardian restores the terminal, unless the
  *     shell was faster: it only replaces the raw mode set here. In case 1 it is told to leave and waited for.
- *  3. A stop (SIGSTOP, SIGTTIN) gives the terminal to the shell; on_continue() makes it raw again afterwards.
+ *  3. A stop (SIGSTOP) gives the terminal to the shell; afterwards it is made raw again.
+ *  4. In the background the terminal is someone else's: its settings are left alone, also at the end. They
+ *     are changed when ./linux comes to the foreground. A shell need not tell us of that, so a thread
+ *     (terminal.c) looks now and then while we are in the background, and only then.
  *
  * The guardian keeps nothing of ./linux: no descriptors, no guest RAM, no session (so no signal from the terminal reaches it, and
  * it may change a terminal that is not its own), all signals blocked. It is made by clone() onto a stack of its own, since the
  * caller's stack may lie in guest RAM, which is shared memory.
  *
- * host_terminal_raw() runs on a virtual CPU during boot; restore_all() on whichever thread ends ./linux.
+ * host_terminal_raw() runs on a virtual CPU during boot, host_terminals_follow() on the thread for
+ * signals; restore_all() on whichever thread ends ./linux.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,10 +42,11 @@ static struct terminal {
 	int fd;			/* duplicate, out of the way of 0 to 2 */
 	dev_t device;
 	int raw_now;
+	int in_background, continued;	/* when last looked at; since then, after a stop */
 	struct termios cooked, raw;
 	int leash;		/* the pipe that the guardian reads */
 	pid_t guardian;		/* 0: none */
-} terminals[MAX_TERMINALS];
+} *terminals;			/* shared with the guardians */
 static int count;
 
 static char guardian_stack[16384] __attribute__((aligned(16)));
@@ -130,12 +135,11 @@ static void restore_all(void)
 {
 	sigset_t output, before;
 
-	/* From the background, this signal would stop us instead. */
 	sigemptyset(&output);
 	sigaddset(&output, SIGTTOU);
 	sigprocmask(SIG_BLOCK, &output, &before);
 	for (int i = 0; i < count; i++) {
-		if (terminals[i].raw_now)
+		if (terminals[i].raw_now && !host_in_background(terminals[i].fd))
 			tcsetattr(terminals[i].fd, TCSANOW, &terminals[i].cooked);
 		terminals[i].raw_now = 0;
 		end_guardian(&terminals[i]);
@@ -143,15 +147,48 @@ static void restore_all(void)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static void on_continue(int signal)
+int host_in_background(int fd)
 {
-	int error = errno;
+	pid_t foreground = tcgetpgrp(fd);	/* -1: not our controlling terminal */
 
-	(void)signal;
-	for (int i = 0; i < count; i++)
-		if (terminals[i].raw_now && tcgetpgrp(terminals[i].fd) == getpgrp())
-			tcsetattr(terminals[i].fd, TCSANOW, &terminals[i].raw);
+	return foreground >= 0 && foreground != getpgrp();
+}
+
+/* What others set meanwhile is what the terminal gets back. */
+static void make_raw(struct terminal *terminal)
+{
+	struct termios now;
+
+	if (tcgetattr(terminal->fd, &now) < 0)
+		return;
+	if (now.c_lflag != terminal->raw.c_lflag || now.c_iflag != terminal->raw.c_iflag)
+		terminal->raw_now = 0;
+	if (!terminal->raw_now)
+		terminal->cooked = now;
+	terminal->raw_now = tcsetattr(terminal->fd, TCSANOW, &terminal->raw) == 0;
+}
+
+int host_terminals_follow(void)
+{
+	int background = 0, error = errno;
+
+	for (int i = 0; i < __atomic_load_n(&count, __ATOMIC_ACQUIRE); i++) {
+		int now = host_in_background(terminals[i].fd);
+
+		if (!now && (terminals[i].in_background || terminals[i].continued))
+			make_raw(&terminals[i]);
+		terminals[i].continued = 0;
+		terminals[i].in_background = now;
+		background |= now;
+	}
 	errno = error;
+	return background;
+}
+
+void host_terminals_continued(void)
+{
+	for (int i = 0; i < count; i++)
+		terminals[i].continued = 1;
 }
 
 static int is_known(dev_t device)
@@ -164,10 +201,17 @@ static int is_known(dev_t device)
 
 void host_terminal_raw(int fd)
 {
-	struct terminal *terminal = &terminals[count];
-	struct sigaction again = { .sa_handler = on_continue, .sa_flags = SA_RESTART | SA_ONSTACK };
+	struct terminal *terminal;
 	struct stat file;
 
+	if (!terminals)
+		terminals = mmap(NULL, MAX_TERMINALS * sizeof(*terminals), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (terminals == MAP_FAILED) {
+		terminals = NULL;
+		return;
+	}
+	terminal = &terminals[count];
 	if (count == MAX_TERMINALS || fstat(fd, &file) < 0 || tcgetattr(fd, &terminal->cooked) < 0)
 		return;
 	if (is_known(file.st_rdev))
@@ -179,9 +223,11 @@ void host_terminal_raw(int fd)
 	terminal->raw = terminal->cooked;
 	cfmakeraw(&terminal->raw);
 	start_guardian(terminal);
-	if (count++ == 0) {
+	if (count == 0)
 		host_at_exit(restore_all);
-		sigaction(SIGCONT, &again, NULL);
-	}
-	terminal->raw_now = tcsetattr(fd, TCSANOW, &terminal->raw) == 0;
+	terminal->in_background = host_in_background(fd);
+	if (!terminal->in_background)
+		make_raw(terminal);
+	__atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
+	host_terminals_look();
 }

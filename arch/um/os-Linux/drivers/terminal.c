@@ -56,12 +56,40 @@ static void on_resize(int signal)
 	host_raise(&host_vcpus[0], HOST_IRQ_CONSOLE);
 }
 
+static void on_continue(int signal)
+{
+	(void)signal;
+	host_terminals_continued();
+}
+
+/*
+ * Waits for signals. While a terminal is in the background it looks at it now and then: nobody tells
+ * when it comes to the foreground. Then there may be input for the lines.
+ */
 static void *take_signals(void *signals)
 {
-	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-	for (;;)
-		pause();
+	const struct timespec now_and_then = { .tv_nsec = 250000000 };
+	sigset_t none;
+	int before = 0;
+
+	(void)signals;
+	sigfillset(&none);
+	sigdelset(&none, SIGWINCH);
+	sigdelset(&none, SIGCONT);
+	for (;;) {
+		int background = host_terminals_follow();
+
+		if (before && !background)
+			host_raise(&host_vcpus[0], HOST_IRQ_CONSOLE);
+		before = background;
+		ppoll(NULL, 0, background ? &now_and_then : NULL, &none);
+	}
 	return NULL;
+}
+
+void host_terminals_look(void)
+{
+	kill(getpid(), SIGCONT);	/* of which that thread takes notice, now or when it waits */
 }
 
 /* A signal to the process goes to a thread that does not block it: the one started here. */
@@ -69,12 +97,17 @@ static void start_signals(void)
 {
 	static sigset_t signals;
 	struct sigaction resize = { .sa_handler = on_resize, .sa_flags = SA_RESTART | SA_ONSTACK };
+	struct sigaction again = { .sa_handler = on_continue, .sa_flags = SA_RESTART | SA_ONSTACK };
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGWINCH);
 	sigaddset(&signals, SIGCONT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	sigaction(SIGWINCH, &resize, NULL);
+	sigaction(SIGCONT, &again, NULL);
+	/* In the background reading fails and writing works, rather than stop the guest. */
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 	host_thread(take_signals, &signals);
 	/* A reader that went away is an error of write(), not our end. */
 	signal(SIGPIPE, SIG_IGN);
@@ -169,6 +202,8 @@ long host_console_read(int console, void *buffer, unsigned long length)
 		else
 			got = read(in->fd, buffer, length);
 	} while (got < 0 && errno == EINTR);
+	if (got < 0 && errno == EIO && host_in_background(in->fd))
+		return -EAGAIN;		/* what is typed is for another */
 	return got < 0 ? -errno : got;
 }
 
@@ -247,7 +282,8 @@ void host_console_watch(int console, int write)
 {
 	struct stream *stream = write ? &consoles[console].out : &consoles[console].in;
 
-	if (stream->fd >= 0)
+	/* In the background input is not ours: take_signals() tells when that is over. */
+	if (stream->fd >= 0 && (write || !host_in_background(stream->fd)))
 		host_watch(stream->fd, write, HOST_IRQ_CONSOLE);
 }
 

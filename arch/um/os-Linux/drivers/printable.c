@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Text of strangers; see printable.h. Also part of the tools. */
+#include <string.h>
+
+#include "printable.h"
+
+static int is_continuation(unsigned char byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+/* No overlong forms, no surrogates, nothing beyond U+10FFFF: the second byte tells. */
+static int may_follow(unsigned char first, unsigned char second)
+{
+	switch (first) {
+	case 0xe0:
+		return second >= 0xa0;
+	case 0xed:
+		return second < 0xa0;
+	case 0xf0:
+		return second >= 0x90;
+	case 0xf4:
+		return second < 0x90;
+	default:
+		return 1;
+	}
+}
+
+int utf8_length(const char *text)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	int length = *bytes < 0x80 ? 1 : *bytes < 0xc2 ? 0 : *bytes < 0xe0 ? 2 : *bytes < 0xf0 ? 3 : *bytes < 0xf5 ? 4 : 0;
+
+	for (int i = 1; i < length; i++)
+		if (!is_continuation(bytes[i]) || (i == 1 && !may_follow(bytes[0], bytes[1])))
+			return 0;
+	return length;
+}
+
+static int is_obeyed(const unsigned char *at, int length)
+{
+	switch (length) {
+	case 1:
+		return *at < 0x20 || *at == 0x7f;
+	case 2:		/* U+0080 to U+009F */
+		return at[0] == 0xc2 && at[1] < 0xa0;
+	case 3:		/* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069 */
+		return at[0] == 0xe2 && ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f ||
+							    (at[2] >= 0xa8 && at[2] <= 0xae))) ||
+					 (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+	default:
+		return !length;
+	}
+}
+
+void make_printable(char *line)
+{
+	char *to = line;
+
+	while (*line) {
+		int length = utf8_length(line), whole = length ? length : 1;
+
+		if (is_obeyed((unsigned char *)line, length))
+			*to++ = '?';
+		else
+			to = (char *)memmove(to, line, whole) + whole;
+		line += whole;
+	}
+	*to = '\0';
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a terminal would obey is not printed (arch/um/os-Linux/drivers/printable.c); UTF-8 in its strict form. */
+#include "../../arch/um/os-Linux/drivers/printable.c"
+#include "../guest/check.h"
+
+static void shows(const char *text, const char *wanted, const char *sentence)
+{
+	char line[64];
+
+	strcpy(line, text);
+	make_printable(line);
+	if (strcmp(line, wanted))
+		say("# got %s\n", line);
+	check(!strcmp(line, wanted), sentence);
+}
+
+/* All sequences of up to four bytes that begin like one, against the definition by numbers. */
+static int is_character(const unsigned char *text, int length)
+{
+	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned int value = length == 1 ? text[0] : text[0] & (0x7f >> length);
+
+	for (int i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (text[i] & 0x3f);
+	}
+	return value >= least[length] && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff);
+}
+
+static void every_start(void)
+{
+	static const unsigned char edges[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff };
+	int wrong = 0;
+
+	for (int first = 1; first < 256; first++)
+		for (unsigned int i = 0; i < 1000; i++) {
+			unsigned char text[5] = { first, edges[i % 10], edges[i / 10 % 10], edges[i / 100], 0 };
+			int length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
+			int wanted = length && is_character(text, length) ? length : 0;
+
+			wrong += utf8_length((char *)text) != wanted;
+		}
+	check_equal(wrong, 0, "a sequence is a character if its number is one, in its shortest form");
+}
+
+int main(void)
+{
+	shows("disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "text is shown as it is");
+	shows("a\033[2Jb\nc\rd\177", "a?[2Jb?c?d?", "control characters are not");
+	shows("\xc2\x9b" "2J \xc2\xa0", "?2J \xc2\xa0", "nor those of the upper half");
+	shows("a\x9b" "b\xff", "a?b?", "nor bytes that are not UTF-8");
+	shows("\xe0\x80\x80 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80", "??? ?? ??? ????", "nor overlong forms, surrogates and what is too large");
+	shows("exe.\xe2\x80\xaetxt \xe2\x81\xa6", "exe.?txt ?", "nor what turns the direction of writing");
+	every_start();
+	return check_done();
+}
