@@ -9,6 +9,8 @@
 #include <linux/types.h>
 
 struct pt_regs;
+struct task_struct;
+struct thread_struct;
 struct mm_struct;
 struct host_trap;
 
@@ -29,6 +31,8 @@ void hostmap_again(struct mm_struct *mm, unsigned long address);
 /* address_space.c */
 int hostmap_ready(struct mm_struct *mm);
 void hostmap_give_back(struct mm_struct *mm);
+int reserve_for_child(struct task_struct *child, unsigned long clone_flags);
+void release_reserved(struct thread_struct *thread);
 
 /* fresh.c */
 void fresh_init(void);

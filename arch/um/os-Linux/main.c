@@ -230,6 +230,7 @@ int main(int argc, char **argv)
 	ram = read_options(argv + 1);
 	host_cpus_init();
 	host_ram_init(ram);
+	host_oom_init(ram);
 	host_signals_init();
 	host_engine_init();
 	kernel_start(join(argv + 1));

@@ -5,8 +5,13 @@
 
 #include <signal.h>
 
-/* exit.c: calls function, last one first, when ./linux ends or restarts in an orderly way. */
+/*
+ * exit.c: calls function, last one first, when ./linux ends or restarts in an orderly way; perhaps in a signal handler, in the middle of
+ * anything: it takes no memory and no locks.
+ */
 void host_at_exit(void (*function)(void));
+/* Only when it restarts, never in a handler. One function. */
+void host_at_restart(void (*function)(void));
 
 /* signals.c: the signal handlers and the stack they run on. */
 void host_signals_init(void);
@@ -41,6 +46,10 @@ const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a c
 /* file.c: a file without a name whose pages may be executed; its descriptor, or -errno. */
 int host_nameless_file(const char *name, unsigned long long size);
 
+/* oom.c: makes ./linux, with so much guest RAM, the one to end before its stub processes. As before: in a stub process; before exec. */
+void host_oom_init(unsigned long ram);
+void host_oom_as_before(void);
+
 /* ram.c: makes guest RAM. Fails with host_fatal(). */
 void host_ram_init(unsigned long size);
 extern int host_ram_fd;
@@ -58,6 +67,10 @@ struct host_program {
 	int traced;
 };
 int host_spawn(const struct host_program *program);
+/* Sends SIGKILL: to wait for its end is safe then. Where the host refuses that, ./linux ends. */
+void host_kill_stub(int pid);
+/* The last host call that was refused when a stub process was made, by name. */
+extern const char *host_refused_call;
 int host_program_image(const void *image, unsigned long size);
 
 /*
@@ -70,6 +83,8 @@ void host_kick_over(struct vcpu *vcpu);
 unsigned long long host_cpu_time(int pid);	/* of a process, in ns */
 extern int host_kick_insists;	/* guest code can keep the signal out: see to it that it works */
 
+/* engine.c: why no stub process could be made, from an error and host_refused_call, and what to do. */
+void host_say_why_no_stub(char *text, unsigned long size, int error);
 /* engine.c: chooses the engine. Ends with a line and status 1 where there is none. */
 void host_engine_init(void);
 unsigned int host_count_areas(void);	/* how many mappings a stub process may have */
@@ -87,6 +102,8 @@ extern int host_self_fd;	/* ./linux itself, to start it again; -1 where the host
 
 /* thread.c: a detached host thread that receives no signals. 0 or -errno. */
 int host_thread(void *(*body)(void *), void *argument);
+/* What to do about that error. */
+const char *host_thread_advice(int error);
 
 /*
  * watch.c: raises interrupt irq on virtual CPU 0 once, when descriptor fd can be read (or, with write set, written)

@@ -80,7 +80,7 @@ static void discard(struct host_space *space)
 	free(space);
 }
 
-/* At the end, and before ./linux starts itself again. */
+/* Before ./linux starts itself again: it stays the parent of those that are left. */
 static void end_all(void)
 {
 	while (seccomp_spaces)
@@ -568,16 +568,13 @@ int host_seccomp_init(char *why, unsigned long size)
 	if (!error)
 		error = create(&space, NULL, 0);
 	if (error) {
-		if (seccomp_stub_refused)
-			snprintf(why, size, "the host refuses seccomp(2) to its stub process");
-		else
-			snprintf(why, size, "the host starts no stub process that a seccomp filter guards (%s)", strerror(-error));
+		host_say_why_no_stub(why, size, error);
 		return error;
 	}
 	measure_xstate();
 	find_xsaveopt();
 	host_kick_insists = 1;
-	host_at_exit(end_all);
+	host_at_restart(end_all);
 	destroy(space);		/* the first address space will find it */
 	return 0;
 }

@@ -30,6 +30,20 @@ static int create(void *(*body)(void *), void *argument, const cpu_set_t *cpus, 
 	return error;
 }
 
+const char *host_thread_advice(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+	case -ENOMEM:
+		return "see 'ulimit -u', 'ulimit -v' and the pids limit of the container";
+	case -EPERM:
+	case -EACCES:
+		return "allow clone3, or let it answer ENOSYS, in the seccomp profile of the container";
+	default:
+		return "allow clone in the seccomp profile of the container";
+	}
+}
+
 int host_thread(void *(*body)(void *), void *argument)
 {
 	unsigned long cpus_size;

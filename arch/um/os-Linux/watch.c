@@ -39,15 +39,14 @@ static void *watch_loop(void *unused)
 
 static void start(void)
 {
-	int error = 0;
+	int error;
 
 	watcher = epoll_create1(EPOLL_CLOEXEC);
 	if (watcher < 0)
-		error = -errno;
-	else
-		error = host_thread(watch_loop, NULL);
+		host_fatal("cannot watch the console for input: epoll_create1: %s", strerror(errno));
+	error = host_thread(watch_loop, NULL);
 	if (error)
-		host_fatal("cannot watch the console for input: %s", strerror(-error));
+		host_fatal("the host refuses a thread (%s): %s", strerror(-error), host_thread_advice(error));
 }
 
 void host_watch(int fd, int write, int irq)

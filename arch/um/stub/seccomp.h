@@ -90,7 +90,15 @@
 #define STUB_REG_SP	19
 #define STUB_REGS	20
 
-/* Exit statuses of a stub process that could not have its filters. */
+/* Exit statuses of a stub process that could not get ready: the call that failed. */
+#define STUB_NO_CODE		2
+#define STUB_NO_CONTROL		3
+#define STUB_NO_ACTION		4
+#define STUB_NO_STACK		5
+#define STUB_NO_MASK		6
+#define STUB_NO_MAPPER		10
+#define STUB_NO_ROOM_BELOW	11
+#define STUB_NO_ROOM_ABOVE	12
 #define STUB_NO_FILTER		13
 #define STUB_NO_MAPPER_FILTER	14
 
