@@ -157,7 +157,7 @@ void host_idle(void)
 	if (host_disk_look(&vcpu->irq_pending))
 		spinning_waits_for_disk();
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
+	host_signal_mask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {
 		host_rest_begin();
 		spinning_sleeps();
@@ -166,5 +166,5 @@ void host_idle(void)
 		spinning_woke();
 		host_rest_end();
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	host_signal_mask(SIG_SETMASK, &before, NULL);
 }

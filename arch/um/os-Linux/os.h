@@ -13,6 +13,8 @@ void host_at_exit(void (*function)(void));
 /* Only when it restarts, never in a handler. One function. */
 void host_at_restart(void (*function)(void));
 
+/* signals.c: sigprocmask(2). A host that refuses it, after which a signal might be kept out for ever, is one that ./linux ends on. */
+void host_signal_mask(int how, const sigset_t *set, sigset_t *before);
 /* signals.c: the signal handlers and the stack they run on. */
 void host_signals_init(void);
 /* signals.c: undoes them, for the program that is started next. */

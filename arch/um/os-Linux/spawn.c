@@ -135,15 +135,16 @@ static int child(void *nothing)
 	struct rlimit none = { 0, 0 };
 	const char *refused;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != handover.parent) {
-		handover.error = ESRCH;
-		handover.refused = "getppid";
-		_exit(1);
-	}
+	/* Without it, this process would be left when ./linux ends. */
+	refused = prctl(PR_SET_PDEATHSIG, SIGKILL) ? "prctl" : NULL;
 	setrlimit(RLIMIT_CORE, &none);
 	host_oom_as_before();
-	refused = reset_personality();
+	if (!refused && getppid() != handover.parent) {
+		errno = EPERM;
+		refused = "getppid";
+	}
+	if (!refused)
+		refused = reset_personality();
 	if (!refused)
 		refused = arrange_descriptors(program);
 	if (!refused)
@@ -184,11 +185,11 @@ int host_spawn(const struct host_program *program)
 	/* The child runs on our memory: no handler may run in it. SIGTRAP is how exec stops a traced one, and must not stay pending. */
 	sigfillset(&all);
 	sigdelset(&all, SIGTRAP);
-	sigprocmask(SIG_BLOCK, &all, &before);
+	host_signal_mask(SIG_BLOCK, &all, &before);
 	pid = clone(child, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
 	if (pid < 0)
 		handover.error = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	host_signal_mask(SIG_SETMASK, &before, NULL);
 	if (!handover.error)
 		return pid;
 	host_refused_call = handover.refused;

@@ -28,6 +28,9 @@ static void *watch_loop(void *unused)
 		int count = epoll_wait(watcher, events, 16, -1);
 		unsigned long irqs = 0;
 
+		if (count < 0 && errno != EINTR)
+			host_fatal("the host refuses epoll_wait (%s): allow it, in a container by a seccomp profile that has it",
+				   strerror(errno));
 		for (int i = 0; i < count; i++)
 			irqs |= 1UL << events[i].data.u32;
 		for (int irq = 0; irqs; irq++, irqs >>= 1)

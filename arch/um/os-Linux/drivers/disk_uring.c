@@ -87,8 +87,8 @@ static void *tell_vcpu(void *argument)
 	unsigned long long count;
 
 	for (;;) {
-		if (poll(news, 2, -1) <= 0)
-			continue;
+		if (poll(news, 2, -1) < 0 && errno != EINTR)
+			host_fatal("the host refuses poll (%s): allow it, in a container by a seccomp profile that has it", strerror(errno));
 		if (news[0].revents && read(ring->event, &count, sizeof(count)) == sizeof(count)) {
 			io_uring_cq_eventfd_toggle(&ring->uring, false);
 			raise_block(ring);
