@@ -149,14 +149,17 @@ static bool was_miss(struct fault *fault)
 	struct mm_struct *mm = current->mm;
 	spinlock_t *lock;
 	unsigned long flags;
+	int error;
 
 	if (!touch_page(mm, fault->address, fault->error_code, &lock))
 		return false;
 	spin_unlock(lock);
 	count_trap(misses);
 	local_irq_save(flags);
-	hostmap_load(mm, fault->address);
+	error = hostmap_load(mm, fault->address);
 	local_irq_restore(flags);
+	if (unlikely(error))
+		do_group_exit(SIGKILL);		/* no signal, which the first process would ignore */
 	return true;
 }
 

@@ -475,20 +475,19 @@ static int load(struct mm_struct *mm, unsigned long address)
  * hostmap_load - maps the present page at address on the host, with its neighbours
  * @address: the guest's tables have a present, accessible page here
  *
- * What the host refuses drops all that it maps. If it refuses again then, the page would be missed for ever.
+ * What the host refuses drops all that it maps. If it refuses again then, the page would be missed for ever. Returns 0, or -errno: the guest
+ * process must end.
  */
-void hostmap_load(struct mm_struct *mm, unsigned long address)
+int hostmap_load(struct mm_struct *mm, unsigned long address)
 {
 	int error = load(mm, address);
 
 	if (unlikely(error))
 		error = load(mm, address);
-	if (likely(!error))
-		return;
-	if (error != -ESRCH)
+	if (unlikely(error && error != -ESRCH))
 		pr_err_ratelimited("%s[%d]: killed: the host maps no memory for it (error %d; see ulimit -v and the memory limit of the container)\n",
 				   current->comm, task_pid_nr(current), error);
-	force_sig(SIGKILL);
+	return error;
 }
 
 static void map_again(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)

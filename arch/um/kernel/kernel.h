@@ -25,7 +25,7 @@ void paging_init(void);
 /* hostmap.c */
 int hostmap_sync(struct mm_struct *mm);
 int hostmap_first(struct mm_struct *mm);
-void hostmap_load(struct mm_struct *mm, unsigned long address);
+int hostmap_load(struct mm_struct *mm, unsigned long address);
 void hostmap_again(struct mm_struct *mm, unsigned long address);
 
 /* address_space.c */
