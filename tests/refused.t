@@ -61,7 +61,7 @@ def fault(result):
         return "hangs"
     if result.exit == 0:    # what the guest's programs are refused, they say themselves
         return None if result.status else "ends with status 0 without having done the work"
-    if re.search(r"^linux: |Kernel panic|^GUEST-STATUS [1-9]|The futex facility|cannot set %fs base", result.console, re.M):
+    if re.search(r"^linux: |Kernel panic|^GUEST-STATUS [1-9]|The futex facility|Fatal glibc error|cannot set %fs base", result.console, re.M):
         return None
     return "ends without a line that says why"
 
