@@ -91,7 +91,9 @@ static void arm(timer_t timer, unsigned long long ns)
 {
 	struct itimerspec when = { .it_value = { ns / NS_PER_SEC, ns % NS_PER_SEC } };
 
-	timer_settime(timer, 0, &when, NULL);
+	if (timer_settime(timer, 0, &when, NULL))
+		host_fatal("the host refuses timer_settime (%s): allow it, in a container by a seccomp profile that has it",
+			   strerror(errno));
 }
 
 static timer_t event_timer, retry_timer, look_timer;
