@@ -232,3 +232,22 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 	else if (!signal)
 		cached_ahead(fault.address);
 }
+
+/*
+ * The host says that it cannot give a page that it has mapped for guest code. Guest code can claim that, so what decides is whether we can
+ * touch the page: if not, ./linux ends here, and if so, it is there now. The program tries again.
+ */
+void ram_fault(unsigned long address)
+{
+	spinlock_t *lock;
+	void *at;
+
+	count_trap(faults);
+	if (address >= TASK_SIZE)
+		return;
+	at = touch_page(current->mm, address, 0, &lock);
+	if (!at)
+		return;
+	__atomic_or_fetch((char *)at, 0, __ATOMIC_RELAXED);
+	spin_unlock(lock);
+}

@@ -54,6 +54,7 @@ int fault_in(struct fault *fault, int *code);
 void *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
 vm_flags_t fault_needs(unsigned long error_code);
 void user_fault(struct pt_regs *regs, struct host_trap *trap);
+void ram_fault(unsigned long address);
 
 /* ahead.c */
 void fault_ahead(unsigned long address, unsigned long error_code);

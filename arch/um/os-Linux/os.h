@@ -45,7 +45,19 @@ void host_pin_back(void);	/* and comes back */
 void host_pin_process(int pid);	/* puts a stub process where this virtual CPU is */
 const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a cpu_set_t */
 
-/* file.c: a file without a name whose pages may be executed; its descriptor, or -errno. */
+/*
+ * file.c: a file without a name whose pages may be executed; its descriptor, or -errno. why: what was tried before, or
+ * all that was tried, and how each of them failed.
+ */
+struct host_nameless {
+	const char *name;
+	unsigned long long size;
+	unsigned long long needed;	/* bytes that a folder must have room for now */
+	int program;			/* it is to be started by exec */
+	const char *folder;		/* where it is; NULL: it is a memfd */
+	char why[512];
+};
+int host_nameless_make(struct host_nameless *file);
 int host_nameless_file(const char *name, unsigned long long size);
 
 /* oom.c: makes ./linux, with so much guest RAM, the one to end before its stub processes. As before: in a stub process; before exec. */
@@ -55,6 +67,13 @@ void host_oom_as_before(void);
 /* ram.c: makes guest RAM. Fails with host_fatal(). */
 void host_ram_init(unsigned long size);
 extern int host_ram_fd;
+/*
+ * ram.c: the host has no page for an address that it gave us: says why in one line and ends ./linux. Any thread, in a signal handler
+ * too. by_hardware: the page was there and is broken.
+ */
+void __attribute__((noreturn)) host_ram_lost(unsigned long address, int by_hardware);
+/* ram.c: for a host call that said EFAULT: returns if all pages can be had, else ends as host_ram_lost() does. */
+void host_ram_prove(const void *start, unsigned long length);
 
 /*
  * spawn.c: starts an embedded program as a child process. Descriptors of the child: fds[0] to fds[count - 1] as 0 and up, the image
@@ -97,6 +116,10 @@ extern const struct engine host_ptrace_engine, host_seccomp_engine;
 int host_seccomp_init(char *why, unsigned long size);
 extern int host_no_sysemu;	/* nosysemu on the command line, or found missing */
 int host_ptrace_init(void);	/* 0, or -errno with a line already on stderr */
+
+/* speculation.c: spec= on the command line; to be called before there are other threads and stub processes, which inherit it. */
+void host_speculation_init(const char *option);
+extern int host_speculation_allowed;
 
 /* main.c: the program's own arguments. */
 extern char **host_argv;

@@ -178,6 +178,8 @@ static void classify_signal(struct host_space *space, int signo, struct host_tra
 	trap->signo = signo;
 	trap->code = info.si_code;
 	trap->address = (unsigned long)info.si_addr;
+	if (signo == SIGBUS && (info.si_code == BUS_ADRERR || info.si_code == BUS_MCEERR_AR))
+		trap->kind = TRAP_RAM;
 	if (signo == SIGSEGV && (info.si_code == SEGV_MAPERR || info.si_code == SEGV_ACCERR)) {
 		trap->kind = TRAP_FAULT;
 		trap->error_code = HOST_FAULT_GUESS | (info.si_code == SEGV_ACCERR ? HOST_FAULT_PRESENT : 0);

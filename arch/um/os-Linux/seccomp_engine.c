@@ -327,6 +327,11 @@ static void classify_exception(const struct signal_frame *frame, struct host_tra
 	trap->signo = frame->info.signo;
 	trap->code = frame->info.code;
 	trap->address = frame->info.address;
+	/* All that is mapped is guest RAM, and no file of the host that could end before its mapping. */
+	if (trap->signo == SIGBUS && (trap->code == BUS_ADRERR || trap->code == BUS_MCEERR_AR)) {
+		trap->kind = TRAP_RAM;
+		return;
+	}
 	if (trap->signo == SIGSEGV && context->trapno == TRAP_PAGE_FAULT && (trap->code == SEGV_MAPERR || trap->code == SEGV_ACCERR)) {
 		trap->kind = TRAP_FAULT;
 		trap->address = context->cr2;

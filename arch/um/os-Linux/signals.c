@@ -105,6 +105,8 @@ static void on_exception(int signo, siginfo_t *info, void *frame)
 	ucontext_t *context = frame;
 	greg_t *g = context->uc_mcontext.gregs;
 
+	if (signo == SIGBUS && (info->si_code == BUS_ADRERR || info->si_code == BUS_MCEERR_AR))
+		host_ram_lost((unsigned long)info->si_addr, info->si_code == BUS_MCEERR_AR);
 	if (info->si_code > 0 && (kernel_text_is_at(g[REG_RIP]) || !g[REG_RIP])) {
 		divert(context, info);
 		return;

@@ -200,7 +200,8 @@ int host_spawn(const struct host_program *program)
 
 int host_program_image(const void *image, unsigned long size)
 {
-	int fd = host_nameless_file("linux-stub", size), reopened;
+	struct host_nameless file = { .name = "linux-stub", .size = size, .needed = size, .program = 1 };
+	int fd = host_nameless_make(&file), reopened;
 	char path[64];
 
 	if (fd < 0)

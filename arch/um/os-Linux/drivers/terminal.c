@@ -154,6 +154,16 @@ static int is_ready(int fd, int events, int timeout)
 	return poll(&poll_fd, 1, timeout) > 0;
 }
 
+/* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
+static int transfer_error(const void *buffer, unsigned long length)
+{
+	int error = -errno;
+
+	if (error == -EFAULT)
+		host_ram_prove(buffer, length);
+	return error;
+}
+
 long host_console_read(int console, void *buffer, unsigned long length)
 {
 	struct stream *in = &consoles[console].in;
@@ -169,7 +179,7 @@ long host_console_read(int console, void *buffer, unsigned long length)
 		else
 			got = read(in->fd, buffer, length);
 	} while (got < 0 && errno == EINTR);
-	return got < 0 ? -errno : got;
+	return got < 0 ? transfer_error(buffer, length) : got;
 }
 
 static long write_stream(struct stream *out, const void *buffer, unsigned long length)
@@ -190,7 +200,7 @@ static long write_stream(struct stream *out, const void *buffer, unsigned long l
 		else
 			put = write(out->fd, buffer, length);
 	} while (put < 0 && errno == EINTR);
-	return put < 0 ? -errno : put;
+	return put < 0 ? transfer_error(buffer, length) : put;
 }
 
 long host_console_write(int console, const void *buffer, unsigned long length)
