@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,7 @@ static void write_setup(struct host_space *space)
 	setup->guest_program.filter = filters;
 	setup->mapper_program.length = host_filter_mapper((void *)setup->filters[1], space->base);
 	setup->mapper_program.filter = filters + sizeof(setup->filters[0]);
+	setup->filter_flags = host_speculation_allowed ? SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
 	space->orders->fsgsbase = !by_call;
 }
 

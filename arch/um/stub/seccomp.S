@@ -41,12 +41,11 @@
 #define SET_GS		0x1001
 #define CLONE_FLAGS	0x50b00		/* VM, FS, SIGHAND, THREAD, SYSVSEM; not FILES */
 #define FILTER		1		/* SECCOMP_SET_MODE_FILTER */
-#define SPEC_ALLOW	4		/* all in this process may be seen by its guest code anyway */
 
 .macro call_seccomp			/* %rdx: the program */
 	movl	$NR_seccomp, %eax
 	movl	$FILTER, %edi
-	movl	$SPEC_ALLOW, %esi
+	movl	AT_SETUP(FILTER_FLAGS), %esi
 	syscall
 .endm
 

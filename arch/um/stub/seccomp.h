@@ -65,6 +65,7 @@
 #define SETUP_UNMAP		72
 #define SETUP_GUEST_PROGRAM	104
 #define SETUP_MAPPER_PROGRAM	120
+#define SETUP_FILTER_FLAGS	136
 
 /* struct stub_orders: how the guest thread goes back to guest code. */
 #define BACK_HANDLER	0	/* it trapped: by rt_sigreturn */
@@ -149,6 +150,7 @@ struct stub_setup {
 		unsigned short length;
 		unsigned long filter;
 	} guest_program, mapper_program;	/* as seccomp(2) takes them */
+	unsigned long filter_flags;	/* and its flags for both */
 	unsigned long filters[2][64];	/* instructions, 8 bytes each */
 };
 
@@ -200,6 +202,7 @@ STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
 STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
 STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
 STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
+STUB_SAME(stub_setup, filter_flags, SETUP_FILTER_FLAGS);
 _Static_assert(sizeof(struct stub_call) == REQUEST_SIZE, "request");
 _Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
 _Static_assert(sizeof(struct stub_state) <= STATE_STACK - 16, "room for two words on the stack");
