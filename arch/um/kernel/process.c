@@ -19,6 +19,7 @@
 #include <asm/switch_to.h>
 #include <asm/debug_regs.h>
 #include <asm/xstate.h>
+#include <host/process.h>
 #include "kernel.h"
 
 /* What switch_stacks() pops for a thread that has not run yet. */
@@ -153,4 +154,9 @@ unsigned long __get_wchan(struct task_struct *task)
 
 	arch_stack_walk(first_outside_scheduler, &found, task, NULL);
 	return found;
+}
+
+void kernel_pause(void)
+{
+	schedule_timeout_uninterruptible(1);
 }
