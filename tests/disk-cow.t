@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ubd devices with COW files: made, written, read again, in chains, shared, refused where they must be, and cut off by SIGKILL."""
+import contextlib
 import hashlib
 import os
 import random
@@ -151,6 +152,25 @@ with open(cow, "r+b") as out:
 refused([f"ubd1={cow}"], "damaged COW file", "a damaged COW file is refused")
 result = uml.run("dd if=/dev/ubdb bs=4 count=1 2>/dev/null; exit 0", mem="64M", arguments=[f"ubd1d={cow}"])
 tap.ok("OOOM" in result.output, "with the flag d it is a disk of its bytes", result.tail)
+
+# Whom to believe
+private, mode = backing_file("private"), uml.scratch("mode")
+for backing_mode, wanted in ((0o600, 0o600), (0o640, 0o640), (0o444, 0o644)):
+    os.chmod(private, backing_mode)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(mode)
+    uml.run("exit 0", mem="64M", arguments=[f"ubd1={mode},{private}"], wrap=["sh", "-c", 'umask 022; exec "$0" "$@"'])
+    tap.equal(oct(os.stat(mode).st_mode & 0o777), oct(wanted),
+              f"over a backing file of mode {backing_mode:o} a new COW file is read by nobody else than that ({wanted:o} with umask 022)")
+if os.getuid():
+    tap.skip("a stranger's COW file is not believed what it stands on", "must be root to have a stranger's file")
+else:
+    os.chown(mode, 65534, 65534)
+    refused([f"ubd1={mode}"], rf"belongs to another user .*{private}", "a stranger's COW file is not believed what it stands on")
+    result = uml.run(say(("untouched", "ubdb", 99)), mem="64M", arguments=[f"ubd1={mode},{private}"])
+    tap.ok("untouched 99" in result.output and result.status == 0, "unless its user says the same", result.tail)
+    made = subprocess.run([os.path.join(uml.TOP, "build", "tools", "uml_moo"), "-d", mode], capture_output=True, text=True)
+    tap.ok(made.returncode == 1 and "belongs to another user" in made.stderr, "nor is it merged", made.stdout + made.stderr)
 
 # SIGKILL: what was acknowledged is there
 random.seed(time.time())

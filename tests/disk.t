@@ -261,6 +261,84 @@ else:
            "EIO of the host is an error of the request that it concerns, and of no other", result.tail)
     tap.ok(not result.leaked and result.status == 0, "and the guest goes on", result.tail)
 
+# Images that grow while they are in use
+def grows(image_path, option, steps, script=""):
+    """@steps: functions that change the size, each with the size that the guest must see then."""
+    def drive(instance):
+        for number, (change, _) in enumerate(steps):
+            if not instance.expect(f"^STEP {number}$", 30):
+                return
+            change()
+
+    waits = "".join(f"""
+        echo STEP {number}
+        until [ $(blockdev --getsize64 /dev/ubdb) = {size} ]; do {script or 'sleep 0.1'}; done
+        cat /sys/block/ubdb/size /sys/block/ubdb/ubdb1/size""" for number, (_, size) in enumerate(steps))
+    return uml.run(f"""
+        uevent sh -c '[ "$RESIZE" = 1 ] && echo "event $DEVNAME $SUBSYSTEM"' &
+        {waits}
+        exit 0""", mem="64M", arguments=[f"{option}={image_path}"], drive=drive, timeout=20)
+
+
+def image_with_partition(path, size):
+    """One partition of a MiB from the first MiB on."""
+    with open(path, "wb") as out:
+        out.truncate(size)
+        out.seek(446)
+        out.write(struct.pack("<B3sB3sII", 0, b"", 0x83, b"", 2048, 2048))
+        out.seek(510)
+        out.write(b"\x55\xaa")
+
+
+def by_descriptor(path, size):
+    def change():
+        with open(path, "r+b") as out:
+            out.truncate(size)
+    return change
+
+
+def by_writing(path, size):
+    def change():
+        with open(path, "r+b") as out:
+            out.seek(size - 1)
+            out.write(b"x")
+    return change
+
+
+MIB = 1 << 20
+growing = uml.scratch("growing")
+for option in ("ubd1", "ubd1r", "ubd1s"):
+    image_with_partition(growing, 4 * MIB)
+    result = grows(growing, option, [
+        (by_descriptor(growing, 8 * MIB), 8 * MIB),
+        (lambda: os.truncate(growing, 12 * MIB), 12 * MIB),
+        (by_writing(growing, 13 * MIB), 13 * MIB)])
+    tap.ok(result.status == 0 and result.output.count("event ubdb block") == 3,
+           f"{option}: an image that grows on the host, however it does, is a larger disk to an idle guest, with an event", result.tail)
+    tap.ok(result.output.split().count("2048") == 3 and str(13 * MIB // 512) in result.output.split(), "its partitions stay as they are",
+           result.tail)
+    uml.clean(result)
+image_with_partition(growing, 8 * MIB)
+result = grows(growing, "ubd1", [(lambda: os.truncate(growing, 4 * MIB), 8 * MIB), (lambda: os.truncate(growing, 9 * MIB), 9 * MIB)],
+               script="dd if=/dev/ubdb of=/dev/null bs=512 count=1 skip=9 iflag=direct 2>/dev/null; sleep 0.1")
+tap.ok(result.status == 0 and result.output.count("event ubdb block") == 1, "one that becomes smaller keeps its size, until it is larger again",
+       result.tail)
+image_with_partition(growing, 4 * MIB)
+loop = subprocess.run(["losetup", "-f", "--show", growing], capture_output=True, text=True, env=ENVIRONMENT)
+if loop.returncode:
+    tap.skip("a block device that grows is larger at the next flush", "no loop device to be had here: " + loop.stderr.strip())
+else:
+    def grow_device():
+        os.truncate(growing, 8 * MIB)
+        subprocess.run(["losetup", "-c", loop.stdout.strip()], check=True, env=ENVIRONMENT)
+
+    try:
+        result = grows(loop.stdout.strip(), "ubd1", [(grow_device, 8 * MIB)],
+                       script="dd if=/dev/zero of=/dev/ubdb bs=512 seek=4096 count=1 conv=fsync 2>/dev/null; sleep 0.1")
+    finally:
+        subprocess.run(["losetup", "-d", loop.stdout.strip()], check=False, env=ENVIRONMENT)
+    tap.ok(result.status == 0 and "event ubdb block" in result.output, "a block device that grows is larger at the next flush", result.tail)
+
 # A block device, and a file system without O_DIRECT
 loop = subprocess.run(["losetup", "-f", "--show", holes], capture_output=True, text=True, env=ENVIRONMENT)
 if loop.returncode:

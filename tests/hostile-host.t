@@ -36,6 +36,8 @@ def boots(sentence, mem="64M", **how):
     return result
 
 
+START_LIMIT = 10     # seconds that ./linux waits for a stub process that is alive and does nothing
+
 # What other users may read and run, wherever the checkout lies.
 public = uml.scratch("public")
 os.mkdir(public)
@@ -74,6 +76,12 @@ boots("runs with stdin closed", stdin="closed")
 boots("runs where memfd_create is refused", wrap=[deny, "memfd_create", "--"])
 result = boots("runs where seccomp is refused", wrap=[deny, "seccomp", "--"])
 tap.ok(re.search(r"engine: ptrace \(.*refuses seccomp", result.console), "and says that it took the other engine, and why", result.tail)
+for error in ("EPERM", "ENOSYS"):
+    began = time.monotonic()
+    result = uml.run("exit 11", mem="64M", wrap=[deny, "-e", error, "seccomp", "--"])
+    took = time.monotonic() - began
+    tap.ok(result.status == 11 and took < START_LIMIT, f"seccomp refused with {error}: no wait outlives the stub process that it is for",
+           f"{took:.1f} s\n{result.tail()}")
 boots("runs where ptrace is refused", wrap=[deny, "ptrace", "--"])
 result = boots("runs where many other calls are refused",
                wrap=[deny, "close_range", "getrandom", "io_uring_setup", "madvise", "sched_setaffinity", "userfaultfd", "--"])
@@ -82,6 +90,12 @@ boots("runs the older way with nosysemu", arguments=["seccomp=off", "nosysemu"])
 boots("runs with a small limit of open files", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
 boots("runs with a small stack limit", wrap=["sh", "-c", 'ulimit -s 256; exec "$0" "$@"'])
 
+if subprocess.run(["setarch", "-Z", "true"], capture_output=True).returncode:
+    tap.skip("runs with a page at address 0", "no setarch -Z here")
+else:
+    for option in ("seccomp=on", "seccomp=off"):
+        boots(f"{option}: runs where the caller wants a page at address 0, which the host seals", arguments=[option], wrap=["setarch", "-Z"])
+        boots(f"{option}: runs where what can be read can be executed", arguments=[option], wrap=["setarch", "-X"])
 boots("runs with umask 077", wrap=["sh", "-c", 'umask 077; exec "$0" "$@"'])
 boots("runs in a folder that is no more", wrap=["sh", "-c", 'cd "$(mktemp -d)" && rmdir "$PWD"; exec "$0" "$@"'])
 boots("runs in another language", env=dict(os.environ, LANG="de_DE.UTF-8", LC_ALL="de_DE.UTF-8"))
@@ -94,6 +108,14 @@ def refuses(sentence, about, wrap, **how):
     tap.ok(ended.exit == 1 and len(lines) == 1 and about in lines[0], sentence, f"status {ended.exit}\n" + "\n".join(lines[-10:]))
 
 
+for call, named in (("execveat", "execveat"), ("fcntl", "fcntl"), ("clone", "clone"), ("clone3", "a thread")):
+    for option in ("seccomp=auto", "seccomp=off"):
+        ended = uml.boot_and_judge(["mem=64M", option], 30, wrap=[deny, call, "--"])
+        lines = [line for line in ended.console.splitlines() if line.startswith("linux: ")]
+        tap.ok(ended.exit == 1 and len(lines) == 1 and named in lines[0] and "allow" in lines[0],
+               f"{option}: a host without {call} is one line that names it", f"status {ended.exit}\n" + "\n".join(lines))
+
+
 def limited(limit):
     return ["sh", "-c", f'ulimit {limit}; exec "$0" "$@"']
 
@@ -104,6 +126,26 @@ refuses("a host without timers is one line", "timer", [deny, "timer_create", "--
 if os.getuid() == 0:
     nobody = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]
     refuses("no right to have another process is one line", "ulimit -u", [*nobody, "prlimit", "--nproc=1"], linux=kernel, cwd="/")
+
+# No more processes: by the limit of a user, and as a sandbox refuses them
+def few(sentence, wrap, **how):
+    program = uml.Program(sentence, "/test/few_processes", 60)
+    results = uml.run_programs([program], files={"test/few_processes": uml.built("guest/few_processes")}, wrap=wrap, mem="128M", **how)
+    uml.report(program)
+    for result in results:
+        told = [line for line in result.console.splitlines() if re.match(r"\[.*host gives no", line)]
+        tap.ok(len(set(told)) == 1, f"{sentence}: the kernel log has one line about it", "\n".join(told) or result.tail())
+        tap.ok(not re.search(r"\]: killed|stub process was killed", result.console), f"{sentence}: no process of the guest is killed", result.tail)
+    uml.clean(results)
+
+
+for option in ("seccomp=auto", "seccomp=off"):
+    if os.getuid() == 0:
+        few(f"{option}: 30 processes for this user", ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups",
+                                                     "prlimit", "--nproc=30"], linux=kernel, cwd="/", arguments=[option])
+    else:
+        tap.skip(f"{option}: 30 processes for this user", "only root can become a user who has no other processes")
+    few(f"{option}: clone refused from the 40th on", [deny, "-e", "EAGAIN", "-f", "40", "clone", "--"], arguments=[option])
 
 # Twenty at once
 tree = image.Tree()
@@ -146,6 +188,54 @@ for name in ("KILL", "TERM", "SEGV"):
     alive = [pid for pid in below if (uml.stat_of(pid) or "Z")[0] not in "ZX"]
     tap.ok(below and not left and not alive, f"none of its host processes outlives SIG{name}",
            f"{len(below)} before, left {left}, alive {alive}")
+
+
+# An end may come in the middle of anything. Many processes at once, so that stub processes are made and ended; a disk with requests.
+STORM = """
+while :; do dd if=/dev/zero of=/dev/ubda bs=4k count=64 conv=fsync 2>/dev/null; done &
+while :; do for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 0 & done; wait; done &
+while :; do sh -c :; done &
+echo GUEST-BUSY
+wait
+"""
+tree = image.Tree()
+tree.base(STORM)
+archive = uml.scratch("storm.cpio")
+tree.write_cpio(archive)
+disk = uml.scratch("storm.disk")
+with open(disk, "wb") as file:
+    file.truncate(1 << 20)
+for option in ("seccomp=auto", "seccomp=off"):
+    ended = []
+    for number in range(int(os.environ.get("TERM_RUNS", 12))):
+        instance = uml.Instance(["mem=64M", option, f"ubd0={disk}", "initrd=" + archive, "rdinit=/init"])
+        up = instance.expect("^GUEST-BUSY$", 60)
+        instance.read(0)
+        time.sleep(number * 0.0137 % 0.1)      # the moment is to be another one each time
+        sign = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[number % 3]
+        instance.process.send_signal(sign)
+        status = instance.wait(2) if up else "not up"
+        ended.append((128 + sign, status))
+        instance.close()
+    tap.ok(all(wanted == status for wanted, status in ended),
+           f"{option}: SIGTERM, SIGINT and SIGHUP end a guest in a storm of forks and writes, at whatever moment", f"{ended}")
+
+# Whom a host without memory ends: to end a stub process frees no guest RAM.
+for option in ("seccomp=auto", "seccomp=off"):
+    def scores(instance):
+        """Of ./linux and of its stub processes."""
+        read = lambda pid: int(open(f"/proc/{pid}/oom_score_adj", encoding="ascii").read())
+        found.append((read(instance.pid), {read(pid) for pid in uml.descendants(instance.pid)}))
+        instance.process.send_signal(signal.SIGTERM)
+    found = []
+    uml.run("sleep 1000", mem="64M", arguments=[option], drive=scores)
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        mine = int(file.read())
+    if mine == 1000:
+        tap.skip(f"{option}: ./linux itself is ended before its stub processes", "this test is already what is ended first")
+    else:
+        tap.ok(found and found[0][0] > mine and found[0][1] == {mine},
+               f"{option}: a host without memory ends ./linux itself before its stub processes", f"{found}, this test {mine}")
 
 
 def kill_stubs(instance):

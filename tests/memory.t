@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Memory as guest programs expect it, in small and large pages, under each engine; more scattered pages than the host
-has areas for one process; huge pages from the host for guest RAM, and freed memory on its way back.
+has areas for one process; huge pages from the host for guest RAM, and freed memory on its way back; and a host that cannot
+give guest RAM, whoever asks for it.
 
 MEMORY_PAGES=1048576 touches a million scattered pages; it is a power of two, and more than the areas in any case.
 """
+import contextlib
+import fcntl
 import os
 import platform
 import re
+import subprocess
 import sys
 import time
 
@@ -78,6 +82,126 @@ def gives_back():
     tap.ok(not result.problems, "the kernel log has no warning", "\n".join(result.problems))
 
 
+LOST = 128 + 7      # the exit status
+
+
+@contextlib.contextmanager
+def small_folder(size):
+    """A folder on a tmpfs of so many bytes; None where nothing may be mounted."""
+    folder = uml.scratch(f"small-{size}")
+    os.makedirs(folder, exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True).returncode:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=False)
+
+
+def is_lost(result, about, sentence):
+    """One line that says what is wrong, the status that README promises, and nothing that goes on."""
+    lines = [line for line in result.console.splitlines() if "guest RAM is lost" in line]
+    tap.ok(result.exit == LOST and len(lines) == 1 and about in lines[0] and not result.problems and "Bus error" not in result.console,
+           sentence, result.tail)
+    tap.ok(not result.leaked, "and leaves nothing", f"left: {result.leaked}")
+
+
+def full_host():
+    """Guest RAM is a file on a file system that becomes full; each of those who may be the first to find out does."""
+    refused = [uml.built("host/deny"), "memfd_create", "--"]
+    sparse, plain = uml.scratch("sparse"), uml.scratch("files")
+    os.makedirs(plain, exist_ok=True)
+    for path in (sparse, os.path.join(plain, "file")):
+        with open(path, "wb") as out:
+            out.truncate(256 * MIB)
+    finders = [
+        ("guest code, under seccomp", "/test/scatter write 65536 1", ["seccomp=on"], refused),
+        ("guest code, under ptrace", "/test/scatter write 65536 1", ["seccomp=off"], refused),
+        ("the kernel", "dd if=/dev/zero of=/tmp/x bs=1M count=200", ["panic=1"], refused),
+        ("a disk's transfer by io_uring", "dd if=/dev/ubda of=/dev/null bs=1M", [f"ubd0={sparse}"], refused),
+        ("a disk's transfer by a thread", "dd if=/dev/ubda of=/dev/null bs=1M", [f"ubd0={sparse}"],
+         [uml.built("host/deny"), "memfd_create", "io_uring_setup", "--"]),
+        ("hostfs", f"mount -t hostfs none /mnt -o {plain}; cat /mnt/file /mnt/file >/dev/null", [], refused),
+    ]
+    for who, script, arguments, wrap in finders:
+        sentence = f"where the file of guest RAM finds no more room, one line names its folder: found by {who}"
+        with small_folder(64 * MIB) as folder:
+            if not folder:
+                tap.skip(sentence, "may not mount a tmpfs here")
+                continue
+            result = uml.run(script, mem="256M", arguments=arguments, wrap=wrap, files={"test/scatter": uml.built("guest/scatter")},
+                             env=dict(os.environ, TMPDIR=folder), timeout=30)
+            if any("seccomp=on:" in line for line in result.console.splitlines()):
+                tap.skip(sentence, "this host has no seccomp engine")
+            else:
+                is_lost(result, f"no room in {folder}", sentence)
+
+
+def no_room_to_boot():
+    """All places are too small."""
+    sentence = "where no folder has the room that it takes to boot, one line says so at once"
+    namespace = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                 'for d in /tmp /dev/shm; do mount -t tmpfs -o size=6M none $d || exit 99; done; cd /; exec "$0" "$@"']
+    if subprocess.run([*namespace, "true"], capture_output=True).returncode:
+        tap.skip(sentence, "may not mount a tmpfs here")
+        return
+    result = uml.boot_and_judge(["mem=64M"], 20, wrap=[*namespace, uml.built("host/deny"), "memfd_create", "--"])
+    lines = [line for line in result.console.splitlines() if line.strip()]
+    tap.ok(result.exit == 1 and len(lines) == 1 and "/dev/shm: No space left on device" in lines[0] and "TMPDIR" in lines[0],
+           sentence, result.tail)
+
+
+def shrunken():
+    """Somebody makes the file of guest RAM smaller while it is in use."""
+    def shrink(instance):
+        if instance.expect("^BUSY$", 30):
+            folder = f"/proc/{instance.pid}/fd"
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
+                if os.stat(path).st_size == 128 * MIB:
+                    os.truncate(path, MIB)
+                    return
+
+    for option in ("seccomp=auto", "seccomp=off"):
+        result = uml.run("echo BUSY; while :; do :; done", mem="128M", arguments=[option], drive=shrink, timeout=20,
+                         wrap=[uml.built("host/deny"), "memfd_create", "--"], env=dict(os.environ, TMPDIR="/tmp"))
+        is_lost(result, "made its file smaller", f"{option}: a file of guest RAM that is made smaller is one line")
+
+
+def seals():
+    """What may be done with the descriptor of guest RAM, which others share."""
+    found = {}
+
+    def look(instance):
+        path = guest_ram(instance)
+        if path:
+            with open(path, "rb+") as ram:
+                found["seals"] = fcntl.fcntl(ram, fcntl.F_GET_SEALS)
+                with contextlib.suppress(PermissionError):
+                    ram.truncate(MIB)
+                    found["shrank"] = True
+        instance.kill()
+
+    result = uml.run("sleep 100", mem="64M", drive=look)
+    tap.ok(found.get("seals", 0) & fcntl.F_SEAL_SHRINK and found["seals"] & fcntl.F_SEAL_SEAL and "shrank" not in found,
+           "guest RAM cannot be made smaller by who has its descriptor, nor be sealed further", lambda: f"{found}\n{result.tail()}")
+    tap.ok(not found.get("seals", 0) & fcntl.F_SEAL_GROW, "and could be made larger", str(found))
+
+
+def memfd_noexec():
+    """vm.memfd_noexec is of a pid namespace."""
+    for level in (1, 2):
+        sentence = f"boots where vm.memfd_noexec is {level}"
+        namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+                     f'echo {level} >/proc/sys/vm/memfd_noexec || exit 99; exec "$0" "$@"']
+        if subprocess.run([*namespace, "true"], capture_output=True).returncode:
+            tap.skip(sentence, "this host has no such setting, or gives no namespace with one")
+            continue
+        result = uml.run("echo 5 >/tmp/x; exit $(cat /tmp/x)", mem="64M", wrap=namespace)
+        tap.ok(result.status == 5 and "guest RAM is a file" not in result.console, sentence + ", with guest RAM in a memfd", result.tail)
+
+
 uml.require()
 uml.build()
 with open("/proc/sys/vm/max_map_count") as source:
@@ -102,4 +226,9 @@ for program in programs + traced:
     uml.report(program)
 uml.clean(results)
 gives_back()
+seals()
+memfd_noexec()
+full_host()
+no_room_to_boot()
+shrunken()
 tap.done()

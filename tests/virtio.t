@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Virtio devices of vhost-user servers: a disk of ours, one of qemu-storage-daemon, servers that go away or lie, and PCI."""
+import errno
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -167,6 +169,137 @@ result = boot("sleep 1; dmesg | grep 'not a head\\|out of range'; exit 0", path)
 tap.ok(result.status == 0 and ("not a head" in result.output or "out of range" in result.output),
        "a ring with nonsense in it breaks the ring and nothing else", result.tail)
 liar.close()
+
+# Servers that are slow, in the middle of a message too: everybody else in the guest goes on. None of these waits longer than it takes
+# the guest to show that it lives; one that stood still would give the server up before.
+CHANGE = struct.pack("<III", vhost.BACKEND_CONFIG_CHANGE, 1, 0)
+TICKS = """
+    (while :; do echo tick; sleep 0.1; done) &
+    echo SIZE-ASKED
+    until [ "$(blockdev --getsize64 /dev/vda)" = 2097152 ]; do sleep 0.1; done
+    dd if=/dev/vda of=/dev/null bs=512 count=1 2>/dev/null && echo still-read
+    dmesg | grep 'the device is broken'
+    exit 0"""
+
+
+def lives(instance):
+    """Whether the guest says something more."""
+    return all(instance.expect("^tick$", 30, len(instance.text)) for _ in range(3))
+
+
+class Slow(vhost.Disk):
+    """Answers a request for the configuration only when it is let."""
+
+    def __init__(self, path):
+        self.asked, self.let = threading.Event(), threading.Event()
+        self.let.set()
+        super().__init__(path)
+
+    def grow(self):
+        struct.pack_into("<Q", self.config, 0, 4096)
+
+    def reply(self, request, answer):
+        if request != vhost.GET_CONFIG or self.let.is_set():
+            super().reply(request, answer)
+            return
+        message = struct.pack("<III", request, 5, len(answer)) + answer
+        self.socket.sendall(message[:20])
+        self.asked.set()
+        self.let.wait(60)
+        self.socket.sendall(message[20:])
+
+
+def half_a_request(instance, server):
+    server.grow()
+    server.backend.sendall(CHANGE[:7])
+    alive = lives(instance)
+    server.backend.sendall(CHANGE[7:])
+    return alive
+
+
+def half_an_answer(instance, server):
+    server.grow()
+    server.let.clear()
+    server.backend.sendall(CHANGE)
+    alive = server.asked.wait(60) and lives(instance)
+    server.let.set()
+    return alive
+
+
+def several_at_once(instance, server):
+    server.backend.sendall(CHANGE + CHANGE + CHANGE[:3])
+    alive = lives(instance)
+    server.grow()
+    server.backend.sendall(CHANGE[3:])
+    return alive
+
+
+for misbehave, sentence in ((half_a_request, "sends half a request"), (half_an_answer, "gives half an answer"),
+                            (several_at_once, "sends several requests, the last in pieces")):
+    path = socket_name()
+    server = Slow(path)
+    alive = []
+
+    def drive(instance, how=misbehave):
+        if instance.expect("^SIZE-ASKED$", 30):
+            alive.append(how(instance, server))
+
+    result = boot(TICKS, path, drive=drive)
+    tap.ok(alive == [True] and result.status == 0 and "still-read" in result.output and "broken" not in result.output,
+           f"while a server {sentence} the guest goes on, and takes the rest when it comes", result.tail)
+    uml.clean(result)
+    server.close()
+
+
+class Half(vhost.Disk):
+    """Sends half an answer and goes away."""
+
+    def reply(self, request, answer):
+        if request != vhost.SET_VRING_ADDR:
+            super().reply(request, answer)
+            return
+        self.socket.sendall(struct.pack("<III", request, 5, len(answer))[:7])
+        raise EOFError
+
+
+path = socket_name()
+server = Half(path)
+result = boot("dmesg | grep -c 'is gone.*the device is broken'; exit 0", path)
+tap.ok(result.status == 0 and result.output.split()[:1] == ["1"], "a server that goes away within an answer breaks the device and nothing else", result.tail)
+server.close()
+
+# What a server may do with guest RAM, and what root in the guest may do with servers
+path = socket_name()
+server = vhost.Disk(path)
+shrinks = []
+
+
+def shrink(instance):
+    if instance.expect("^SHARED$", 30):
+        try:
+            os.ftruncate(server.ram, 1 << 20)
+            shrinks.append("done")
+        except OSError as error:
+            shrinks.append(error.errno)
+
+
+result = boot("echo SHARED; i=0; while [ $i -lt 20 ]; do echo $i >/tmp/file$i; sleep 0.1; i=$((i+1)); done; exit 0", path, drive=shrink)
+tap.ok(shrinks == [errno.EPERM] and result.status == 0, "a server cannot make guest RAM smaller", lambda: f"{shrinks}\n{result.tail()}")
+server.close()
+path, idle = socket_name(), vhost.Disk(socket_name())
+server = vhost.Disk(path)
+result = boot(f"""
+    at=/sys/module/virtio_uml/parameters/device
+    cat $at
+    echo {idle.listener.getsockname()}:2 >$at || echo refused
+    chmod 600 $at; echo {idle.listener.getsockname()}:2 >$at || echo refused-again
+    ls /dev/vd*
+    exit 0""", path)
+tap.ok("refused\n" in result.output and "refused-again" in result.output and "/dev/vdb" not in result.output and not hasattr(idle, "socket") and
+       f"{path}:2:0" in result.output, "root in the guest reads which servers there are, and cannot connect to others", result.tail)
+uml.clean(result)
+server.close()
+idle.close()
 
 # Options
 for option, sentence in ((f"{uml.scratch('none')}:2", "no such socket"), (f"{uml.scratch('none')}", "give <socket>:<virtio id>")):

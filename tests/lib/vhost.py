@@ -20,10 +20,11 @@ import threading
 GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES = 12, 13, 15, 16
-GET_QUEUE_NUM, SET_VRING_ENABLE, GET_CONFIG, SET_CONFIG = 17, 18, 24, 25
+GET_QUEUE_NUM, SET_VRING_ENABLE, SET_BACKEND_REQ_FD, GET_CONFIG, SET_CONFIG = 17, 18, 21, 24, 25
+BACKEND_CONFIG_CHANGE = 2
 
 F_VERSION_1, F_PROTOCOL_FEATURES = 1 << 32, 1 << 30
-P_MQ, P_REPLY_ACK, P_CONFIG = 1 << 0, 1 << 3, 1 << 9
+P_MQ, P_REPLY_ACK, P_BACKEND_REQ, P_CONFIG = 1 << 0, 1 << 3, 1 << 5, 1 << 9
 NEXT, WRITE = 1, 2
 
 
@@ -41,13 +42,15 @@ class Peer:
     """A server with one connection; its thread ends with the connection or close()."""
 
     features = F_VERSION_1 | F_PROTOCOL_FEATURES
-    protocol = P_REPLY_ACK | P_CONFIG | P_MQ
+    protocol = P_REPLY_ACK | P_CONFIG | P_MQ | P_BACKEND_REQ
     rings = 1
 
     def __init__(self, path):
         self.config = bytearray(256)
         self.ring = [Ring() for _ in range(self.rings)]
         self.memory = None
+        self.ram = None         # descriptor of guest RAM
+        self.backend = None     # socket for requests of our own
         self.requests = []      # what the guest's kernel asked for, in order
         self.lock = threading.Lock()
         self.stop, self.stopper = os.pipe()
@@ -74,6 +77,10 @@ class Peer:
         self.listener.close()
         if hasattr(self, "socket"):
             self.socket.close()
+        if self.backend:
+            self.backend.close()
+        if self.ram is not None:
+            os.close(self.ram)
 
     def talk(self):
         while True:
@@ -134,7 +141,9 @@ class Peer:
         elif request == SET_MEM_TABLE:
             _, _, _, size, self.user, offset = struct.unpack("<IIQQQQ", payload)
             self.memory = mmap.mmap(fds[0], size, offset=offset)
-            os.close(fds[0])
+            self.ram = fds[0]
+        elif request == SET_BACKEND_REQ_FD:
+            self.backend = socket.socket(fileno=fds[0])
         elif request in (SET_VRING_KICK, SET_VRING_CALL):
             ring = self.ring[payload[0]]
             if request == SET_VRING_KICK:

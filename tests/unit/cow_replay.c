@@ -59,6 +59,10 @@ int host_thread(void *(*body)(void *), void *argument)
 	return -ENOSYS;
 }
 
+void host_ram_prove(const void *start, unsigned long length)
+{
+}
+
 void host_at_exit(void (*function)(void))
 {
 }

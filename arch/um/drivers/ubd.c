@@ -70,6 +70,14 @@ static void fill_segments(struct ubd_request *ubd_request, struct request *reque
 	}
 }
 
+/* Flushes, and what is as rare and as slow. */
+static bool makes_durable(const struct request *request)
+{
+	const struct ubd *ubd = request->q->queuedata;
+
+	return req_op(request) == REQ_OP_FLUSH || request->cmd_flags & REQ_FUA || (ubd->sync && op_is_write(req_op(request)));
+}
+
 static void end_request(struct request *request)
 {
 	struct ubd_request *ubd_request = blk_mq_rq_to_pdu(request);
@@ -82,6 +90,8 @@ static void end_request(struct request *request)
 	if (error == -EPERM && req_op(request) == REQ_OP_WRITE)
 		pr_warn_ratelimited("%s: it may not begin like a COW file, unless it is plain data (flag d)\n",
 				    request->q->disk->disk_name);
+	if (makes_durable(request))
+		ubd_flushed(request->q->queuedata);
 	blk_mq_end_request(request, errno_to_blk_status(error));
 }
 
@@ -214,6 +224,7 @@ int ubd_add(unsigned int index)
 	if (error)
 		goto put_disk;
 	ubd->gendisk = gendisk;
+	ubd_size_watch(ubd);
 	return 0;
 put_disk:
 	put_disk(gendisk);
@@ -264,6 +275,8 @@ static int __init ubd_init(void)
 	if (error)
 		return error;
 	error = request_irq(HOST_IRQ_BLOCK, ubd_interrupt, 0, "ubd", ubds);
+	if (!error)
+		error = ubd_size_init();
 	if (!error)
 		return add_all();
 	unregister_blkdev(UBD_MAJOR, "ubd");

@@ -27,4 +27,9 @@ extern struct ubd ubds[UBD_DISKS];
 int ubd_add(unsigned int index);
 void ubd_remove(unsigned int index);
 
+/* ubd_size.c: disks that become larger. watch: of a new block device; flushed: looks at one, in any context. */
+int ubd_size_init(void);
+void ubd_size_watch(const struct ubd *ubd);
+void ubd_flushed(const struct ubd *ubd);
+
 #endif

@@ -6,8 +6,8 @@
  * the transport operations below. The rings lie in guest RAM, which the server shares; <host/vhost.h> carries everything
  * else. The device status is ours alone: the server learns of a reset as "stop these rings".
  *
- * Requests to the server run under transport->lock with interrupts off, since the host function waits and must not be entered
- * twice. HOST_IRQ_VIRTIO is shared by all devices; each asks its host half what happened.
+ * Requests to the server run one at a time, under transport->lock. Who makes one sleeps until the server has answered, and nobody else
+ * does: drivers may ask for configuration only where they can sleep. HOST_IRQ_VIRTIO is shared by all devices; each asks its host half what happened.
  *
  * A server that goes away or talks nonsense breaks the device: one line in the log, its rings broken for ever, so that drivers get errors
  * for new requests. What was in the rings of a disk by then ends with an error (virtio_lost.c).
@@ -15,9 +15,9 @@
 #define pr_fmt(fmt) "virtio_uml: " fmt
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
@@ -40,7 +40,7 @@ struct transport {
 	struct virtio_device vdev;
 	struct host_vhost *vhost;
 	const char *socket;	/* name of the platform device's server, for messages */
-	spinlock_t lock;	/* one request to the server at a time */
+	struct mutex lock;	/* one request to the server at a time */
 	u8 status;
 	bool broken;
 	struct work_struct breaking;	/* tells the rings, which an interrupt may not */
@@ -84,11 +84,10 @@ static void break_transport(struct transport *transport, int error)
 
 /* Runs an expression that talks to the server; a refusal (-EIO, -EINVAL, -EOPNOTSUPP) leaves the connection whole. */
 #define REQUEST(transport, expression) ({							\
-	unsigned long flags_;									\
 	int error_;										\
-	spin_lock_irqsave(&(transport)->lock, flags_);						\
+	mutex_lock(&(transport)->lock);								\
 	error_ = (expression);									\
-	spin_unlock_irqrestore(&(transport)->lock, flags_);					\
+	mutex_unlock(&(transport)->lock);							\
 	if (error_ && error_ != -EIO && error_ != -EINVAL && error_ != -EOPNOTSUPP)		\
 		break_transport(transport, error_);						\
 	error_; })
@@ -314,8 +313,8 @@ static void release(struct device *dev)
 	kfree(transport);
 }
 
-/* Says why there is no connection. While booting that is a wrong option, and the end; later the writer of the option gets the error. */
-static void refuse(const char *socket, int error)
+/* Says why there is no connection, and ends. */
+static void __noreturn refuse(const char *socket, int error)
 {
 	const char *why = error == -ENOENT ? "there is no such socket; start the server first" :
 			  error == -ECONNREFUSED ? "no server listens there; start it first" :
@@ -324,9 +323,7 @@ static void refuse(const char *socket, int error)
 			  error == -ETIMEDOUT ? "the server does not answer; does it serve someone else?" :
 			  "the server does not talk vhost-user";
 
-	if (system_state < SYSTEM_RUNNING)
-		host_fatal("virtio_uml.device=%s: %s (error %d)", socket, why, -error);
-	pr_err("%s: %s (error %d)\n", socket, why, -error);
+	host_fatal("virtio_uml.device=%s: %s (error %d)", socket, why, -error);
 }
 
 static int probe(struct platform_device *platform)
@@ -338,7 +335,7 @@ static int probe(struct platform_device *platform)
 	transport = kzalloc(sizeof(*transport), GFP_KERNEL);
 	if (!transport)
 		return -ENOMEM;
-	spin_lock_init(&transport->lock);
+	mutex_init(&transport->lock);
 	INIT_WORK(&transport->breaking, break_rings);
 	transport->socket = server->socket;
 	transport->vdev.id.device = server->virtio_id;
@@ -346,13 +343,9 @@ static int probe(struct platform_device *platform)
 	transport->vdev.dev.parent = &platform->dev;
 	transport->vdev.dev.release = release;
 	transport->vdev.config = &transport_ops;
-	local_irq_disable();
 	error = host_vhost_open(&transport->vhost, server->socket);
-	local_irq_enable();
-	if (error) {
+	if (error)
 		refuse(server->socket, error);
-		goto free;
-	}
 	/* Before the first interrupt: its handler goes through the list of rings. */
 	INIT_LIST_HEAD(&transport->vdev.vqs);
 	error = request_irq(HOST_IRQ_VIRTIO, transport_interrupt, IRQF_SHARED, dev_name(&platform->dev), transport);
@@ -367,7 +360,6 @@ static int probe(struct platform_device *platform)
 	return error;
 close:
 	host_vhost_close(transport->vhost);
-free:
 	kfree(transport);
 	return error;
 }
@@ -454,7 +446,7 @@ static int set_device(const char *option, const struct kernel_param *parameter)
 {
 	int error = add_device(option);
 
-	if (error && system_state < SYSTEM_RUNNING)
+	if (error)
 		host_fatal("virtio_uml.device=%s: %s", option,
 			   error == -ENOSPC ? "there are 32 devices already" :
 			   error == -EEXIST ? "another device has that platform id" :
@@ -476,8 +468,12 @@ static int get_devices(char *page, const struct kernel_param *parameter)
 	return length;
 }
 
+/*
+ * Root in the guest can read it and not write it, by no change of rights either: it would connect ./linux to any socket that the user on
+ * the host may use, and hand all of guest RAM to it.
+ */
 static const struct kernel_param_ops device_ops = { .set = set_device, .get = get_devices };
-device_param_cb(device, &device_ops, NULL, 0600);
+device_param_cb(device, &device_ops, NULL, 0400);
 MODULE_PARM_DESC(device, "a vhost-user server: <socket>:<virtio id>[:<platform id>]; may be repeated");
 
 builtin_platform_driver(virtio_uml);

@@ -149,14 +149,17 @@ static bool was_miss(struct fault *fault)
 	struct mm_struct *mm = current->mm;
 	spinlock_t *lock;
 	unsigned long flags;
+	int error;
 
 	if (!touch_page(mm, fault->address, fault->error_code, &lock))
 		return false;
 	spin_unlock(lock);
 	count_trap(misses);
 	local_irq_save(flags);
-	hostmap_load(mm, fault->address);
+	error = hostmap_load(mm, fault->address);
 	local_irq_restore(flags);
+	if (unlikely(error))
+		do_group_exit(SIGKILL);		/* no signal, which the first process would ignore */
 	return true;
 }
 
@@ -246,4 +249,23 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 		data_ahead(fault.address);
 	else if (!signal)
 		cached_ahead(fault.address);
+}
+
+/*
+ * The host says that it cannot give a page that it has mapped for guest code. Guest code can claim that, so what decides is whether we can
+ * touch the page: if not, ./linux ends here, and if so, it is there now. The program tries again.
+ */
+void ram_fault(unsigned long address)
+{
+	spinlock_t *lock;
+	void *at;
+
+	count_trap(faults);
+	if (address >= TASK_SIZE)
+		return;
+	at = touch_page(current->mm, address, 0, &lock);
+	if (!at)
+		return;
+	__atomic_or_fetch((char *)at, 0, __ATOMIC_RELAXED);
+	spin_unlock(lock);
 }

@@ -449,28 +449,45 @@ static void load_around(struct batch *batch, pte_t *table, long index, unsigned 
 			load_entry(batch, table + i, base + i * PAGE_SIZE, PAGE_SIZE);
 }
 
-/**
- * hostmap_load - maps the present page at address on the host, with its neighbours
- * @address: the guest's tables have a present, accessible page here
- */
-void hostmap_load(struct mm_struct *mm, unsigned long address)
+/* Returns 0, or -errno: the host does not map it, or the stub process is of no use. */
+static int load(struct mm_struct *mm, unsigned long address)
 {
 	struct batch *batch = batch_begin(mm);
 	unsigned long next;
 	pmd_t *pmd = table_at(mm, address, TASK_SIZE, &next);
 	pte_t *table;
+	int error;
 
 	if (pmd && pmd_leaf(*pmd)) {
 		load_entry(batch, (pte_t *)pmd, address & PMD_MASK, PMD_SIZE);
 	} else {
 		table = pmd ? pte_offset_map(pmd, address & PMD_MASK) : NULL;
 		if (!table)
-			return;
+			return 0;
 		load_around(batch, table, pte_index(address), address & PMD_MASK);
 		pte_unmap(table);
 	}
-	if (finish(batch))
-		force_sig(SIGKILL);
+	error = finish(batch);
+	return error ? error : batch->error;
+}
+
+/**
+ * hostmap_load - maps the present page at address on the host, with its neighbours
+ * @address: the guest's tables have a present, accessible page here
+ *
+ * What the host refuses drops all that it maps. If it refuses again then, the page would be missed for ever. Returns 0, or -errno: the guest
+ * process must end.
+ */
+int hostmap_load(struct mm_struct *mm, unsigned long address)
+{
+	int error = load(mm, address);
+
+	if (unlikely(error))
+		error = load(mm, address);
+	if (unlikely(error && error != -ESRCH))
+		pr_err_ratelimited("%s[%d]: killed: the host maps no memory for it (error %d; see ulimit -v and the memory limit of the container)\n",
+				   current->comm, task_pid_nr(current), error);
+	return error;
 }
 
 static void map_again(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)

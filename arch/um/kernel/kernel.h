@@ -9,6 +9,8 @@
 #include <linux/types.h>
 
 struct pt_regs;
+struct task_struct;
+struct thread_struct;
 struct mm_struct;
 struct host_trap;
 
@@ -23,7 +25,7 @@ void paging_init(void);
 /* hostmap.c */
 int hostmap_sync(struct mm_struct *mm);
 int hostmap_first(struct mm_struct *mm);
-void hostmap_load(struct mm_struct *mm, unsigned long address);
+int hostmap_load(struct mm_struct *mm, unsigned long address);
 void hostmap_again(struct mm_struct *mm, unsigned long address);
 
 /* options.c */
@@ -34,6 +36,8 @@ int option_choice(const char *name, const char *value, const char *const *choice
 /* address_space.c */
 int hostmap_ready(struct mm_struct *mm);
 void hostmap_give_back(struct mm_struct *mm);
+int reserve_for_child(struct task_struct *child, unsigned long clone_flags);
+void release_reserved(struct thread_struct *thread);
 
 /* fresh.c */
 void fresh_init(void);
@@ -55,6 +59,7 @@ int fault_in(struct fault *fault, int *code);
 void *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
 vm_flags_t fault_needs(unsigned long error_code);
 void user_fault(struct pt_regs *regs, struct host_trap *trap);
+void ram_fault(unsigned long address);
 
 /* ahead.c */
 void fault_ahead(unsigned long address, unsigned long error_code);

@@ -71,6 +71,12 @@ static int __init seccomp_taken_by_host(char *value)
 }
 early_param("seccomp", seccomp_taken_by_host);
 
+static int __init spec_taken_by_host(char *value)
+{
+	return 0;
+}
+early_param("spec", spec_taken_by_host);
+
 static int __init stub_base_taken_by_host(char *value)
 {
 	return 0;

@@ -19,6 +19,7 @@
 #include <asm/switch_to.h>
 #include <asm/debug_regs.h>
 #include <asm/xstate.h>
+#include <host/process.h>
 #include "kernel.h"
 
 /* What switch_stacks() pops for a thread that has not run yet. */
@@ -49,6 +50,7 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 {
 	struct pt_regs *regs = task_pt_regs(task);
 	struct first_frame *frame = (struct first_frame *)regs - 1;
+	int error;
 
 	memset(frame, 0, sizeof(*frame));
 	frame->ip = (unsigned long)begin_thread;
@@ -72,7 +74,12 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 		regs->fs = 0;
 		regs->fs_base = args->tls;
 	}
-	return xstate_copy(task, current);
+	error = xstate_copy(task, current);
+	if (!error)
+		error = reserve_for_child(task, args->flags);
+	if (unlikely(error))
+		exit_thread(task);
+	return error;
 }
 
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
@@ -100,6 +107,7 @@ void flush_thread(void)
 
 void exit_thread(struct task_struct *task)
 {
+	release_reserved(&task->thread);
 	xstate_release(task);
 }
 
@@ -146,4 +154,9 @@ unsigned long __get_wchan(struct task_struct *task)
 
 	arch_stack_walk(first_outside_scheduler, &found, task, NULL);
 	return found;
+}
+
+void kernel_pause(void)
+{
+	schedule_timeout_uninterruptible(1);
 }

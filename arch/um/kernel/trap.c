@@ -107,6 +107,8 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 		count_trap(faults);
 		if (!call_sites_fault(trap->address))
 			user_fault(regs, trap);
+	} else if (trap->kind == TRAP_RAM) {
+		ram_fault(trap->address);
 	} else if (trap->kind == TRAP_EXCEPTION) {
 		handle_exception(regs, trap);
 	} else if (trap->kind == TRAP_FOREIGN_SYSCALL) {

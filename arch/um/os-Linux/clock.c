@@ -91,7 +91,9 @@ static void arm(timer_t timer, unsigned long long ns)
 {
 	struct itimerspec when = { .it_value = { ns / NS_PER_SEC, ns % NS_PER_SEC } };
 
-	timer_settime(timer, 0, &when, NULL);
+	if (timer_settime(timer, 0, &when, NULL))
+		host_fatal("the host refuses timer_settime (%s): allow it, in a container by a seccomp profile that has it",
+			   strerror(errno));
 }
 
 static timer_t event_timer, retry_timer, look_timer;
@@ -157,7 +159,7 @@ void host_idle(void)
 	if (host_disk_look(&vcpu->irq_pending))
 		spinning_waits_for_disk();
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
+	host_signal_mask(SIG_BLOCK, &all, &before);
 	if (!__atomic_load_n(&vcpu->irq_pending, __ATOMIC_ACQUIRE)) {
 		host_rest_begin();
 		spinning_sleeps();
@@ -166,5 +168,5 @@ void host_idle(void)
 		spinning_woke();
 		host_rest_end();
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	host_signal_mask(SIG_SETMASK, &before, NULL);
 }

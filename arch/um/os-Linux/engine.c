@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which engine runs guest code: seccomp where its self-test passes, else ptrace (seccomp=auto, the default); seccomp=on and off force one. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -33,9 +34,39 @@ unsigned int host_count_areas(void)
 	return limit > 2048 ? limit - 1024 : limit / 2;
 }
 
+void host_say_why_no_stub(char *text, unsigned long size, int error)
+{
+	const char *call = host_refused_call, *why = strerror(-error);
+
+	switch (error) {
+	case -EAGAIN:
+		snprintf(text, size, "the host gives no more processes (%s: %s): see 'ulimit -u' and the pids limit of the container", call, why);
+		break;
+	case -EMFILE:
+	case -ENFILE:
+		snprintf(text, size, "the host gives no more descriptors (%s: %s): see 'ulimit -n'", call, why);
+		break;
+	case -ENOMEM:
+		snprintf(text, size, "the host has no memory for a stub process (%s: %s): see 'ulimit -v' and the memory limit of the container",
+			 call, why);
+		break;
+	case -EPERM:
+	case -EACCES:
+	case -ENOSYS:
+		if (!strcmp(call, "ptrace"))
+			snprintf(text, size, "the host does not let this process trace its stub processes (%s): allow ptrace, in a container with "
+				 "a seccomp profile that has it or --cap-add=SYS_PTRACE", why);
+		else
+			snprintf(text, size, "the host refuses %s (%s): allow it, in a container by a seccomp profile that has it", call, why);
+		break;
+	default:
+		snprintf(text, size, "cannot start a stub process (%s: %s)", call, why);
+	}
+}
+
 static void choose(void)
 {
-	static char why[160] = "asked for by seccomp=off";
+	static char why[320] = "asked for by seccomp=off";
 	const char *option = host_seccomp_option ? host_seccomp_option : "auto";
 	int on = !strcmp(option, "on"), off = !strcmp(option, "off");
 

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How ./linux ends or begins again, and the lines it says on standard error.
+ *
+ * The end may come in a signal handler, in the middle of anything (signals.c:on_ending). So what is undone at the end takes no memory and no
+ * locks, and what it walks is in order at every moment. Stub processes are not among it: the host kills them as we go. Only
+ * host_restart(), which is never in a handler, ends them itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +30,29 @@
 
 static void (*at_exit[MAX_AT_EXIT])(void);
 static int at_exit_count;
+static void (*at_restart)(void);
 
 void host_at_exit(void (*function)(void))
 {
 	if (at_exit_count == MAX_AT_EXIT)
 		host_fatal("too many things to undo at exit");
-	at_exit[at_exit_count++] = function;
+	at_exit[at_exit_count] = function;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	at_exit_count++;
+}
+
+void host_at_restart(void (*function)(void))
+{
+	at_restart = function;
 }
 
 static void undo(void)
 {
+	sigset_t all;
+
+	/* A second wish to end must not cut short what the first one does. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	while (at_exit_count)
 		at_exit[--at_exit_count]();
 }
@@ -51,7 +69,10 @@ void host_restart(void)
 	static char *const no_arguments[] = { NULL };
 
 	undo();
+	if (at_restart)
+		at_restart();
 	host_signals_default();
+	host_oom_as_before();
 	host_unpin();
 	if (host_self_fd >= 0)
 		syscall(SYS_execveat, host_self_fd, "", host_argv ? host_argv : (char **)no_arguments, environ, AT_EMPTY_PATH);

@@ -154,6 +154,7 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	struct stub_state *state = space->state;
 	int error;
 
+	handoff->awaited = &state->turn;	/* of a new stub process, too, which was given no turn */
 	if (spinning_look(&state->turn, STUB_TRAPPED, space->pid)) {
 		handoff->awaited = NULL;
 		host_turns_spun++;
@@ -181,8 +182,11 @@ int handoff_report(struct host_space *space)
 		spinning_sleeps();
 		length = read(host_done_fd, &report, sizeof(report));
 		spinning_woke();
-		if (length != sizeof(report))
-			continue;	/* interrupted */
+		if (length != sizeof(report)) {
+			if (errno != EINTR)
+				return -errno;
+			continue;
+		}
 		if (report >= A_DEATH && !seccomp_stub_lives(space))
 			return -ESRCH;
 		report %= A_DEATH;
@@ -231,11 +235,19 @@ int handoff_init(void)
 {
 	struct sigaction action = { .sa_handler = on_child, .sa_flags = SA_RESTART | SA_NOCLDSTOP | SA_ONSTACK };
 
+	unsigned int word = 0;
+
+	host_refused_call = "futex";
+	if (syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0) < 0)
+		return -errno;
+	host_refused_call = "eventfd2";
 	host_done_fd = eventfd(0, EFD_CLOEXEC);
 	if (host_done_fd < 0)
 		return -errno;
 	sigfillset(&action.sa_mask);
-	sigaction(SIGCHLD, &action, NULL);
+	host_refused_call = "rt_sigaction";
+	if (sigaction(SIGCHLD, &action, NULL))
+		return -errno;
 	spinning_init();
 	return 0;
 }

@@ -19,6 +19,8 @@
 
 #include <host/hostfs.h>
 
+#include "os.h"
+
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
@@ -138,6 +140,16 @@ static void advance(struct host_fs_segment **segment, int *segments, unsigned lo
 	}
 }
 
+/* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
+static int transfer_error(const struct host_fs_segment *segment, int segments)
+{
+	int error = -errno;
+
+	for (int i = 0; error == -EFAULT && i < segments; i++)
+		host_ram_prove(segment[i].base, segment[i].length);
+	return error;
+}
+
 long host_fs_read(int fd, struct host_fs_segment *segment, int segments, unsigned long long offset)
 {
 	unsigned long done = 0;
@@ -148,7 +160,7 @@ long host_fs_read(int fd, struct host_fs_segment *segment, int segments, unsigne
 		if (bytes < 0 && errno == EINTR)
 			continue;
 		if (bytes < 0)
-			return -errno;
+			return transfer_error(segment, segments);
 		if (!bytes)
 			break;
 		done += bytes;
@@ -187,7 +199,7 @@ unsigned long host_fs_write(int fd, struct host_fs_segment *segment, int segment
 			done += bytes;
 			advance(&segment, &segments, bytes);
 		} else {
-			*error = bytes ? -errno : -EIO;
+			*error = bytes ? transfer_error(segment, segments) : -EIO;
 		}
 	}
 	return done;

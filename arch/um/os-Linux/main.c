@@ -2,7 +2,7 @@
 /*
  * ./linux as a host program: its arguments, and the order in which the host side gets ready.
  *
- * What the host side needs of the command line (mem=, initrd=, seccomp=, stub_base=, nosysemu) it takes here; the whole line goes to Linux, which
+ * What the host side needs of the command line (mem=, initrd=, seccomp=, stub_base=, spec=, nosysemu) it takes here; the whole line goes to Linux, which
  * knows these names too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
  */
 #define _GNU_SOURCE
@@ -57,6 +57,8 @@ static const char help[] =
 "  seccomp=auto|on|off    the engine that runs guest programs: seccomp where the host allows it, else ptrace (auto,\n"
 "                         the default), seccomp or nothing (on), ptrace (off)\n"
 "  stub_base=<address>    for tests: under seccomp, all stubs lie at this hexadecimal address, not each at a random one\n"
+"  spec=allow|mitigate    mitigate: less speculation of the processor, in ./linux and its guest programs, where the host\n"
+"                         lets a process choose\n"
 "  nosysemu               ptrace: stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
 "  panic=<seconds>        a panic restarts after so many seconds\n"
@@ -66,7 +68,7 @@ static const char help[] =
 "\n"
 "All other options are Linux's own; see Documentation/admin-guide/kernel-parameters.txt.\n"
 "Exit status: 0 after poweroff and halt (or what was written to /proc/exitcode), 1 after an error at the start,\n"
-"134 after a panic.\n";
+"134 after a panic, 135 when the host cannot give guest RAM.\n";
 
 /* Size with suffix; fails on anything else. */
 static unsigned long parse_size(const char *text)
@@ -199,6 +201,8 @@ static const char *value_of(const char *word, const char *name)
 	return word + length + 1;
 }
 
+static const char *spec;	/* spec= */
+
 static unsigned long read_options(char **words)
 {
 	unsigned long ram = DEFAULT_RAM;
@@ -216,6 +220,8 @@ static unsigned long read_options(char **words)
 			host_seccomp_option = value;
 		else if ((value = value_of(*words, "stub_base")))
 			host_stub_base_option = value;
+		else if ((value = value_of(*words, "spec")))
+			spec = value;
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}
@@ -242,8 +248,10 @@ int main(int argc, char **argv)
 	host_argv = argv;
 	find_self();
 	ram = read_options(argv + 1);
+	host_speculation_init(spec);
 	host_cpus_init();
 	host_ram_init(ram);
+	host_oom_init(ram);
 	host_signals_init();
 	host_engine_init();
 	kernel_start(join(argv + 1));

@@ -5,8 +5,16 @@
 
 #include <signal.h>
 
-/* exit.c: calls function, last one first, when ./linux ends or restarts in an orderly way. */
+/*
+ * exit.c: calls function, last one first, when ./linux ends or restarts in an orderly way; perhaps in a signal handler, in the middle of
+ * anything: it takes no memory and no locks.
+ */
 void host_at_exit(void (*function)(void));
+/* Only when it restarts, never in a handler. One function. */
+void host_at_restart(void (*function)(void));
+
+/* signals.c: sigprocmask(2). A host that refuses it, after which a signal might be kept out for ever, is one that ./linux ends on. */
+void host_signal_mask(int how, const sigset_t *set, sigset_t *before);
 
 /* rawmode.c: whether the terminal is another process group's now. */
 int host_in_background(int fd);
@@ -49,12 +57,35 @@ void host_pin_back(void);	/* and comes back */
 void host_pin_process(int pid);	/* puts a stub process where this virtual CPU is */
 const void *host_all_cpus(unsigned long *size);	/* the CPUs that we may use, a cpu_set_t */
 
-/* file.c: a file without a name whose pages may be executed; its descriptor, or -errno. */
+/*
+ * file.c: a file without a name whose pages may be executed; its descriptor, or -errno. why: what was tried before, or
+ * all that was tried, and how each of them failed.
+ */
+struct host_nameless {
+	const char *name;
+	unsigned long long size;
+	unsigned long long needed;	/* bytes that a folder must have room for now */
+	int program;			/* it is to be started by exec */
+	const char *folder;		/* where it is; NULL: it is a memfd */
+	char why[512];
+};
+int host_nameless_make(struct host_nameless *file);
 int host_nameless_file(const char *name, unsigned long long size);
+
+/* oom.c: makes ./linux, with so much guest RAM, the one to end before its stub processes. As before: in a stub process; before exec. */
+void host_oom_init(unsigned long ram);
+void host_oom_as_before(void);
 
 /* ram.c: makes guest RAM. Fails with host_fatal(). */
 void host_ram_init(unsigned long size);
 extern int host_ram_fd;
+/*
+ * ram.c: the host has no page for an address that it gave us: says why in one line and ends ./linux. Any thread, in a signal handler
+ * too. by_hardware: the page was there and is broken.
+ */
+void __attribute__((noreturn)) host_ram_lost(unsigned long address, int by_hardware);
+/* ram.c: for a host call that said EFAULT: returns if all pages can be had, else ends as host_ram_lost() does. */
+void host_ram_prove(const void *start, unsigned long length);
 
 /*
  * spawn.c: starts an embedded program as a child process. Descriptors of the child: fds[0] to fds[count - 1] as 0 and up, the image
@@ -69,6 +100,10 @@ struct host_program {
 	int traced;
 };
 int host_spawn(const struct host_program *program);
+/* Sends SIGKILL: to wait for its end is safe then. Where the host refuses that, ./linux ends. */
+void host_kill_stub(int pid);
+/* The last host call that was refused when a stub process was made, by name. */
+extern const char *host_refused_call;
 int host_program_image(const void *image, unsigned long size);
 
 /*
@@ -81,6 +116,8 @@ void host_kick_over(struct vcpu *vcpu);
 unsigned long long host_cpu_time(int pid);	/* of a process, in ns */
 extern int host_kick_insists;	/* guest code can keep the signal out: see to it that it works */
 
+/* engine.c: why no stub process could be made, from an error and host_refused_call, and what to do. */
+void host_say_why_no_stub(char *text, unsigned long size, int error);
 /* engine.c: chooses the engine. Ends with a line and status 1 where there is none. */
 void host_engine_init(void);
 unsigned int host_count_areas(void);	/* how many mappings a stub process may have */
@@ -92,12 +129,18 @@ int host_seccomp_init(char *why, unsigned long size);
 extern int host_no_sysemu;	/* nosysemu on the command line, or found missing */
 int host_ptrace_init(void);	/* 0, or -errno with a line already on stderr */
 
+/* speculation.c: spec= on the command line; to be called before there are other threads and stub processes, which inherit it. */
+void host_speculation_init(const char *option);
+extern int host_speculation_allowed;
+
 /* main.c: the program's own arguments. */
 extern char **host_argv;
 extern int host_self_fd;	/* ./linux itself, to start it again; -1 where the host does not tell */
 
 /* thread.c: a detached host thread that receives no signals. 0 or -errno. */
 int host_thread(void *(*body)(void *), void *argument);
+/* What to do about that error. */
+const char *host_thread_advice(int error);
 
 /*
  * watch.c: raises interrupt irq on virtual CPU 0 once, when descriptor fd can be read (or, with write set, written)

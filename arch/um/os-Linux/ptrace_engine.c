@@ -84,7 +84,7 @@ static void discard(struct host_space *space)
 	free(space);
 }
 
-/* At the end, and before ./linux starts itself again: exec by the tracer does not end the traced. */
+/* Before ./linux starts itself again: exec by the tracer does not end the traced. */
 static void end_all(void)
 {
 	for (struct host_space *space = all_spaces; space; space = space->all_next)
@@ -179,6 +179,8 @@ static void classify_signal(struct host_space *space, int signo, struct host_tra
 	trap->code = info.si_code;
 	trap->address = (unsigned long)info.si_addr;
 	trap->vector = -1;
+	if (signo == SIGBUS && (info.si_code == BUS_ADRERR || info.si_code == BUS_MCEERR_AR))
+		trap->kind = TRAP_RAM;
 	if (signo == SIGSEGV && (info.si_code == SEGV_MAPERR || info.si_code == SEGV_ACCERR)) {
 		trap->kind = TRAP_FAULT;
 		trap->error_code = HOST_FAULT_GUESS | (info.si_code == SEGV_ACCERR ? HOST_FAULT_PRESENT : 0);
@@ -414,16 +416,10 @@ static void try_sysemu(struct host_space *space)
 
 static void say_why_not(int error)
 {
-	const char *why = host_engine_reason;
+	char text[320];
 
-	if (error == -EPERM || error == -EACCES || error == -ENOSYS)
-		host_warn("engine ptrace (%s): the host does not let this process trace its stub processes (%s): allow ptrace, in a container with "
-			  "a seccomp profile that has it or --cap-add=SYS_PTRACE", why, strerror(-error));
-	else if (error == -EAGAIN)
-		host_warn("engine ptrace (%s): the host gives no more processes (%s): see 'ulimit -u' and the pids limit of the container",
-			  why, strerror(-error));
-	else
-		host_warn("engine ptrace (%s): cannot start a stub process: %s", why, strerror(-error));
+	host_say_why_no_stub(text, sizeof(text), error);
+	host_warn("engine ptrace (%s): %s", host_engine_reason, text);
 }
 
 int host_ptrace_init(void)
@@ -442,6 +438,6 @@ int host_ptrace_init(void)
 	}
 	try_sysemu(space);
 	discard(space);
-	host_at_exit(end_all);
+	host_at_restart(end_all);
 	return 0;
 }

@@ -2,12 +2,18 @@
 /*
  * Guest RAM: one file without a name, of the whole size but with pages only where something was written or a huge page
  * was asked for, mapped shared and linearly. Also the kernel's other mappings of it.
+ *
+ * The host may fail to give a page when it is touched: the file system or the memory is full, the file was made smaller, the page
+ * is broken. Nothing can be done without it, so whoever finds out ends ./linux with one line (host_ram_lost): a SIGBUS of
+ * the kernel process, on whichever thread; a host call that was handed guest RAM and says EFAULT (host_ram_prove); a
+ * SIGBUS of guest code, which makes the kernel touch the page itself (TRAP_RAM).
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <host/memory.h>
@@ -36,21 +42,72 @@
 int host_ram_fd = -1;
 unsigned long host_ram_size;
 
+/* What a kernel needs to come to its prompt, some 7 MiB and 1/57 of its RAM for the descriptions of pages, and a little to live on. */
+static unsigned long needed_to_boot(unsigned long size)
+{
+	unsigned long needed = (12UL << 20) + size / 50;
+
+	return needed < size ? needed & ~4095UL : size;
+}
+
+static const char *ram_folder;	/* NULL: a memfd */
+
 void host_ram_init(unsigned long size)
 {
+	struct host_nameless file = { .name = "guest-ram", .size = size, .needed = needed_to_boot(size) };
 	void *at;
 
-	host_ram_fd = host_nameless_file("guest-ram", size);
+	host_ram_fd = host_nameless_make(&file);
 	if (host_ram_fd == -EFBIG)
 		host_fatal("no place for guest RAM: files may not have %lu MiB; see 'ulimit -f'", size >> 20);
 	if (host_ram_fd < 0)
-		host_fatal("no place for guest RAM: %s; memfd_create is refused, and none of TMPDIR, /dev/shm and /tmp takes a file "
-			   "of %lu MiB that may be executed", strerror(-host_ram_fd), size >> 20);
+		host_fatal("no place for guest RAM (%s): allow memfd_create, or let TMPDIR name a folder with room for %llu MiB at least, "
+			   "where files may be executed and have %lu MiB", file.why, file.needed >> 20, size >> 20);
+	ram_folder = file.folder;
+	if (ram_folder)
+		host_warn("guest RAM is a file in %s (%s)", ram_folder, file.why);
 	at = mmap((void *)HOST_RAM_BASE, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, host_ram_fd, 0);
 	if (at != (void *)HOST_RAM_BASE)
 		host_fatal("mem=: cannot map %lu MiB of guest RAM: %s; a smaller mem= or a larger 'ulimit -v' may help",
 			   size >> 20, at == MAP_FAILED ? strerror(errno) : "the address is taken");
 	host_ram_size = size;
+}
+
+static int is_guest_ram(unsigned long address)
+{
+	return (address >= HOST_RAM_BASE && address < HOST_RAM_BASE + host_ram_size) ||
+	       (address >= HOST_VMALLOC_START && address < HOST_VMALLOC_END) ||
+	       (address >= HOST_MODULES_START && address < HOST_MODULES_END);
+}
+
+void host_ram_lost(unsigned long address, int by_hardware)
+{
+	struct stat file;
+
+	if (by_hardware)
+		host_warn("guest RAM is lost: the host reports a memory error at %#lx", address);
+	else if (!is_guest_ram(address))
+		host_warn("the host has no page for %#lx: it is out of memory, or a file in use was made smaller", address);
+	else if (!fstat(host_ram_fd, &file) && (unsigned long)file.st_size < host_ram_size)
+		host_warn("guest RAM is lost: somebody made its file smaller, from %lu MiB to %llu", host_ram_size >> 20,
+			  (unsigned long long)file.st_size >> 20);
+	else if (ram_folder)
+		host_warn("guest RAM is lost: no room in %s, where its file of %lu MiB is: make room there, let TMPDIR name a folder that "
+			  "has it, allow memfd_create, or give a smaller mem=", ram_folder, host_ram_size >> 20);
+	else
+		host_warn("guest RAM is lost: the host has no memory for more of its %lu MiB: give a smaller mem=", host_ram_size >> 20);
+	host_exit(HOST_RAM_LOST);
+}
+
+/* What is there stays as it is, whoever else writes to it. Memory that is not guest RAM is left alone. */
+void host_ram_prove(const void *start, unsigned long length)
+{
+	unsigned long address = (unsigned long)start, end = address + length;
+
+	if (address < HOST_RAM_BASE || end > HOST_RAM_BASE + host_ram_size)
+		return;
+	for (; address < end; address = (address | 4095) + 1)
+		__atomic_or_fetch((char *)address, 0, __ATOMIC_RELAXED);
 }
 
 int host_kernel_map(unsigned long address, unsigned long length, unsigned long offset, int prot)

@@ -80,7 +80,7 @@ static void discard(struct host_space *space)
 	free(space);
 }
 
-/* At the end, and before ./linux starts itself again. */
+/* Before ./linux starts itself again: it stays the parent of those that are left. */
 static void end_all(void)
 {
 	while (seccomp_spaces)
@@ -327,6 +327,11 @@ static void classify_exception(const struct signal_frame *frame, struct host_tra
 	trap->signo = frame->info.signo;
 	trap->code = frame->info.code;
 	trap->address = frame->info.address;
+	/* All that is mapped is guest RAM, and no file of the host that could end before its mapping. */
+	if (trap->signo == SIGBUS && (trap->code == BUS_ADRERR || trap->code == BUS_MCEERR_AR)) {
+		trap->kind = TRAP_RAM;
+		return;
+	}
 	if (trap->signo == SIGSEGV && context->trapno == TRAP_PAGE_FAULT && (trap->code == SEGV_MAPERR || trap->code == SEGV_ACCERR)) {
 		trap->kind = TRAP_FAULT;
 		trap->address = context->cr2;
@@ -572,16 +577,13 @@ int host_seccomp_init(char *why, unsigned long size)
 	if (!error)
 		error = create(&space, NULL, 0);
 	if (error) {
-		if (seccomp_stub_refused)
-			snprintf(why, size, "the host refuses seccomp(2) to its stub process");
-		else
-			snprintf(why, size, "the host starts no stub process that a seccomp filter guards (%s)", strerror(-error));
+		host_say_why_no_stub(why, size, error);
 		return error;
 	}
 	measure_xstate();
 	find_xsaveopt();
 	host_kick_insists = 1;
-	host_at_exit(end_all);
+	host_at_restart(end_all);
 	destroy(space);		/* the first address space will find it */
 	return 0;
 }

@@ -15,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,8 +47,6 @@ extern const unsigned char host_seccomp_stub[], host_seccomp_stub_end[];
 unsigned int host_frame_offset, host_frame_xstate;
 struct signal_frame host_first_frame;
 struct frame_sw_bytes host_frame_sw;
-
-int seccomp_stub_refused;
 
 const struct stub_entries *seccomp_entries;
 static int image_fd = -1;
@@ -121,6 +120,7 @@ static void write_setup(struct host_space *space)
 	setup->guest_program.filter = filters;
 	setup->mapper_program.length = host_filter_mapper((void *)setup->filters[1], space->base);
 	setup->mapper_program.filter = filters + sizeof(setup->filters[0]);
+	setup->filter_flags = host_speculation_allowed ? SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
 	space->orders->fsgsbase = !by_call;
 }
 
@@ -197,6 +197,31 @@ static int learn_frame(struct host_space *space)
 	return 0;
 }
 
+/* Why a new one ended before its first trap: -errno, and host_refused_call. -ESRCH: that is not known, and another one may do. */
+static int why_not_ready(int status)
+{
+	static const struct { const char *call; int error; } reasons[] = {
+		[STUB_NO_ACTION] = { "rt_sigaction", -EPERM },
+		[STUB_NO_STACK] = { "sigaltstack", -EPERM },
+		[STUB_NO_MASK] = { "rt_sigprocmask", -EPERM },
+		[STUB_NO_MAPPER] = { "clone", -EAGAIN },
+		[STUB_NO_ROOM_BELOW] = { "munmap", -EPERM },
+		[STUB_NO_ROOM_ABOVE] = { "munmap", -EPERM },
+		[STUB_NO_FILTER] = { "seccomp(2) in its stub process", -EPERM },
+		[STUB_NO_MAPPER_FILTER] = { "seccomp(2) in its stub process", -EPERM },
+	};
+	unsigned int number = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+
+	host_refused_call = "the new process ended";
+	if (number < sizeof(reasons) / sizeof(reasons[0]) && reasons[number].call) {
+		host_refused_call = reasons[number].call;
+		return reasons[number].error;
+	}
+	if (number == STUB_NO_CODE || number == STUB_NO_CONTROL)
+		host_refused_call = "mmap in its stub process";
+	return -ESRCH;
+}
+
 /* A host that is so slow is of no use; a stub process that so long does nothing will never do. */
 #define START_LIMIT_NS 10000000000
 
@@ -225,7 +250,7 @@ static int start_at(struct host_space *space)
 
 int seccomp_stub_start(struct host_space *space)
 {
-	int error = take_slot(space);
+	int status, error = take_slot(space);
 
 	if (error)
 		return error;
@@ -235,12 +260,14 @@ int seccomp_stub_start(struct host_space *space)
 			return 0;
 		if (space->pid < 0)
 			break;
-		seccomp_stub_end(space);
+		status = seccomp_stub_kill(space);
 		handoff_forget_reports();
-		error = take_slot(space);
-		if (error)
-			return error;
-		error = -ESRCH;
+		if (error == -ESRCH)
+			error = why_not_ready(status);
+		if (error != -ESRCH)
+			break;
+		free_slot(space);
+		take_slot(space);
 	}
 	free_slot(space);
 	return error;
@@ -253,19 +280,19 @@ int seccomp_stub_lives(const struct host_space *space)
 	return !space->gone && !waitid(P_PID, space->pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) && !info.si_pid;
 }
 
-void seccomp_stub_kill(struct host_space *space)
+int seccomp_stub_kill(struct host_space *space)
 {
 	int status = 0;
 
 	if (space->gone)
-		return;
+		return 0;
 	space->parked.suspect = 0;	/* its id is not ours any more below */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	kill(space->pid, SIGKILL);
+	host_kill_stub(space->pid);
 	while (wait4(space->pid, &status, __WALL, NULL) < 0 && errno == EINTR)
 		;
 	space->gone = 1;
-	seccomp_stub_refused = WIFEXITED(status) && (WEXITSTATUS(status) == STUB_NO_FILTER || WEXITSTATUS(status) == STUB_NO_MAPPER_FILTER);
+	return status;
 }
 
 void seccomp_stub_end(struct host_space *space)
@@ -351,12 +378,15 @@ int seccomp_stub_init(void)
 	shared_size = STUB_PAGE + 2 * stack_size;
 	slot_size = STUB_PAGE + shared_size;
 	read_stub_base();
+	host_refused_call = "a file for the program";
 	image_fd = host_program_image(image, host_seccomp_stub_end - image);
 	if (image_fd < 0)
 		return image_fd;
+	host_refused_call = "a file for what is shared with it";
 	control_fd = host_nameless_file("linux-control", MAX_SLOTS * slot_size);
 	if (control_fd < 0)
 		return control_fd;
+	host_refused_call = "mmap";
 	control = mmap(NULL, MAX_SLOTS * slot_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, control_fd, 0);
 	return control == MAP_FAILED ? -errno : 0;
 }

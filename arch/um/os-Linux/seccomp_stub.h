@@ -43,8 +43,8 @@ extern struct frame_sw_bytes host_frame_sw;
 int seccomp_stub_init(void);
 /* Starts a stub process with an empty address space whose guest thread has trapped. 0 or -errno. */
 int seccomp_stub_start(struct host_space *space);
-/* Kills it and waits for it. seccomp_stub_end also gives back what it had. */
-void seccomp_stub_kill(struct host_space *space);
+/* Kills it and waits for it; its status. seccomp_stub_end also gives back what it had. */
+int seccomp_stub_kill(struct host_space *space);
 void seccomp_stub_end(struct host_space *space);
 /*
  * Makes a stub process that has no guest memory any more, but whose guest thread may have been led anywhere, as good as new. 0, or
@@ -58,7 +58,6 @@ void seccomp_use_call_frame(struct host_space *space);
 void seccomp_xstate_init(struct host_space *space);
 /* What the stub program offers; no address, but offsets from a base. */
 extern const struct stub_entries *seccomp_entries;
-extern int seccomp_stub_refused;	/* the host did not let a new one have its filters */
 /* Is it alive? Never waits. */
 int seccomp_stub_lives(const struct host_space *space);
 

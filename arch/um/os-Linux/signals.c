@@ -119,6 +119,8 @@ static void on_exception(int signo, siginfo_t *info, void *frame)
 	ucontext_t *context = frame;
 	greg_t *g = context->uc_mcontext.gregs;
 
+	if (signo == SIGBUS && (info->si_code == BUS_ADRERR || info->si_code == BUS_MCEERR_AR))
+		host_ram_lost((unsigned long)info->si_addr, info->si_code == BUS_MCEERR_AR);
 	if (info->si_code > 0 && !is_host_side(g[REG_RIP])) {
 		divert(context, info);
 		return;
@@ -134,6 +136,12 @@ static void on_ending(int signo, siginfo_t *info, void *frame)
 	host_exit(128 + signo);
 }
 
+void host_signal_mask(int how, const sigset_t *set, sigset_t *before)
+{
+	if (sigprocmask(how, set, before))
+		host_fatal("the host refuses rt_sigprocmask (%s): allow it, in a container by a seccomp profile that has it", strerror(errno));
+}
+
 static void take(const int *signals, int count, void (*handler)(int, siginfo_t *, void *), int flags)
 {
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | flags };
@@ -146,7 +154,9 @@ static void take(const int *signals, int count, void (*handler)(int, siginfo_t *
 		/* What the caller ignores (nohup) stays ignored. */
 		if (handler == on_ending && !sigaction(signals[i], NULL, &before) && before.sa_handler == SIG_IGN)
 			continue;
-		sigaction(signals[i], &action, NULL);
+		if (sigaction(signals[i], &action, NULL))
+			host_fatal("the host refuses rt_sigaction (%s): allow it, in a container by a seccomp profile that has it",
+				   strerror(errno));
 	}
 }
 
@@ -169,7 +179,7 @@ void host_signals_init(void)
 	TAKE(endings, on_ending, 0);
 	host_timers_init();
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	host_signal_mask(SIG_SETMASK, &none, NULL);
 }
 
 /*

@@ -12,12 +12,16 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <host/process.h>
 
 #include "os.h"
 
@@ -29,35 +33,86 @@ static struct {
 	const struct host_program *program;
 	int parent;
 	volatile int error;
+	const char *volatile refused;
 } handover;
 static char child_stack[16384] __attribute__((aligned(16)));
 
-static void close_from(unsigned int first)
+const char *host_refused_call = "";
+
+/* Closes the descriptors from first to last. */
+static void close_between(unsigned int first, unsigned int last)
 {
 	struct rlimit limit = { 1024, 1024 };
 
-	if (!syscall(SYS_close_range, first, ~0U, 0))
+	if (first > last || !syscall(SYS_close_range, first, last, 0))
 		return;
 	getrlimit(RLIMIT_NOFILE, &limit);	/* before Linux 5.9 */
-	for (unsigned int fd = first; fd < limit.rlim_cur && fd < 65536; fd++)
+	for (unsigned int fd = first; fd <= last && fd < limit.rlim_cur && fd < 65536; fd++)
 		close(fd);
 }
 
+static int descriptor(const struct host_program *program, int i)
+{
+	return i < program->count ? program->fds[i] : program->image;
+}
+
+/* The child has all of ./linux's descriptors, which may be as many as it may have: then there is none left to move its own to. */
+static void close_others(const struct host_program *program)
+{
+	unsigned int first = 0;
+
+	for (;;) {
+		unsigned int next = ~0U;
+
+		for (int i = 0; i <= program->count; i++) {
+			unsigned int fd = descriptor(program, i);
+
+			if (fd >= first && fd < next)
+				next = fd;
+		}
+		if (next == ~0U)
+			break;
+		if (next)
+			close_between(first, next - 1);
+		first = next + 1;
+	}
+	close_between(first, ~0U);
+}
+
 /* The program's descriptors become 0, 1, ... and its image the one after them; there are no others. */
-static int arrange_descriptors(const struct host_program *program)
+static const char *arrange_descriptors(const struct host_program *program)
 {
 	int moved[MAX_FDS + 1], count = program->count;
 
+	close_others(program);
 	for (int i = 0; i <= count; i++) {
-		moved[i] = fcntl(i < count ? program->fds[i] : program->image, F_DUPFD, OUT_OF_THE_WAY);
+		moved[i] = fcntl(descriptor(program, i), F_DUPFD, OUT_OF_THE_WAY);
 		if (moved[i] < 0)
-			return -1;
+			return "fcntl";
 	}
 	for (int i = 0; i <= count; i++)
 		if (dup2(moved[i], i) < 0)
-			return -1;
-	close_from(count + 1);
-	return 0;
+			return "dup2";
+	close_between(count + 1, ~0U);
+	return NULL;
+}
+
+/*
+ * What the caller set with setarch(8) is not for stub processes: a page at address 0 that cannot be unmapped (Linux 6.10 seals it), or that
+ * all that can be read can be executed.
+ */
+static const char *reset_personality(void)
+{
+	int now = personality(0xffffffff);
+
+	if (now != -1 && now & ~ADDR_NO_RANDOMIZE && personality(now & ADDR_NO_RANDOMIZE) == -1)
+		return "personality";
+	return NULL;
+}
+
+static const char *get_traced(void)
+{
+	return ptrace(PTRACE_TRACEME, 0, 0, 0) ? "ptrace" : NULL;
 }
 
 /* The program that is not traced takes care of the signals that it wants. Others that are sent to a group of processes pass it by. */
@@ -67,29 +122,39 @@ static void ignore_signals(void)
 		signal(signo, SIG_IGN);
 }
 
+static const char *get_guarded(void)
+{
+	ignore_signals();
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? "prctl" : NULL;
+}
+
 static int child(void *nothing)
 {
 	const struct host_program *program = handover.program;
 	char *const no_environment[] = { NULL };
 	struct rlimit none = { 0, 0 };
+	const char *refused;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != handover.parent)
-		_exit(1);
+	/* Without it, this process would be left when ./linux ends. */
+	refused = prctl(PR_SET_PDEATHSIG, SIGKILL) ? "prctl" : NULL;
 	setrlimit(RLIMIT_CORE, &none);
-	if (arrange_descriptors(program))
-		goto failed;
-	if (program->traced) {
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
-			goto failed;
-	} else {
-		ignore_signals();
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-			goto failed;
+	host_oom_as_before();
+	if (!refused && getppid() != handover.parent) {
+		errno = EPERM;
+		refused = "getppid";
 	}
-	syscall(SYS_execveat, program->count, "", program->arguments, no_environment, AT_EMPTY_PATH);
-failed:
+	if (!refused)
+		refused = reset_personality();
+	if (!refused)
+		refused = arrange_descriptors(program);
+	if (!refused)
+		refused = program->traced ? get_traced() : get_guarded();
+	if (!refused) {
+		syscall(SYS_execveat, program->count, "", program->arguments, no_environment, AT_EMPTY_PATH);
+		refused = "execveat";
+	}
 	handover.error = errno;
+	handover.refused = refused;
 	_exit(1);
 }
 
@@ -101,6 +166,13 @@ static void reap(int pid)
 		;
 }
 
+void host_kill_stub(int pid)
+{
+	if (kill(pid, SIGKILL) && errno != ESRCH && syscall(SYS_tgkill, pid, pid, SIGKILL))
+		host_fatal("the host does not let this process end its stub processes (kill: %s): allow kill, in a container by a "
+			   "seccomp profile that has it", strerror(errno));
+}
+
 int host_spawn(const struct host_program *program)
 {
 	sigset_t all, before;
@@ -109,16 +181,18 @@ int host_spawn(const struct host_program *program)
 	handover.program = program;
 	handover.parent = getpid();
 	handover.error = 0;
+	handover.refused = "clone";
 	/* The child runs on our memory: no handler may run in it. SIGTRAP is how exec stops a traced one, and must not stay pending. */
 	sigfillset(&all);
 	sigdelset(&all, SIGTRAP);
-	sigprocmask(SIG_BLOCK, &all, &before);
+	host_signal_mask(SIG_BLOCK, &all, &before);
 	pid = clone(child, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
 	if (pid < 0)
 		handover.error = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	host_signal_mask(SIG_SETMASK, &before, NULL);
 	if (!handover.error)
 		return pid;
+	host_refused_call = handover.refused;
 	if (pid > 0)
 		reap(pid);
 	return -handover.error;
@@ -126,7 +200,8 @@ int host_spawn(const struct host_program *program)
 
 int host_program_image(const void *image, unsigned long size)
 {
-	int fd = host_nameless_file("linux-stub", size), reopened;
+	struct host_nameless file = { .name = "linux-stub", .size = size, .needed = size, .program = 1 };
+	int fd = host_nameless_make(&file), reopened;
 	char path[64];
 
 	if (fd < 0)

@@ -6,7 +6,7 @@
  *  2. After FAST_TURNS of those, less two for each slow one between them, a stint begins: the virtual CPU goes to another host CPU, and
  *     both sides look at the turn for some microseconds before they sleep. Who had to wake the other looks for longer than waking takes:
  *     otherwise it would be asleep by the time of the answer, and so on by turns.
- *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain. It goes on while most of its turns are fast, and these cheaper
+ *  3. A stint is reviewed every REVIEW_TURNS, and at once where many looks were in vain or this thread waited long for its CPU. It goes on while most of its turns are fast, and these cheaper
  *     than sleeping was. Moving, waking, and waiting for a CPU by this thread or the stub, are in their price; what makes a turn a slow one, guest
  *     code that computes and a kernel that works or rests, is not, as it is not in the price of sleeping. Beside a disk, whose interrupts and threads want a
  *     CPU too, turns must also follow each other in less time, all in all, than they did before the stint.
@@ -33,6 +33,7 @@
 #define MAY_BE_VAIN	4	/* looks before a review, and one in VAIN_TURNS */
 #define VAIN_TURNS	16
 #define REVIEW_TURNS	1024
+#define LONG_US		1000	/* a turn: this thread may have waited for a CPU */
 #define PACE_TURNS	256	/* over which the time from turn to turn is averaged, sleeping */
 #define RESTED_US	5000	/* between two turns, and not for a disk */
 #define DISK_TURNS	64	/* if the kernel waited for a disk in one of so many, this is beside a disk */
@@ -150,6 +151,12 @@ static unsigned long kept_waiting(const struct spinning *s)
 	return time - at_most(busy, time);
 }
 
+/* After a long turn: the whole time until the review cannot win back what this thread has waited for a CPU that others use. */
+static int has_waited_too_long(const struct spinning *s)
+{
+	return s->spent + kept_waiting(s) > REVIEW_TURNS * s->sleeping;
+}
+
 static void begin(struct spinning *s)
 {
 	if (host_pin_elsewhere())
@@ -209,7 +216,8 @@ unsigned int spinning_give(int stub_sleeps)
 	s->waited += s->disk;
 	if (s->on) {
 		s->vain += stub_sleeps;
-		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / VAIN_TURNS)
+		if (s->turns >= REVIEW_TURNS || s->vain > MAY_BE_VAIN + s->turns / VAIN_TURNS ||
+		    (took > LONG_US * ticks_per_us && has_waited_too_long(s)))
 			review(s, now, stub_sleeps);
 	} else {
 		note_pace(s, now, took);

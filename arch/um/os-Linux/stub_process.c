@@ -49,7 +49,7 @@ void stub_end(int pid)
 {
 	int status;
 
-	kill(pid, SIGKILL);
+	host_kill_stub(pid);
 	while (wait4(pid, &status, __WALL, NULL) == pid && !WIFEXITED(status) && !WIFSIGNALED(status))
 		;
 }
@@ -64,10 +64,12 @@ static int start(void)
 
 	if (pid < 0)
 		return pid;
+	host_refused_call = "wait4";
 	if (stub_wait(pid) < 0) {
 		stub_end(pid);
 		return -ESRCH;
 	}
+	host_refused_call = "ptrace";
 	/* Exec kept the mask that the child was made with, which would keep the virtual CPU's kick from stopping it. */
 	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) ||
 	    ptrace(PTRACE_SETSIGMASK, pid, sizeof(no_signals), &no_signals)) {
@@ -170,11 +172,14 @@ static int furnish(int pid, unsigned long page_offset)
 	struct stub_call *requests = (void *)(HOST_RAM_BASE + page_offset);
 	long error;
 
+	host_refused_call = "mmap in the stub process";
 	error = map_page(pid, loaded, STUB_CODE, PROT_READ | PROT_EXEC, 1, 0);
 	if (!error)
 		error = map_page(pid, loaded, STUB_REQUESTS, PROT_READ, 0, page_offset);
-	if (!error)
+	if (!error) {
+		host_refused_call = "munmap in the stub process";
 		error = stub_perform(pid, write_cleaning_requests(requests));
+	}
 	return error;
 }
 
@@ -192,6 +197,7 @@ static int prepare_image(void)
 	if (!at)
 		return -ENOEXEC;
 	syscall_offset = at - host_ptrace_stub;
+	host_refused_call = "a file for the program";
 	fd = host_program_image(host_ptrace_stub, size);
 	if (fd < 0)
 		return fd;

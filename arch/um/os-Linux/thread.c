@@ -30,6 +30,20 @@ static int create(void *(*body)(void *), void *argument, const cpu_set_t *cpus, 
 	return error;
 }
 
+const char *host_thread_advice(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+	case -ENOMEM:
+		return "see 'ulimit -u', 'ulimit -v' and the pids limit of the container";
+	case -EPERM:
+	case -EACCES:
+		return "allow clone3, or let it answer ENOSYS, in the seccomp profile of the container";
+	default:
+		return "allow clone in the seccomp profile of the container";
+	}
+}
+
 int host_thread(void *(*body)(void *), void *argument)
 {
 	unsigned long cpus_size;
@@ -38,6 +52,7 @@ int host_thread(void *(*body)(void *), void *argument)
 	int error;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);	/* ends ./linux with a line, on whatever thread it is */
 	/* The thread inherits the mask: it must never run, however briefly, without it. */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = create(body, argument, CPU_COUNT(cpus) ? cpus : NULL, cpus_size);

@@ -28,6 +28,9 @@ static void *watch_loop(void *unused)
 		int count = epoll_wait(watcher, events, 16, -1);
 		unsigned long irqs = 0;
 
+		if (count < 0 && errno != EINTR)
+			host_fatal("the host refuses epoll_wait (%s): allow it, in a container by a seccomp profile that has it",
+				   strerror(errno));
 		for (int i = 0; i < count; i++)
 			irqs |= 1UL << events[i].data.u32;
 		for (int irq = 0; irqs; irq++, irqs >>= 1)
@@ -39,15 +42,14 @@ static void *watch_loop(void *unused)
 
 static void start(void)
 {
-	int error = 0;
+	int error;
 
 	watcher = epoll_create1(EPOLL_CLOEXEC);
 	if (watcher < 0)
-		error = -errno;
-	else
-		error = host_thread(watch_loop, NULL);
+		host_fatal("cannot watch the console for input: epoll_create1: %s", strerror(errno));
+	error = host_thread(watch_loop, NULL);
 	if (error)
-		host_fatal("cannot watch the console for input: %s", strerror(-error));
+		host_fatal("the host refuses a thread (%s): %s", strerror(-error), host_thread_advice(error));
 }
 
 void host_watch(int fd, int write, int irq)

@@ -41,12 +41,11 @@
 #define SET_GS		0x1001
 #define CLONE_FLAGS	0x50b00		/* VM, FS, SIGHAND, THREAD, SYSVSEM; not FILES */
 #define FILTER		1		/* SECCOMP_SET_MODE_FILTER */
-#define SPEC_ALLOW	4		/* all in this process may be seen by its guest code anyway */
 
 .macro call_seccomp			/* %rdx: the program */
 	movl	$NR_seccomp, %eax
 	movl	$FILTER, %edi
-	movl	$SPEC_ALLOW, %esi
+	movl	AT_SETUP(FILTER_FLAGS), %esi
 	syscall
 .endm
 
@@ -249,7 +248,7 @@ stub_enter:
 	xorl	%r10d, %r10d
 	xorl	%r8d, %r8d
 	syscall
-	movl	$10, %r12d
+	movl	$STUB_NO_MAPPER, %r12d
 	testq	%rax, %rax
 	jz	stub_mapper
 	js	fail
@@ -258,14 +257,14 @@ stub_enter:
 	movq	AT_SETUP(UNMAP), %rdi
 	movq	AT_SETUP(UNMAP + 8), %rsi
 	syscall
-	movl	$11, %r12d
+	movl	$STUB_NO_ROOM_BELOW, %r12d
 	testq	%rax, %rax
 	jnz	fail
 	movl	$NR_munmap, %eax
 	movq	AT_SETUP(UNMAP + 16), %rdi
 	movq	AT_SETUP(UNMAP + 24), %rsi
 	syscall
-	movl	$12, %r12d
+	movl	$STUB_NO_ROOM_ABOVE, %r12d
 	testq	%rax, %rax
 	jnz	fail
 	movl	$STUB_FD_IMAGE, %ebx

@@ -65,6 +65,7 @@
 #define SETUP_UNMAP		72
 #define SETUP_GUEST_PROGRAM	104
 #define SETUP_MAPPER_PROGRAM	120
+#define SETUP_FILTER_FLAGS	136
 
 /* struct stub_orders: how the guest thread goes back to guest code. */
 #define BACK_HANDLER	0	/* it trapped: by rt_sigreturn */
@@ -90,7 +91,15 @@
 #define STUB_REG_SP	19
 #define STUB_REGS	20
 
-/* Exit statuses of a stub process that could not have its filters. */
+/* Exit statuses of a stub process that could not get ready: the call that failed. */
+#define STUB_NO_CODE		2
+#define STUB_NO_CONTROL		3
+#define STUB_NO_ACTION		4
+#define STUB_NO_STACK		5
+#define STUB_NO_MASK		6
+#define STUB_NO_MAPPER		10
+#define STUB_NO_ROOM_BELOW	11
+#define STUB_NO_ROOM_ABOVE	12
 #define STUB_NO_FILTER		13
 #define STUB_NO_MAPPER_FILTER	14
 
@@ -141,6 +150,7 @@ struct stub_setup {
 		unsigned short length;
 		unsigned long filter;
 	} guest_program, mapper_program;	/* as seccomp(2) takes them */
+	unsigned long filter_flags;	/* and its flags for both */
 	unsigned long filters[2][64];	/* instructions, 8 bytes each */
 };
 
@@ -192,6 +202,7 @@ STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
 STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
 STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
 STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
+STUB_SAME(stub_setup, filter_flags, SETUP_FILTER_FLAGS);
 _Static_assert(sizeof(struct stub_call) == REQUEST_SIZE, "request");
 _Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
 _Static_assert(sizeof(struct stub_state) <= STATE_STACK - 16, "room for two words on the stack");

@@ -57,9 +57,9 @@ static void prepare_signals(const struct stub_setup *setup)
 	static const unsigned char traps[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGUSR1 };
 
 	for (unsigned int i = 0; i < sizeof(traps); i++)
-		check(4, !call(__NR_rt_sigaction, traps[i], (long)&setup->action, 0, 8, 0, 0));
-	check(5, !call(__NR_sigaltstack, (long)&setup->stack, 0, 0, 0, 0, 0));
-	check(6, !call(__NR_rt_sigprocmask, SIG_BLOCK, (long)&setup->all_signals, 0, 8, 0, 0));
+		check(STUB_NO_ACTION, !call(__NR_rt_sigaction, traps[i], (long)&setup->action, 0, 8, 0, 0));
+	check(STUB_NO_STACK, !call(__NR_sigaltstack, (long)&setup->stack, 0, 0, 0, 0, 0));
+	check(STUB_NO_MASK, !call(__NR_rt_sigprocmask, SIG_BLOCK, (long)&setup->all_signals, 0, 8, 0, 0));
 }
 
 /* Called with the stack that exec made: the number of arguments, then the arguments. */
@@ -72,9 +72,9 @@ __attribute__((noreturn, used)) MINE void stub_start(const long *stack)
 	base = hexadecimal((const char *)stack[2]);
 	offset = hexadecimal((const char *)stack[3]);
 	shared = hexadecimal((const char *)stack[4]);
-	map(2, base, STUB_PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, STUB_FD_IMAGE, stub_code - stub_image);
-	map(3, base + STUB_PAGE, STUB_PAGE, PROT_READ, MAP_SHARED, STUB_FD_CONTROL, offset);
-	map(3, base + 2 * STUB_PAGE, shared, PROT_READ | PROT_WRITE, MAP_SHARED, STUB_FD_CONTROL, offset + STUB_PAGE);
+	map(STUB_NO_CODE, base, STUB_PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, STUB_FD_IMAGE, stub_code - stub_image);
+	map(STUB_NO_CONTROL, base + STUB_PAGE, STUB_PAGE, PROT_READ, MAP_SHARED, STUB_FD_CONTROL, offset);
+	map(STUB_NO_CONTROL, base + 2 * STUB_PAGE, shared, PROT_READ | PROT_WRITE, MAP_SHARED, STUB_FD_CONTROL, offset + STUB_PAGE);
 	orders = (const struct stub_orders *)(base + STUB_PAGE);
 	prepare_signals(&orders->setup);
 	((void (*)(void))(base + (stub_enter - stub_code)))();

@@ -249,6 +249,8 @@ int arch_dup_task_struct(struct task_struct *dst, struct task_struct *src)
 	dst->thread.xstate = NULL;
 	dst->thread.xstate_live = NULL;
 	dst->thread.single_step = false;
+	dst->thread.reserved = NULL;
+	dst->thread.reserved_page = NULL;
 	debug_reset(dst);
 	return 0;
 }

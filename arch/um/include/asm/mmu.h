@@ -20,6 +20,7 @@ struct host_stale {
 
 typedef struct mm_context {
 	struct host_space *space;		/* stub process; NULL until guest code first runs, and when the last user is gone */
+	struct host_space *reserved;		/* made by fork or exec for when guest code first runs */
 	int lost;				/* -errno: the stub process had to be given up, and with it the guest's */
 	void *space_page;			/* the page that the engine was given */
 	struct task_struct *xstate_owner;	/* whose extended state is in the stub */

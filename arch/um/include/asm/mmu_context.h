@@ -4,7 +4,7 @@
 
 #include <linux/mm_types.h>
 
-/* The stub process is made when guest code first runs, so switching costs nothing here. */
+/* The stub process is made by fork and exec, and serves from when guest code first runs: so switching costs nothing here. */
 int init_new_context(struct task_struct *task, struct mm_struct *mm);
 #define init_new_context init_new_context
 void destroy_context(struct mm_struct *mm);

@@ -80,6 +80,14 @@ struct host_disk_info {
 int host_disk_open(struct host_disk **disk, const char *path, const char *backing, int flags, struct host_disk_info *info);
 /* Makes everything durable and closes it. No request may be under way. */
 void host_disk_close(struct host_disk *disk);
+/*
+ * The size of the disk may change on the host. host_disk_size: what it is now, bytes; 0: it cannot, or is not known. host_disk_notify makes the
+ * disk one of those that host_disk_watch_sizes is about, which lets the next change of the size of any, or of its content, raise
+ * HOST_IRQ_DISK_SIZE, once. Sizes that are read after it are not older than what it will tell. Do not sleep.
+ */
+unsigned long long host_disk_size(const struct host_disk *disk);
+void host_disk_notify(const struct host_disk *disk);
+void host_disk_watch_sizes(void);
 /* Takes a request. It begins at the latest with the next host_disk_commit(), and may end at any time. */
 void host_disk_submit(struct host_disk *disk, struct host_disk_request *request);
 /*

@@ -19,6 +19,7 @@ enum host_trap_kind {
 	TRAP_CALL,		/* the same, from a call site that jumped to call_entry */
 	TRAP_FOREIGN_SYSCALL,	/* a system call of the 32-bit kind, by int $0x80 (two bytes before the instruction pointer) */
 	TRAP_FAULT,		/* page fault: address, and the error code where the engine knows it */
+	TRAP_RAM,		/* the host says that it cannot give the page of guest RAM that is mapped at address */
 	TRAP_EXCEPTION,		/* other exception: signo, code, address as in siginfo_t */
 	TRAP_INTERRUPT,		/* the virtual CPU has interrupts pending */
 	TRAP_LOST,		/* the stub process is gone or unusable: the guest process must die */

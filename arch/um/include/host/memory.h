@@ -16,6 +16,9 @@
 
 extern unsigned long host_ram_size;	/* bytes, page aligned; set before start_guest() */
 
+/* Exit status of ./linux when the host cannot give a page of guest RAM: as by SIGBUS, 7. */
+#define HOST_RAM_LOST		(128 + 7)
+
 /*
  * Maps guest RAM [offset, offset + length) at address in the kernel process (vmalloc and modules).
  * prot: PROT_ bits. -ENOMEM when the host has no more areas for us. Does not sleep.

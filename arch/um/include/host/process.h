@@ -48,6 +48,9 @@ extern const char host_config_text[];		/* the .config of this kernel, for --show
 /* Boots Linux with this command line, on the initial stack. Runs on the thread of virtual CPU 0. */
 void __attribute__((noreturn)) kernel_start(const char *command_line);
 
+/* Lets other threads of the kernel run for some milliseconds. For functions of the contract whose callers may sleep. */
+void kernel_pause(void);
+
 /* A trap in kernel-side code: an interrupt (signo 0) or an exception that the host reported as a signal. */
 struct kernel_trap {
 	struct host_regs regs;

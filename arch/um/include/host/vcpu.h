@@ -23,6 +23,7 @@ enum {
 	HOST_IRQ_CONSOLE,
 	HOST_IRQ_BLOCK,
 	HOST_IRQ_VIRTIO,
+	HOST_IRQ_DISK_SIZE,	/* a disk may have become larger */
 	HOST_IRQ_WALL_CLOCK,	/* the host's CLOCK_REALTIME was set */
 	HOST_IRQ_COUNT = 16,
 };

@@ -3,8 +3,9 @@
  * The contract, part 9: virtio devices of vhost-user servers on the host. The server sees all of guest RAM; addresses
  * given here are guest physical. Something to collect raises HOST_IRQ_VIRTIO.
  *
- * All functions run on the thread of a virtual CPU. Those marked S wait in the host for the server's answer, 10 seconds
- * at most, and must not be called twice at once for one device; a server that fails to answer, or answers something
+ * All functions run on the thread of a virtual CPU. Those marked S wait for the server's answer, 10 seconds at most: their caller
+ * sleeps, other threads run meanwhile (kernel_pause). They must not be called twice at once for one device; the others may
+ * be, by interrupts that come while one of them waits. A server that fails to answer, or answers something
  * else than it should, makes them and all later ones return -EPROTO, -ETIMEDOUT or what the socket said.
  */
 #ifndef HOST_VHOST_H

@@ -199,6 +199,15 @@ static int check_backing(const struct cow_image *image, uint64_t size, const str
 			 image->backing, is, image->path, was, image->header.mtime, image->backing);
 }
 
+/*
+ * The header of a COW file may name any file that its user can read, and a guest then reads it: what a stranger made is believed only
+ * where the user says the same.
+ */
+static int is_from_stranger(const struct stat *file)
+{
+	return file->st_uid && file->st_uid != geteuid();
+}
+
 /* Decides which backing file it is: image->backing. Returns 1 if the header is to be changed to it. */
 static int choose_backing(struct cow_image *image, const struct cow_options *options, char *why)
 {
@@ -315,7 +324,7 @@ static int load_bitmap(struct cow_image *image, char *why)
 	return error ? cow_error(error, why, "the bitmap of %s cannot be read: %s", image->path, strerror(-error)) : 0;
 }
 
-static int open_below(struct cow_image *image, const struct cow_options *options, int depth, char *why)
+static int open_below(struct cow_image *image, const struct cow_options *options, const struct stat *cow, int depth, char *why)
 {
 	uint64_t size;
 	struct stat file;
@@ -323,6 +332,10 @@ static int open_below(struct cow_image *image, const struct cow_options *options
 
 	if (options->flags & COW_NO_BACKING)
 		return 0;
+	if (!options->backing && is_from_stranger(cow))
+		return cow_error(-EACCES, why, "%s belongs to another user (number %u), so its word for the backing file %s does not count: %s",
+				 image->path, cow->st_uid, image->header.backing,
+				 depth ? "make it yours first" : "give that file too, if it is the right one");
 	change = choose_backing(image, options, why);
 	if (change < 0)
 		return change;
@@ -355,7 +368,7 @@ static int fill_in(struct cow_image *image, const struct cow_options *options, i
 		error = cow_error(-ENOMEM, why, "there is no memory for the bitmap of %s", image->path);
 	if (!error)
 		error = load_bitmap(image, why);
-	return error ? error : open_below(image, options, depth, why);
+	return error ? error : open_below(image, options, &file, depth, why);
 }
 
 static int open_image(struct cow_image **result, const struct cow_options *options, int depth, char *why)

@@ -72,14 +72,20 @@ static int give_name(const char *from, const char *to, int replace)
 	return error;
 }
 
-static int make_file(const struct cow_options *options, const struct cow_header *header, char *why)
+/* Who may not read the backing file may not read what was made of it either. The umask takes more away. */
+static mode_t mode_over(const struct stat *backing)
+{
+	return 0600 | (backing->st_mode & 0040 ? 0060 : 0) | (backing->st_mode & 0004 ? 0006 : 0);
+}
+
+static int make_file(const struct cow_options *options, const struct cow_header *header, mode_t mode, char *why)
 {
 	char *name;
 	int fd, error;
 
 	if (asprintf(&name, "%s.new%d", options->path, getpid()) < 0)
 		return cow_error(-ENOMEM, why, "there is no memory for %s", options->path);
-	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	error = fd < 0 ? -errno : write_new(fd, header);
 	if (!error)
 		error = give_name(name, options->path, options->flags & COW_REPLACE);
@@ -114,7 +120,7 @@ static int create(struct cow_image *image, const struct cow_options *options, ch
 	if (!error)
 		error = cow_make_header(&image->header, size, file.st_mtime, path, why);
 	if (!error)
-		error = make_file(options, &image->header, why);
+		error = make_file(options, &image->header, mode_over(&file), why);
 out:
 	free(path);
 	return error;

@@ -36,7 +36,7 @@ void host_disk_backend_start(void)
 	snprintf(description, sizeof(description), "threads (the host refuses io_uring: %s)", strerror(-error));
 	error = disk_threads.start();
 	if (error)
-		host_fatal("the host gives no threads for disks: %s; look at its limits of processes and memory", strerror(-error));
+		host_fatal("the host refuses a thread for disks (%s): %s", strerror(-error), host_thread_advice(error));
 	disk_backend = &disk_threads;
 }
 

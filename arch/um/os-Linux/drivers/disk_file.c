@@ -87,6 +87,14 @@ int disk_file_open(struct disk_file *file, const char *path, int flags, struct h
 	return error;
 }
 
+unsigned long long disk_file_size(const struct disk_file *file)
+{
+	struct host_disk_info info;
+	struct stat status;
+
+	return fstat(file->fd, &status) < 0 || measure(file->fd, &status, &info) ? 0 : info.size;
+}
+
 void disk_file_close(struct disk_file *file)
 {
 	disk_file_unlock(file->fd);

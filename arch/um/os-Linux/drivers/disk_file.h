@@ -16,6 +16,8 @@ struct disk_file {
 /* Opens path for reading and, unless info->read_only is or becomes set, writing. Sets info->size and block_size. 0 or -errno. */
 int disk_file_open(struct disk_file *file, const char *path, int flags, struct host_disk_info *info);
 void disk_file_close(struct disk_file *file);
+/* How large it is now, bytes; 0: the host does not tell. */
+unsigned long long disk_file_size(const struct disk_file *file);
 /* Opens it a second time with O_DIRECT, or sets info->not_direct. */
 void disk_file_direct(struct disk_file *file, const char *path, struct host_disk_info *info);
 /*

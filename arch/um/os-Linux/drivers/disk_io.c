@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../os.h"
 #include "disk_io.h"
 
 #define POOL_KEEPS 256
@@ -91,8 +92,17 @@ static void advance(struct disk_io *io, unsigned long bytes)
 	io->iov->iov_len -= bytes;
 }
 
+/* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
+static void prove_memory(const struct disk_io *io)
+{
+	for (int i = 0; i < io->iovs; i++)
+		host_ram_prove(io->iov[i].iov_base, io->iov[i].iov_len);
+}
+
 void disk_io_ended(struct disk_io *io, long result)
 {
+	if (result == -EFAULT && moves_data(io))
+		prove_memory(io);
 	if (result == -EINTR || result == -EAGAIN) {
 		disk_backend->queue(io);
 		return;

@@ -48,6 +48,7 @@
 #define KEPT_WAITING_NS 50000	/* in it: this CPU has something else to do, so */
 #define KEPT_LONG_NS 1000000
 #define NO_LOOK_NS 100000000ULL	/* none for so long */
+#define REFUSED_NS 5000000000ULL
 #define REST_NS 300000		/* to twice that without a submission: a rush is over */
 
 static struct ring {
@@ -68,6 +69,7 @@ static struct ring {
 	unsigned long held_bytes;	/* of transfers that are held back */
 	unsigned int put_off;		/* how often an end was no reason to send them */
 	unsigned long long no_look;	/* until then */
+	unsigned long long refused;	/* since then the host takes no transfers; 0: it does */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
 
@@ -85,8 +87,8 @@ static void *tell_vcpu(void *argument)
 	unsigned long long count;
 
 	for (;;) {
-		if (poll(news, 2, -1) <= 0)
-			continue;
+		if (poll(news, 2, -1) < 0 && errno != EINTR)
+			host_fatal("the host refuses poll (%s): allow it, in a container by a seccomp profile that has it", strerror(errno));
 		if (news[0].revents && read(ring->event, &count, sizeof(count)) == sizeof(count)) {
 			io_uring_cq_eventfd_toggle(&ring->uring, false);
 			raise_block(ring);
@@ -245,6 +247,11 @@ static int put_in_ring(struct ring *ring, struct disk_io *io)
 	return 1;
 }
 
+static unsigned int at_device(const struct ring *ring)
+{
+	return ring->under_way - io_uring_sq_ready(&ring->uring);
+}
+
 static void uring_queue(struct disk_io *io)
 {
 	struct ring *ring = this_ring();
@@ -253,6 +260,33 @@ static void uring_queue(struct disk_io *io)
 		return;
 	io->next = ring->late;
 	ring->late = io;
+}
+
+static int may_pass(int error)
+{
+	return error == -EINTR || error == -EAGAIN || error == -EBUSY || error == -ENOMEM;
+}
+
+/*
+ * A host that let the ring be made and tried, and takes no transfers any more, would leave the guest waiting for ever. What it lacks for
+ * the moment is waited for, longer where transfers are under way, whose ends may give it back.
+ */
+static int submit(struct ring *ring)
+{
+	int taken = io_uring_submit_and_get_events(&ring->uring);
+	unsigned long long now;
+
+	if (taken > 0)
+		ring->refused = 0;
+	if (taken >= 0)
+		return taken;
+	now = host_monotonic_ns();
+	if (!ring->refused)
+		ring->refused = now;
+	if (!may_pass(taken) || (now - ring->refused > REFUSED_NS && !at_device(ring)))
+		host_fatal("the host takes no more disk transfers (io_uring_enter: %s); where it refuses io_uring_setup, threads are used",
+			   strerror(-taken));
+	return taken;
 }
 
 static void send_off(struct ring *ring)
@@ -268,7 +302,7 @@ static void send_off(struct ring *ring)
 		}
 	}
 	ring->held_bytes = 0;
-	while (io_uring_sq_ready(&ring->uring) && io_uring_submit_and_get_events(&ring->uring) > 0)
+	while (io_uring_sq_ready(&ring->uring) && submit(ring) > 0)
 		;
 }
 
@@ -323,11 +357,6 @@ static void collect(struct ring *ring)
 }
 
 /* ---- rushes ---- */
-
-static unsigned int at_device(const struct ring *ring)
-{
-	return ring->under_way - io_uring_sq_ready(&ring->uring);
-}
 
 static void note_submission(struct ring *ring)
 {

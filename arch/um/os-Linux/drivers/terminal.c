@@ -187,6 +187,16 @@ static int is_ready(int fd, int events, int timeout)
 	return poll(&poll_fd, 1, timeout) > 0;
 }
 
+/* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
+static int transfer_error(const void *buffer, unsigned long length)
+{
+	int error = -errno;
+
+	if (error == -EFAULT)
+		host_ram_prove(buffer, length);
+	return error;
+}
+
 long host_console_read(int console, void *buffer, unsigned long length)
 {
 	struct stream *in = &consoles[console].in;
@@ -204,7 +214,7 @@ long host_console_read(int console, void *buffer, unsigned long length)
 	} while (got < 0 && errno == EINTR);
 	if (got < 0 && errno == EIO && host_in_background(in->fd))
 		return -EAGAIN;		/* what is typed is for another */
-	return got < 0 ? -errno : got;
+	return got < 0 ? transfer_error(buffer, length) : got;
 }
 
 static long write_stream(struct stream *out, const void *buffer, unsigned long length)
@@ -225,7 +235,7 @@ static long write_stream(struct stream *out, const void *buffer, unsigned long l
 		else
 			put = write(out->fd, buffer, length);
 	} while (put < 0 && errno == EINTR);
-	return put < 0 ? -errno : put;
+	return put < 0 ? transfer_error(buffer, length) : put;
 }
 
 long host_console_write(int console, const void *buffer, unsigned long length)

@@ -11,7 +11,10 @@
  * it has been compared with what was asked. The first error ends the conversation: it is kept in vhost->error and returned ever after,
  * since a stream that is out of step cannot be used again.
  *
- * All of it runs on virtual CPUs; the kernel side keeps requests of one device apart.
+ * All of it runs on virtual CPUs; the kernel side keeps requests of one device apart. No socket is ever waited on for more than
+ * SOON_MS: a server may be stopped, slow or hostile, in the middle of a message too. What it asks of us is collected in a buffer
+ * until it is whole. Who waits for an answer lets other threads of the kernel run (kernel_pause), so interrupts,
+ * which collect events, come in between: `waiting` tells them that what arrives on the socket is awaited.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,12 +30,16 @@
 #include <unistd.h>
 
 #include <host/memory.h>
+#include <host/process.h>
+#include <host/time.h>
 #include <host/vcpu.h>
 #include <host/vhost.h>
 
 #include "../os.h"
 
 #define PATIENCE	10	/* seconds for an answer */
+#define PATIENCE_NS	(PATIENCE * 1000000000ULL)
+#define SOON_MS		2	/* a server that runs has answered by then */
 #define PAUSE_NS	20000
 
 enum request {
@@ -77,9 +84,15 @@ struct host_vhost {
 	int call;
 	int kick[HOST_VHOST_RINGS];	/* -1: ring is stopped */
 	int error;
-	int rewatch;			/* answers may have used up the watch on the socket */
+	int waiting;			/* for an answer, or for room to send */
+	int watched;			/* the socket has a watch, which an answer uses up */
 	unsigned int rings;
 	uint64_t features, protocol;
+	struct {			/* what has come of the server's next request */
+		struct header header;
+		char payload[HOST_VHOST_CONFIG_SIZE];
+	} incoming;
+	unsigned int received;
 };
 
 static int fail(struct host_vhost *vhost, int error)
@@ -91,24 +104,56 @@ static int fail(struct host_vhost *vhost, int error)
 
 /* ---- messages ---- */
 
-/* All of length bytes, or -errno; the sockets carry timeouts. Descriptors that come along are dropped by the host. */
-static int receive(int fd, void *data, size_t length)
-{
-	while (length) {
-		ssize_t bytes = recv(fd, data, length, 0);
+/* The server's part of an exchange: how long we have waited for it. */
+struct patience {
+	unsigned long long end;
+	int tries;
+};
 
-		if (bytes < 0 && errno == EINTR)
-			continue;
-		if (bytes <= 0)
-			return !bytes ? -ECONNRESET : errno == EAGAIN ? -ETIMEDOUT : -errno;
-		data = (char *)data + bytes;
-		length -= bytes;
+/* The socket is not ready: lets time pass. -ETIMEDOUT at the end of patience. */
+static int wait_for_server(struct host_vhost *vhost, int events, struct patience *patience)
+{
+	struct pollfd wanted = { .fd = vhost->socket, .events = events };
+
+	if (!patience->tries++) {
+		patience->end = host_monotonic_ns() + PATIENCE_NS;
+		poll(&wanted, 1, SOON_MS);
+		return 0;
 	}
+	if (host_monotonic_ns() > patience->end)
+		return -ETIMEDOUT;
+	kernel_pause();
 	return 0;
 }
 
-/* Sends a header and its payload; passed: a descriptor to go with it, or -1. */
-static int send_message(int fd, const struct header *header, const void *payload, int passed)
+/* All of length bytes, or -errno. Descriptors that come along are dropped by the host. */
+static int receive(struct host_vhost *vhost, void *data, size_t length)
+{
+	struct patience patience = { 0 };
+	int error = 0;
+
+	while (length && !error) {
+		ssize_t bytes = recv(vhost->socket, data, length, MSG_DONTWAIT);
+
+		if (bytes > 0) {
+			data = (char *)data + bytes;
+			length -= bytes;
+		} else if (!bytes) {
+			error = -ECONNRESET;
+		} else if (errno == EAGAIN) {
+			error = wait_for_server(vhost, POLLIN, &patience);
+		} else if (errno != EINTR) {
+			error = -errno;
+		}
+	}
+	return error;
+}
+
+/*
+ * Sends a header and its payload without waiting; passed: a descriptor to go with it, or -1. They fit into a socket buffer that is not
+ * full: what goes only in part is a server that does not read. -EAGAIN: there is no room now.
+ */
+static int try_to_send(int fd, const struct header *header, const void *payload, int passed)
 {
 	struct iovec parts[2] = { { (void *)header, sizeof(*header) }, { (void *)payload, header->size } };
 	union {
@@ -124,42 +169,69 @@ static int send_message(int fd, const struct header *header, const void *payload
 		message.msg_controllen = sizeof(control);
 	}
 	do
-		bytes = sendmsg(fd, &message, MSG_NOSIGNAL);
+		bytes = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (bytes < 0 && errno == EINTR);
 	if (bytes < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
-	/* These fit into an empty socket buffer: anything else is a server that does not read. */
+		return -errno;
 	return (size_t)bytes == sizeof(*header) + header->size ? 0 : -ETIMEDOUT;
+}
+
+static int send_request(struct host_vhost *vhost, const struct header *header, const void *payload, int passed)
+{
+	struct patience patience = { 0 };
+	int error, waited = 0;
+
+	do
+		error = try_to_send(vhost->socket, header, payload, passed);
+	while (error == -EAGAIN && !(waited = wait_for_server(vhost, POLLOUT, &patience)));
+	return waited ? waited : error;
+}
+
+static int check_answer(const struct header *header, enum request request, size_t size, int or_nothing)
+{
+	int fits = header->size == size || (or_nothing && header->size == 0);
+
+	return header->request == request && (header->flags & (3 | REPLY)) == (VERSION | REPLY) && fits ? 0 : -EPROTO;
 }
 
 /* The answer to request, of exactly size bytes unless less is allowed; returns its size. */
 static int receive_answer(struct host_vhost *vhost, enum request request, void *answer, size_t size, int or_nothing)
 {
 	struct header header;
-	int error = receive(vhost->socket, &header, sizeof(header));
+	int error = receive(vhost, &header, sizeof(header));
 
-	vhost->rewatch = 1;
-	if (error)
-		return fail(vhost, error);
-	if (header.request != request || (header.flags & (3 | REPLY)) != (VERSION | REPLY) ||
-	    (header.size != size && !(or_nothing && header.size == 0)))
-		return fail(vhost, -EPROTO);
-	error = receive(vhost->socket, answer, header.size);
-	return error ? fail(vhost, error) : (int)header.size;
+	if (!error)
+		error = check_answer(&header, request, size, or_nothing);
+	if (!error)
+		error = receive(vhost, answer, header.size);
+	return error ? error : (int)header.size;
+}
+
+/*
+ * One exchange: a request, and its answer if there is one. Returns the size of the answer, or -errno, which is the end of
+ * the conversation.
+ */
+static int exchange(struct host_vhost *vhost, const struct header *header, const void *payload, int passed, void *answer, size_t size,
+		    int or_nothing)
+{
+	int result;
+
+	vhost->waiting = 1;
+	result = send_request(vhost, header, payload, passed);
+	if (!result && answer)
+		result = receive_answer(vhost, header->request, answer, size, or_nothing);
+	vhost->waiting = 0;
+	if (vhost->watched)
+		host_watch(vhost->socket, 0, HOST_IRQ_VIRTIO);
+	return result < 0 ? fail(vhost, result) : result;
 }
 
 /* Asks for something: payload and answer are of the same size, except that a request without payload has none. */
 static int ask(struct host_vhost *vhost, enum request request, const void *payload, void *answer, size_t size, int or_nothing)
 {
 	struct header header = { request, VERSION, payload ? size : 0 };
-	int error = vhost->error;
 
-	if (error)
-		return error;
-	error = send_message(vhost->socket, &header, payload, -1);
-	if (error)
-		return fail(vhost, error);
-	return receive_answer(vhost, request, answer, size, or_nothing);
+	return vhost->error ? vhost->error : exchange(vhost, &header, payload, -1, answer, size, or_nothing);
 }
 
 static int ask_number(struct host_vhost *vhost, enum request request, uint64_t *number)
@@ -175,19 +247,11 @@ static int tell(struct host_vhost *vhost, enum request request, const void *payl
 	int acknowledged = vhost->protocol & P_REPLY_ACK && request != SET_PROTOCOL_FEATURES;
 	struct header header = { request, VERSION | (acknowledged ? NEED_REPLY : 0), size };
 	uint64_t refused = 0;
-	int error = vhost->error;
+	int result = vhost->error;
 
-	if (error)
-		return error;
-	error = send_message(vhost->socket, &header, payload, passed);
-	if (error)
-		return fail(vhost, error);
-	if (acknowledged) {
-		error = receive_answer(vhost, request, &refused, sizeof(refused), 0);
-		if (error < 0)
-			return error;
-	}
-	return refused ? -EIO : 0;
+	if (!result)
+		result = exchange(vhost, &header, payload, passed, acknowledged ? &refused : NULL, sizeof(refused), 0);
+	return result < 0 ? result : refused ? -EIO : 0;
 }
 
 static int tell_number(struct host_vhost *vhost, enum request request, uint64_t number)
@@ -204,17 +268,10 @@ static int tell_state(struct host_vhost *vhost, enum request request, uint32_t i
 
 /* ---- starting ---- */
 
-static void set_patience(int fd)
-{
-	struct timeval patience = { .tv_sec = PATIENCE };
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-}
-
 static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = PATIENCE };
 	int fd, error;
 
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -223,7 +280,7 @@ static int connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	set_patience(fd);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));	/* connect() waits for a full server */
 	do
 		error = connect(fd, (struct sockaddr *)&address, sizeof(address));
 	while (error < 0 && errno == EINTR);
@@ -241,7 +298,6 @@ static int offer_backend_socket(struct host_vhost *vhost)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
-	set_patience(ends[0]);
 	vhost->backend = ends[0];
 	error = tell(vhost, SET_BACKEND_REQ_FD, NULL, 0, ends[1]);
 	close(ends[1]);
@@ -301,6 +357,7 @@ int host_vhost_open(struct host_vhost **result, const char *path)
 		host_vhost_close(vhost);
 		return error;
 	}
+	vhost->watched = 1;
 	host_watch(vhost->socket, 0, HOST_IRQ_VIRTIO);
 	host_watch(vhost->call, 0, HOST_IRQ_VIRTIO);
 	if (vhost->backend >= 0)
@@ -459,27 +516,51 @@ int host_vhost_set_config(struct host_vhost *vhost, unsigned int offset, const v
 
 /* ---- events ---- */
 
-/* Takes one request of the server, if there is one; HOST_VHOST_ bits or -errno. */
+/* Takes what has come of the server's request. Returns 1 when all of it is there, 0 while it is not, or -errno. */
+static int take_in(struct host_vhost *vhost)
+{
+	struct header *header = &vhost->incoming.header;
+	unsigned int wanted = sizeof(*header);
+
+	for (;;) {
+		ssize_t bytes;
+
+		if (vhost->received >= sizeof(*header)) {
+			if ((header->flags & (3 | REPLY)) != VERSION || header->size > sizeof(vhost->incoming.payload))
+				return -EPROTO;
+			wanted = sizeof(*header) + header->size;
+		}
+		if (vhost->received == wanted)
+			return 1;
+		bytes = recv(vhost->backend, (char *)&vhost->incoming + vhost->received, wanted - vhost->received, MSG_DONTWAIT);
+		if (bytes < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		if (!bytes)
+			return -ECONNRESET;
+		vhost->received += bytes;
+	}
+}
+
+/* Serves one request of the server, if there is a whole one; HOST_VHOST_ bits or -errno. */
 static int serve_backend(struct host_vhost *vhost)
 {
+	unsigned int before = vhost->received;
 	struct header header;
-	char payload[HOST_VHOST_CONFIG_SIZE];
 	uint64_t refused;
-	ssize_t bytes = recv(vhost->backend, &header, sizeof(header), MSG_DONTWAIT | MSG_PEEK);
-	int error = 0;
+	int error = 0, whole = take_in(vhost);
 
-	if (bytes < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (!bytes)
-		return -ECONNRESET;
-	if (receive(vhost->backend, &header, sizeof(header)) || (header.flags & (3 | REPLY)) != VERSION ||
-	    header.size > sizeof(payload) || receive(vhost->backend, payload, header.size))
-		return -EPROTO;
+	if (whole <= 0) {
+		if (!whole && vhost->received != before)
+			host_watch(vhost->backend, 0, HOST_IRQ_VIRTIO);
+		return whole;
+	}
+	vhost->received = 0;
+	header = vhost->incoming.header;
 	refused = header.request != BACKEND_CONFIG_CHANGE;
 	if (header.flags & NEED_REPLY) {
 		header.flags = VERSION | REPLY;
 		header.size = sizeof(refused);
-		error = send_message(vhost->backend, &header, &refused, -1);
+		error = try_to_send(vhost->backend, &header, &refused, -1);
 	}
 	host_watch(vhost->backend, 0, HOST_IRQ_VIRTIO);
 	return error ? error : refused ? 0 : HOST_VHOST_CONFIG_CHANGED;
@@ -489,8 +570,11 @@ static int serve_backend(struct host_vhost *vhost)
 static int check_socket(struct host_vhost *vhost)
 {
 	char byte;
-	ssize_t bytes = recv(vhost->socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+	ssize_t bytes;
 
+	if (vhost->waiting)
+		return 0;
+	bytes = recv(vhost->socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
 	if (bytes < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : fail(vhost, -errno);
 	return fail(vhost, bytes ? -EPROTO : -ECONNRESET);
@@ -518,10 +602,6 @@ int host_vhost_collect(struct host_vhost *vhost)
 		events |= change;
 	}
 	error = check_socket(vhost);
-	if (!error && vhost->rewatch) {
-		vhost->rewatch = 0;
-		host_watch(vhost->socket, 0, HOST_IRQ_VIRTIO);
-	}
 	return error ? error : events;
 }
 
