@@ -4,9 +4,10 @@
  * first reading of a file. The host's own cache stays in between, so there are no rules of alignment. With O_DIRECT the generic
  * code writes back and drops what the guest had cached of the range.
  *
- * First readings: most files are read once, or not again soon. Caching them here costs a page of guest RAM (a fresh one costs the
- * host many times what copying it does) and a copy, and saves nothing, since the host has them cached. So a file of which nothing is
- * cached is read past the cache until as much as its size was read; who reads it again finds it cached from then on.
+ * First readings: most files are read once or twice, or not again soon. Caching them here costs a page
+ * of guest RAM (a fresh one costs the host many times what copying it does) and a copy, and saves
+ * nothing, since the host has them cached. So a file of which nothing is cached is read past the cache
+ * until several times its size was read; who reads it then finds it cached from then on.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -95,10 +96,13 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 /* Reads of less than a page in files beyond this size are for read-ahead to make. */
 #define SMALL_FILE SZ_64K
 
+/* So often a file is read past the cache: caching it costs about as much as two such readings. */
+#define PAST_READINGS 3
+
 /* A small read counts as a whole page: so the host is not asked more often than the file has pages. */
 static bool is_first_reading(struct inode *inode, loff_t at, size_t count, loff_t size)
 {
-	return !inode->i_mapping->nrpages && hostfs_i(inode)->read_past < size &&
+	return !inode->i_mapping->nrpages && hostfs_i(inode)->read_past < PAST_READINGS * size &&
 	       (count >= PAGE_SIZE || size <= SMALL_FILE || at + count >= size);
 }
 

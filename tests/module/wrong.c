@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump <address>",
- * "write <address>" (hexadecimal), "bug", "warn", "recurse".
+ * "write <address>" (hexadecimal), "bug", "warn", "recurse" (in a soft interrupt).
  */
+#include <linux/interrupt.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/uaccess.h>
@@ -15,6 +16,13 @@ static noinline int recurse(int depth)
 	return depth ? recurse(depth + 1) + room[0] : 0;
 }
 
+static void recurse_in_softirq(struct tasklet_struct *tasklet)
+{
+	pr_info("wrong: %s\n", in_serving_softirq() ? "recursion in a soft interrupt" : "no soft interrupt");
+	recurse(1);
+}
+static DECLARE_TASKLET(deep, recurse_in_softirq);
+
 static noinline void do_wrong(const char *what, unsigned long address)
 {
 	if (!strcmp(what, "jump"))
@@ -26,7 +34,7 @@ static noinline void do_wrong(const char *what, unsigned long address)
 	else if (!strcmp(what, "warn"))
 		WARN(1, "wrong: a warning\n");
 	else if (!strcmp(what, "recurse"))
-		recurse(1);
+		tasklet_schedule(&deep);
 	pr_info("wrong: %s done\n", what);
 }
 

@@ -21,6 +21,7 @@
 #include <linux/uaccess.h>
 #include <asm/irq_regs.h>
 #include <asm/sections.h>
+#include <asm/softirq_stack.h>
 #include <host/memory.h>
 #include <host/process.h>
 #include "kernel.h"
@@ -86,6 +87,31 @@ noinline void replay_interrupts(void)
 }
 EXPORT_SYMBOL(replay_interrupts);
 
+/* ---- soft interrupts: on a stack of their own, whatever depth they interrupted ---- */
+
+/* Each has a page below it that nothing may touch. */
+static char softirq_stacks[NR_CPUS][PAGE_SIZE + THREAD_SIZE] __aligned(PAGE_SIZE);
+
+void *softirq_stack(void)
+{
+	return softirq_stacks[raw_smp_processor_id()] + PAGE_SIZE;
+}
+
+#ifdef CONFIG_SOFTIRQ_ON_OWN_STACK
+void do_softirq_own_stack(void)
+{
+	call_on_stack(__do_softirq, softirq_stack() + THREAD_SIZE);
+}
+#endif
+
+static int __init guard_softirq_stacks(void)
+{
+	for (int cpu = 0; cpu < NR_CPUS; cpu++)
+		host_image_forget(softirq_stacks[cpu], PAGE_SIZE);
+	return 0;
+}
+early_initcall(guard_softirq_stacks);
+
 /* ---- traps in kernel code; entry.S calls this on the interrupted stack, interrupts off ---- */
 
 static bool fixup(struct pt_regs *regs)
@@ -123,6 +149,8 @@ static const char *exception_name(struct kernel_trap *trap)
 {
 	switch (trap->signo) {
 	case SIGSEGV:
+		if (trap->address - (unsigned long)softirq_stack() + PAGE_SIZE < PAGE_SIZE)
+			return "stack overflow of soft interrupts";
 		return trap->trapno == 14 ? "page fault" : "general protection fault";
 	case SIGBUS:
 		return "bus error (is the host out of memory?)";

@@ -28,6 +28,11 @@ int hostmap_first(struct mm_struct *mm);
 int hostmap_load(struct mm_struct *mm, unsigned long address);
 void hostmap_again(struct mm_struct *mm, unsigned long address);
 
+/* irq.c */
+void *softirq_stack(void);
+/* x86_64/entry.S */
+void call_on_stack(void (*function)(void), void *top);
+
 /* options.c */
 void option_flag(const char *name, const char *value);
 bool option_switch(const char *name, const char *value);

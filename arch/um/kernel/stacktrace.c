@@ -9,6 +9,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/stacktrace.h>
 #include <asm/switch_to.h>
+#include "kernel.h"
 
 /* What switch_stacks() leaves on the stack of a thread that does not run; the end of it looks like any frame. */
 struct switch_frame {
@@ -21,11 +22,20 @@ struct frame {
 	unsigned long ip;
 };
 
+static bool is_within(const void *low, const void *at)
+{
+	return at >= low && at + sizeof(struct frame) <= low + THREAD_SIZE && !((unsigned long)at & 7);
+}
+
+/* From the stack of soft interrupts a chain leads to the one that they interrupted. */
 static bool on_stack(struct task_struct *task, const void *at)
 {
-	const void *low = task_stack_page(task);
+	return is_within(task_stack_page(task), at) || (task == current && is_within(softirq_stack(), at));
+}
 
-	return at >= low && at + sizeof(struct frame) <= low + THREAD_SIZE && !((unsigned long)at & 7);
+static bool leads_on(const struct frame *frame)
+{
+	return frame->next > frame || is_within(softirq_stack(), frame);
 }
 
 void arch_stack_walk(stack_trace_consume_fn consume, void *cookie, struct task_struct *task, struct pt_regs *regs)
@@ -46,7 +56,7 @@ void arch_stack_walk(stack_trace_consume_fn consume, void *cookie, struct task_s
 	for (; on_stack(task, frame); frame = frame->next) {
 		if (!frame->ip || !__kernel_text_address(frame->ip) || !consume(cookie, frame->ip))
 			return;
-		if (frame->next <= frame)
+		if (!leads_on(frame))
 			return;
 	}
 }

@@ -29,6 +29,17 @@ SYM_FUNC_START(switch_stacks)
 	ret
 SYM_FUNC_END(switch_stacks)
 
+/* void call_on_stack(function, top): frame pointers lead back to the stack that it came from. */
+SYM_FUNC_START(call_on_stack)
+	pushq	%rbp
+	movq	%rsp, %rbp
+	movq	%rsi, %rsp
+	call	*%rdi
+	movq	%rbp, %rsp
+	popq	%rbp
+	ret
+SYM_FUNC_END(call_on_stack)
+
 /* The first thing a new thread does: struct first_frame of kernel/process.c put its function and argument here. */
 SYM_FUNC_START(begin_thread)
 	movq	%rax, %rdi
