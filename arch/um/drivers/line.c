@@ -8,7 +8,8 @@
  * The end of the input is what a user would type there: Ctrl-D (and before it the end of an unfinished
  * line), whenever a program waits for lines then (ICANON). So a shell ends, and so does what reads in
  * it. To one that reads bytes Ctrl-D would be a byte: the line is hung up, which is an end of file and
- * SIGHUP. Who waits is looked at soon after a program set the terminal's modes, as each shell does, and
+ * SIGHUP. (The first line is the console, where that one is the editor of a shell: it gets its unfinished
+ * line first.) Who waits is looked at soon after a program set the terminal's modes, as each shell does, and
  * then less and less often. When the line is hung up or closed it becomes mute: the login programs of a
  * guest that stays up wait for input that never comes, rather than end and be started again for ever. A
  * line whose input fails, or which never had one, is mute from the start.
@@ -40,13 +41,17 @@
 
 /* ---- transfers; all with line->lock held ---- */
 
-static void line_type_end(struct line *line, struct tty_struct *tty)
+static void line_finish(struct line *line)
 {
 	if (line->in_midline)
 		tty_insert_flip_char(&line->port, '\n', TTY_NORMAL);
 	line->in_midline = false;
+}
+
+static void line_type_end(struct line *line, struct tty_struct *tty)
+{
+	line_finish(line);
 	tty_insert_flip_char(&line->port, EOF_CHAR(tty), TTY_NORMAL);
-	tty_flip_buffer_push(&line->port);
 }
 
 static void line_end_soon(struct line *line)
@@ -143,8 +148,11 @@ static void line_end_work(struct work_struct *work)
 			;
 		else if (L_ICANON(tty))
 			line_type_end(line, tty);
+		else if (line->in_midline && !tty->index)
+			line_finish(line);
 		else
 			hang_up = kfifo_is_empty(&line->port.xmit_fifo);	/* which forgets output */
+		tty_flip_buffer_push(&line->port);
 		line->end_delay = min(2 * line->end_delay, END_LAST);
 		schedule_delayed_work(&line->end_work, line->end_delay);
 	}

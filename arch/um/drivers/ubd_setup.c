@@ -95,8 +95,6 @@ static void __init __noreturn refuse(const struct ubd_option *option, const stru
 	case -ENOENT:
 		if (*info->why)
 			break;
-		if (*option->backing)
-			host_fatal("ubd%u: %s cannot be made: there is no such folder; make that first", n, file);
 		host_fatal("ubd%u: %s does not exist; `truncate -s 1G %s` makes an empty disk", n, file, file);
 	case -EISDIR:
 		host_fatal("ubd%u: %s is a directory; give the file of a disk image", n, file);
