@@ -19,7 +19,6 @@ struct file {
 	int fd, direct_fd, append_fd;	/* -1: not here */
 	int device;
 	int of_host;			/* on hostfs */
-	int keeps_past_end;		/* a file system that shows what a mapping wrote past the end */
 	long size;			/* as the model has it; beyond it the model is zero */
 	unsigned char model[MOST];
 	unsigned char *held;		/* a shared mapping of all of it that outlives operations */

@@ -90,11 +90,19 @@ EXPORT_SYMBOL(replay_interrupts);
 /* ---- soft interrupts: on a stack of their own, whatever depth they interrupted ---- */
 
 /* Each has a page below it that nothing may touch. */
-static char softirq_stacks[NR_CPUS][PAGE_SIZE + THREAD_SIZE] __aligned(PAGE_SIZE);
+static char softirq_stacks[NR_CPUS][PAGE_SIZE + THREAD_SIZE] __aligned(PAGE_SIZE)
+	__section(".guarded_stacks,\"aw\",@nobits #");	/* else it would be bytes in the file */
 
 void *softirq_stack(void)
 {
 	return softirq_stacks[raw_smp_processor_id()] + PAGE_SIZE;
+}
+
+int kernel_stack_has_room(unsigned long sp)
+{
+	unsigned long guard = (unsigned long)softirq_stack() - PAGE_SIZE;
+
+	return sp - guard >= PAGE_SIZE + sizeof(struct kernel_trap) + 64;	/* below the guard: very far */
 }
 
 #ifdef CONFIG_SOFTIRQ_ON_OWN_STACK

@@ -99,6 +99,8 @@ SECTIONS
 	. = ALIGN(PAGE_SIZE);
 	__init_end = .;
 
+	/* Not between __bss_start and __bss_stop, all of which kmemleak reads. */
+	.guarded_stacks (NOLOAD) : { *(.guarded_stacks) }
 	BSS_SECTION(PAGE_SIZE, PAGE_SIZE, 8)
 	. = ALIGN(PAGE_SIZE);
 	_end = .;

@@ -92,7 +92,8 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 		host_kick(vcpu);
 	else if (!vcpu->irq_enabled)
 		;
-	else if (kernel_text_is_at(context->uc_mcontext.gregs[REG_RIP])) {
+	else if (kernel_text_is_at(context->uc_mcontext.gregs[REG_RIP]) &&
+		 kernel_stack_has_room(context->uc_mcontext.gregs[REG_RSP])) {
 		host_retry_reset();
 		divert(context, NULL);
 	} else
@@ -117,11 +118,6 @@ static int is_host_side(unsigned long ip)
 /* The stack has no room for what divert() puts on it: the thread continues on this one, to its oops. */
 static char last_stack[32768] __attribute__((aligned(16)));
 
-static int is_near(unsigned long address, unsigned long sp)
-{
-	return address - (sp - 8192) < 2 * 8192;
-}
-
 static void on_exception(int signo, siginfo_t *info, void *frame)
 {
 	ucontext_t *context = frame;
@@ -130,7 +126,7 @@ static void on_exception(int signo, siginfo_t *info, void *frame)
 	if (signo == SIGBUS && (info->si_code == BUS_ADRERR || info->si_code == BUS_MCEERR_AR))
 		host_ram_lost((unsigned long)info->si_addr, info->si_code == BUS_MCEERR_AR);
 	if (info->si_code > 0 && !is_host_side(g[REG_RIP])) {
-		if (signo == SIGSEGV && is_near((unsigned long)info->si_addr, g[REG_RSP]))
+		if (!kernel_stack_has_room(g[REG_RSP]))
 			g[REG_RSP] = (long)(last_stack + sizeof(last_stack));
 		divert(context, info);
 		return;

@@ -62,6 +62,11 @@ struct kernel_trap {
  */
 void kernel_trap_entry(struct kernel_trap *trap);
 
+/*
+ * Whether a struct kernel_trap, and three words, may be put below sp: no guard page is in the way.
+ * Called in the signal handler.
+ */
+int kernel_stack_has_room(unsigned long sp);
 /* True for an address in kernel-side code (text, init text, modules). Called in the signal handler. */
 int kernel_text_is_at(unsigned long ip);
 
