@@ -439,6 +439,35 @@ static void do_mapped_write(struct file *file)
 	munmap(at, from - start + length);
 }
 
+/* A mapping writes past the end, in its page; then the file grows over that, and zeroes are there. */
+static void do_past_end(struct file *file)
+{
+	unsigned int way = draw(4);
+	long page = file->size & -PAGE, to = file->size + 1 + draw(2 * PAGE);
+	unsigned char *at;
+
+	if (!file->zeroes_past_end || page == file->size || to + PAGE > MOST)
+		return;
+	note("%d: past the end, %ld, then grown to %ld, %u", number_of(file), file->size, to, way);
+	at = map(file, MAP_SHARED, page, PAGE);
+	memset(at + (file->size - page), 0xee, PAGE - (file->size - page));
+	switch (way) {
+	case 0:
+		if (ftruncate(file->fd, to))
+			fail(file, "truncate", to);
+		break;
+	case 1:
+		if (!allocate(file, 0, page, to - page))
+			to = file->size;
+		break;
+	default:
+		wrote(file, "write", to - 1, 1, pwrite(file->fd, "", 1, to - 1));
+	}
+	grown_to(file, to);
+	munmap(at, PAGE);
+	compare_all(file);
+}
+
 static void do_private_write(struct file *file)
 {
 	long from, length, start;
@@ -797,7 +826,7 @@ static void (*const operations[])(struct file *file) = {
 	do_read, do_read, do_read, do_direct_read, do_ring_read, do_splice_read, do_mapped_read,
 	do_mapped_read, do_status, do_extents, do_sync, do_drop, do_reopen, do_replace, do_unname,
 	do_write_mapped, do_write_mapped, do_read_into_mapping, do_read_into_mapping,
-	do_open_truncating, do_together, do_together, do_on_host,
+	do_open_truncating, do_past_end, do_past_end, do_together, do_together, do_on_host,
 };
 
 /* A device begins with what is on it. */
