@@ -292,8 +292,10 @@ static int launder(struct folio *folio)
 	if (!folio_clear_dirty_for_io(folio) || end <= from)
 		return 0;
 	pass.fd = descriptor_for_writing(pass.inode);
-	if (pass.fd < 0)
+	if (pass.fd < 0) {
+		folio_mark_dirty(folio);	/* not tried yet */
 		return pass.fd;
+	}
 	hostfs_before_change(pass.inode, pass.fd);
 	add(&pass.batch, folio, from, end);
 	send(&pass);
