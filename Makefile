@@ -38,6 +38,7 @@ help:
 #:   make                  ./linux (with its embedded initramfs) and build/tools/*
 #:   make run              install what is needed, build, boot to a shell here; ARGS="mem=1G ..." are passed on
 #:   make test             install what is needed, build, run every test; PROVE_FLAGS="-v" or TESTS=tests/some.t
+#:   make test-configs     build and boot many configurations with gcc and clang, for hours; CONFIGS="'gcc-*'" for some
 #:   make bench            measure natively and in the guest, side by side
 #:   make menuconfig       change the configuration (also nconfig); the change is kept until the next `make defconfig`
 #:   make defconfig        go back to arch/um/configs
@@ -49,6 +50,7 @@ help:
 #:   make clean            remove what was built, but build/debian.img; `make distclean` removes all of build
 #: Variables:
 #:   CONFIG=default|tiny|debug    which configuration the targets above are about
+#:   LLVM=1                       build with clang and ld.lld (LLVM=-19: those of version 19)
 #:   KSRC=<tree or tarball>       another Linux 6.12.x than Debian's linux-source-6.12
 #:   JOBS=<n>                     compilations or test files at a time (default: one per processor)
 
@@ -91,7 +93,7 @@ $(initramfs): scripts/make-initramfs scripts/initramfs-rc scripts/initramfs-sess
 
 ### The tools: one folder each, with a Makefile of its own (called with OUT=<where the program goes>) or just C files
 
-HOSTCC ?= cc
+HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
 TOOL_CFLAGS = -O2 -g -Wall -Wextra -D_GNU_SOURCE -I$(top)/arch/um/include/host
 
 tools: $(tool_names:%=tool-%)
@@ -125,6 +127,10 @@ test:
 test-programs:
 	+@$(MAKE) --no-print-directory -C tests
 
+test-configs: tree $(initramfs)
+	@scripts/install-deps build configs
+	scripts/test-configs $(CONFIGS)
+
 bench: all linux-tiny test-programs	# BENCH_ARGS="--only calls": see tests/bench/run --help
 	tests/bench/run $(BENCH_ARGS)
 
@@ -133,12 +139,12 @@ $(build)/debian.img: scripts/make-debian-image
 	@scripts/install-deps image
 	MODULES=$(modules) scripts/make-debian-image $@
 
-.PHONY: run test test-programs bench debian.img
+.PHONY: run test test-configs test-programs bench debian.img
 
 ### Cleaning
 
 clean:
-	rm -rf $(build)/kernel* $(build)/kunit $(tree)/.kunit $(build)/tools $(build)/modules $(build)/linux-* $(build)/tests
+	rm -rf $(build)/kernel* $(build)/configs $(build)/kunit $(tree)/.kunit $(build)/tools $(build)/modules $(build)/linux-* $(build)/tests
 	rm -rf $(build)/bench*.json $(initramfs) linux linux.new tests/*/__pycache__
 
 distclean: clean

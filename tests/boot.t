@@ -293,6 +293,8 @@ def sizes():
 
 
 def little_things():
+    result = uml.run("printf '<1>evil\\033[2J end\\n' >/dev/kmsg; exit 0", mem="64M")
+    tap.ok("evil?[2J end" in result.output and "evil\x1b" not in result.output, "the log on a console has nothing for a terminal to obey", result.tail)
     result = uml.run("""
         cat /proc/sys/kernel/random/entropy_avail
         dd if=/dev/random of=/dev/null bs=64 count=1 2>/dev/null && echo random-ready

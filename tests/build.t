@@ -4,6 +4,7 @@
 And the configurators open in a terminal."""
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -76,6 +77,27 @@ for ksrc in ("first", "second.tar.xz"):
     tap.ok(os.path.exists(path("prepared/init/mark")), "and a second time it is left alone")
 refuses(path("text"), "cannot be unpacked")
 tap.ok(os.path.exists(path("prepared/init/mark")), "and what was there stays")
+
+# The stub programs with the other compiler: ld.lld is stricter about linker scripts than GNU ld.
+STUB = os.path.join(uml.TOP, "arch", "um", "stub")
+
+
+def links_with_lld(program, *sources):
+    objects = [path(source + ".o") for source in sources]
+    for source, result in zip(sources, objects):
+        subprocess.run(["clang", "-m64", "-std=gnu11", "-O2", "-ffreestanding", "-fpie", "-mgeneral-regs-only", "-fno-stack-protector",
+                        "-fno-asynchronous-unwind-tables", "-c", os.path.join(STUB, source), "-o", result], check=True)
+    link = subprocess.run(["ld.lld", "-m", "elf_x86_64", "-static", "-z", "noexecstack", "-z", "max-page-size=4096", "--build-id=none",
+                           "-T", os.path.join(STUB, program + ".lds"), "-o", path(program), *objects], capture_output=True, text=True)
+    tap.ok(link.returncode == 0 and not link.stderr, f"clang and ld.lld make the stub program {program} and complain of nothing",
+           link.stderr)
+
+
+if shutil.which("clang") and shutil.which("ld.lld"):
+    links_with_lld("ptrace", "ptrace.S")
+    links_with_lld("seccomp", "seccomp.S", "seccomp_start.c")
+else:
+    tap.skip("clang and ld.lld make the stub programs", "there is no clang or ld.lld")
 
 # The real tree's configurators: opened and left again, which changes nothing.
 CONFIG = os.path.join(uml.TOP, "build", "kernel", ".config")

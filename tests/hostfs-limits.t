@@ -45,6 +45,28 @@ result = with_limit("-Sn", FILES - 1)
 tap.ok("deepest" in result.output and "raise its" not in result.log, f"a soft limit of 64 is raised: {FILES - 1} files are open at once",
        result.tail)
 uml.clean(result)
+# What was not removed after all holds nothing.
+for number in range(100):
+    os.makedirs(os.path.join(top, f"filled{number}", "inner"))
+result = uml.run(f"""
+    mkdir -p /mnt; mount -t hostfs none /mnt -o {top}
+    hold() {{ if [ $1 = 0 ]; then echo deepest; else hold $(($1 - 1)) </mnt/file$1; fi; }}
+    ls -d /mnt/filled*/inner >/dev/null
+    rmdir /mnt/filled* 2>&1 | grep -c 'not empty'
+    hold 20
+    stay() {{
+        if [ $1 = 0 ]; then ls -d /mnt/level0/level1/level2/level3; return; fi
+        mkdir /mnt/held; cd /mnt/held; rmdir /mnt/held
+        (stay $(($1 - 1)))
+    }}
+    stay 15
+    exit 0""", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
+tap.ok("100" in result.output.split() and "deepest" in result.output,
+       "a hundred directories that were not removed, since they are not empty, hold no descriptor",
+       result.tail)
+tap.ok("/mnt/level0/level1/level2/level3" in result.output,
+       "beside 15 removed ones that are in use others are reached", result.tail)
+uml.clean(result)
 # A descriptor that is missing for a moment, and something mounted on a directory.
 for options in ("", ",map=xattr"):
     result = uml.run(f"""

@@ -3,6 +3,7 @@
 """hostfs: directories of the host as file systems of the guest, confined, coherent, and as its root."""
 import hashlib
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -310,6 +311,41 @@ uml.clean(result)
 
 # ---- errors of writing back, sync mounts ----
 
+def agrees(sentence, error, place, before=None, **how):
+    """Writing 4 MiB fails with the error, at fsync and at close; then both see one file."""
+    answers = []
+
+    def compare(instance):
+        seen = f"/proc/{instance.process.pid}/root{place}"
+        for turn in ("begin", "fsync", "notrunc"):
+            if not instance.expect(rf"^ASKED {turn}$", 60):
+                return
+            if turn == "begin":
+                if before:
+                    before(instance)
+            else:
+                with open(os.path.join(seen, "big"), "rb") as source:
+                    content = source.read()
+                answers.append([str(len(content)), hashlib.md5(content).hexdigest()])
+            write(os.path.join(seen, turn), "")
+
+    result = uml.run(mounted(place) + f"""
+        ask() {{ echo ASKED $1; until cat /mnt/$1 2>/dev/null; do :; done; rm /mnt/$1; }}
+        ask begin
+        for how in fsync notrunc; do
+            dd if=/dev/urandom of=/mnt/big bs=64k count=64 conv=$how 2>&1 | grep -Eq '{error}' ||
+                echo NO-ERROR
+            echo "guest $(stat -c %s /mnt/big) $(md5sum </mnt/big)"
+            ask $how; rm /mnt/big
+        done
+        exit 0""", drive=compare, **how)
+    words = [line.split() for line in result.output.splitlines()]
+    guest = [line[1:3] for line in words if line[:1] == ["guest"]]
+    tap.ok(len(guest) == 2 and guest == answers and "NO-ERROR" not in result.output, sentence,
+           result.tail)
+    uml.clean(result)
+
+
 namespaces = ["unshare", "--user", "--map-root-user", "--mount"]
 if subprocess.run([*namespaces, "true"], capture_output=True).returncode:
     tap.skip("a full host file system is told at fsync and close", "this host gives no user namespaces")
@@ -324,27 +360,22 @@ else:
     tap.ok("No space left on device" in lines_of(result) and "close: No space left on device" in lines_of(result) and "fits" in lines_of(result),
            "a full host file system is told at fsync and close", result.tail)
     uml.clean(result)
-    answers = []
+    agrees("and from then on the guest has the size and the bytes that the host has",
+           "No space left on device", full,
+           wrap=[*namespaces, "sh", "-c", f'mount -t tmpfs -o size=1m none {full}; exec "$0" "$@"'])
 
-    def compare(instance):
-        place = f"/proc/{instance.process.pid}/root{full}"
-        for turn in ("fsync", "notrunc"):
-            if instance.expect(rf"^ASKED {turn}$", 60):
-                with open(os.path.join(place, "big"), "rb") as source:
-                    content = source.read()
-                answers.append([str(len(content)), hashlib.md5(content).hexdigest()])
-                write(os.path.join(place, turn), "")
+limited = directory("limited")
 
-    result = uml.run(mounted(full) + """
-        for how in fsync notrunc; do
-            dd if=/dev/urandom of=/mnt/big bs=64k count=64 conv=$how 2>&1 | grep -q 'No space left on device' || echo NO-ERROR
-            echo "guest $(stat -c %s /mnt/big) $(md5sum </mnt/big)"
-            echo ASKED $how; until cat /mnt/$how 2>/dev/null; do :; done; rm /mnt/big
-        done
-        exit 0""", wrap=[*namespaces, "sh", "-c", f'mount -t tmpfs -o size=1m none {full}; exec "$0" "$@"'], drive=compare)
-    words = [line.split() for line in result.output.splitlines()]
-    guest = [line[1:3] for line in words if line[:1] == ["guest"]]
-    tap.ok(len(guest) == 2 and guest == answers and "NO-ERROR" not in result.output, "and from then on the guest has the size and the bytes that the host has", result.tail)
+
+def limit_sizes(instance):
+    resource.prlimit(instance.process.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+
+
+agrees("a limit of file sizes is an error, and the file is what the host has",
+       "File too large", limited, limit_sizes)
+for name, error in (("EIO", "I/O error|Input/output error"), ("EDQUOT", "[Qq]uota exceeded")):
+    agrees(f"{name} of the host is told, and the file is what the host has", error, limited,
+           wrap=[uml.built("host/deny"), "-e", name, "-f", "2", "pwritev", "--"])
 
 direct = directory("direct")
 

@@ -3,7 +3,7 @@
 """Registers, signals, call sites, ptrace, seccomp, core dumps and a hostile program inside the guest (programs under tests/guest),
 under each engine that the host allows.
 
-REGS_SECONDS sets how long the register torture runs under load: 60 shows what issue 2 asks for.
+REGS_SECONDS sets how long the register torture runs under load: 60 is the long one.
 """
 import os
 import subprocess

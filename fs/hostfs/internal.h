@@ -192,8 +192,8 @@ void hostfs_file_forget(struct inode *inode);	/* at its end */
 int hostfs_borrow(struct inode *inode);
 int hostfs_borrow_writable(struct inode *inode);
 void hostfs_give_back(struct inode *inode);
-/* Opens a file that is about to lose its last name, for as long as the inode is there. */
-void hostfs_hold(struct inode *inode, struct dentry *dentry);
+/* Borrows one that is about to lose its last name, opened if need be. Whether it could. */
+bool hostfs_hold(struct inode *inode, struct dentry *dentry);
 /* The same, opened for the purpose where it must be; -errno. */
 int hostfs_borrow_for_writing(struct inode *inode, struct dentry *dentry);
 /* Zeroes what is cached between the end of the file and `to`; the inode is locked. */

@@ -337,32 +337,46 @@ static void lost_name(struct inode *inode)
 	hostfs_i(inode)->unchecked = true;
 }
 
-/* What the name stands for goes on without it where somebody uses it. */
-static void keep_if_used(struct dentry *dentry)
+/*
+ * Before a name goes: what it stands for goes on without it where somebody uses it, that is, has
+ * more references than the VFS itself has here. Whether it is kept, until its end.
+ */
+static bool keep_if_used(struct dentry *dentry, int references)
 {
 	struct inode *inode = d_inode(dentry);
 
-	if (!inode || d_count(dentry) < 2)
-		return;
+	if (!inode || d_count(dentry) <= references)
+		return false;
 	if (S_ISDIR(inode->i_mode))
-		hostfs_dir_get(dentry);		/* until its end */
-	else if (S_ISREG(inode->i_mode) && inode->i_nlink == 1)
-		hostfs_hold(inode, dentry);
+		return hostfs_dir_get(dentry) >= 0;
+	return S_ISREG(inode->i_mode) && inode->i_nlink == 1 && hostfs_hold(inode, dentry);
+}
+
+/* The name stays after all. */
+static void let_go(struct dentry *dentry)
+{
+	if (d_is_dir(dentry))
+		hostfs_dir_put(dentry);
+	else
+		hostfs_give_back(d_inode(dentry));
 }
 
 static int remove(struct inode *dir, struct dentry *dentry, int directory)
 {
 	int dir_fd = hostfs_dir_get(dentry->d_parent), error;
+	bool kept;
 
 	if (dir_fd < 0)
 		return dir_fd;
-	keep_if_used(dentry);
+	kept = keep_if_used(dentry, directory ? 2 : 1);
 	error = host_fs_unlink(dir_fd, dentry->d_name.name, directory);
 	if (!error) {
 		lost_name(d_inode(dentry));
 		error = settle_dir(dir, dir_fd);
 		if (error)
 			d_drop(dentry);		/* gone, but not for good */
+	} else if (kept) {
+		let_go(dentry);
 	}
 	hostfs_dir_put(dentry->d_parent);
 	/* It is gone, or not what we thought: either way not to be believed. */
@@ -384,11 +398,11 @@ static int remove_dir(struct inode *dir, struct dentry *dentry)
 static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, struct dentry *new, int new_fd, struct inode *new_dir,
 		     unsigned int flags)
 {
-	int error;
+	bool kept = !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) && keep_if_used(new, 2);
+	int error = host_fs_rename(old_fd, old->d_name.name, new_fd, new->d_name.name, flags);
 
-	if (!(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
-		keep_if_used(new);
-	error = host_fs_rename(old_fd, old->d_name.name, new_fd, new->d_name.name, flags);
+	if (error && kept)
+		let_go(new);
 	if (error)
 		return error;
 	if (!(flags & RENAME_EXCHANGE))

@@ -232,12 +232,12 @@ static int use(struct inode *inode, struct dentry *dentry, bool write, struct ho
 	return error;
 }
 
-void hostfs_hold(struct inode *inode, struct dentry *dentry)
+bool hostfs_hold(struct inode *inode, struct dentry *dentry)
 {
 	struct host_stat stat;
 
-	if (!hostfs_i(inode)->users && use(inode, dentry, true, &stat))
-		use(inode, dentry, false, &stat);
+	return hostfs_borrow(inode) >= 0 || !use(inode, dentry, true, &stat) ||
+	       !use(inode, dentry, false, &stat);
 }
 
 int hostfs_borrow_for_writing(struct inode *inode, struct dentry *dentry)

@@ -265,13 +265,15 @@ static int write_pages(struct address_space *mapping, struct writeback_control *
 	struct folio *folio = NULL;
 	int error = 0;
 
+	/* The inode may be called dirty when its pages are written: perhaps its name is gone by now. */
+	if (!mapping_tagged(mapping, PAGECACHE_TAG_DIRTY))
+		return 0;
 	pass.fd = descriptor_for_writing(pass.inode);
 	if (pass.fd < 0) {
 		mapping_set_error(mapping, pass.fd);
 		return pass.fd;
 	}
-	if (mapping_tagged(mapping, PAGECACHE_TAG_DIRTY))
-		hostfs_before_change(pass.inode, pass.fd);
+	hostfs_before_change(pass.inode, pass.fd);
 	pass.there = hostfs_i(pass.inode)->seen.size;
 	while ((folio = writeback_iter(mapping, control, folio, &error)))
 		write_folio(&pass, folio);
@@ -290,8 +292,10 @@ static int launder(struct folio *folio)
 	if (!folio_clear_dirty_for_io(folio) || end <= from)
 		return 0;
 	pass.fd = descriptor_for_writing(pass.inode);
-	if (pass.fd < 0)
+	if (pass.fd < 0) {
+		folio_mark_dirty(folio);	/* not tried yet */
 		return pass.fd;
+	}
 	hostfs_before_change(pass.inode, pass.fd);
 	add(&pass.batch, folio, from, end);
 	send(&pass);

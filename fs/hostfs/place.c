@@ -52,7 +52,7 @@ static bool drop_oldest(bool only_if_many)
 	int fd = -1;
 
 	spin_lock(&place_lock);
-	if (!only_if_many || kept > most_kept)
+	if (!only_if_many || kept >= most_kept)
 		fd = take_oldest();
 	spin_unlock(&place_lock);
 	if (fd >= 0)
@@ -76,9 +76,13 @@ int hostfs_no_room(void)
 	return -ENFILE;
 }
 
-/* Gives the directory its descriptor; if someone else was faster, theirs is as good. */
+/*
+ * Gives the directory its descriptor; if someone else was faster, theirs is as good. An older one
+ * makes room before: where all others are pinned the new one must not be the one that goes.
+ */
 static void keep(struct hostfs_inode *hi, int fd)
 {
+	drop_oldest(true);
 	spin_lock(&place_lock);
 	if (hi->dir_fd < 0) {
 		hi->dir_fd = fd;
@@ -89,7 +93,6 @@ static void keep(struct hostfs_inode *hi, int fd)
 	spin_unlock(&place_lock);
 	if (fd >= 0)
 		host_fs_close(fd);
-	drop_oldest(true);
 }
 
 void hostfs_dir_forget(struct inode *inode)
@@ -168,10 +171,10 @@ static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 tur
 			host_fs_close(fd);
 		return error;
 	}
+	WRITE_ONCE(hi->placed, placed);		/* before others can use the descriptor */
 	if (fd >= 0)
 		keep(hi, fd);
 	dir->d_time = jiffies;
-	WRITE_ONCE(hi->placed, placed);
 	hi->turn = max(hi->turn, turn);
 	return 0;
 }

@@ -5,12 +5,14 @@
  *	fsmodel [<path>[,<path>...] [<seconds> [<seed>]]]
  *
  * Every way to change a file (write, io_uring, splice, sendfile, mappings that come and go and one
- * that stays, O_DIRECT, O_APPEND, truncation, allocation, holes, copies and clones within a file and
- * between two, someone else's changes on the host) and to look at one, in random order and with random
- * ranges, with syncs, dropped caches, new names and reopening in between. A path may be a block device
- * of 512 KiB. The first difference ends it, with the last operations and the seed that repeats them.
+ * that stays, O_DIRECT, O_APPEND, O_TRUNC, truncation, allocation, holes, copies and clones within a
+ * file and between two, one's mapping as another's buffer, threads and processes at once, someone
+ * else's changes on the host) and to look at one, in random order and with random ranges, with
+ * syncs, dropped caches, new names and reopening in between. A path may be a block device of 512 KiB.
+ * The first difference ends it, with the last operations and the seed that repeats them.
  *
  * FSMODEL_HOST=<directory>: somebody on the host answers requests there (tests/lib/fsmodel.py).
+ * FSMODEL_ASKS=<directory>: below it the host is asked about a file each time (actimeo=0).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -26,15 +28,10 @@
 #include <time.h>
 
 #include "fsmodel.h"
+#include "fsmodel_others.h"
 
 static struct io_uring ring;
-static int ring_works, pipe_fd[2];
-static const char *host_place;
-
-static int is_refused(int error)
-{
-	return error == EOPNOTSUPP || error == EXDEV || error == EINVAL || error == ENOTTY;
-}
+static int ring_works, ring_has_buffer, pipe_fd[2];
 
 /* ---- writing ---- */
 
@@ -53,25 +50,33 @@ static long new_data(struct file *file, long *from, int on_pages)
 	return length;
 }
 
-static void wrote(struct file *file, const char *how, long from, long length, long got)
+/* Some of the flags may be refused, or write a part: then the rest is written without. */
+static long write_with(struct file *file, long from, long length, int flags)
 {
-	if (got != length)
-		fail(file, how, from);
-	if (length)
-		grown_to(file, from + length);
+	struct iovec parts[2] = {
+		{ buffer, length / 3 }, { buffer + length / 3, length - length / 3 }
+	};
+	int fd = flags == RWF_NOAPPEND ? file->append_fd : file->fd;
+	long done = fd < 0 ? -1 : pwritev2(fd, parts, 2, from, flags);
+
+	if (done < 0 && flags && (fd < 0 || errno == EAGAIN || is_refused(errno)))
+		done = 0;
+	if (done >= 0 && done < length && flags)
+		done += pwrite(file->fd, buffer + done, length - done, from + done);
+	return done;
 }
 
 static void do_write(struct file *file)
 {
-	static const int flags[] = { 0, 0, 0, RWF_DSYNC, RWF_SYNC, RWF_HIPRI };
-	long from, length = new_data(file, &from, 0);
-	struct iovec parts[2] = {
-		{ buffer, length / 3 }, { buffer + length / 3, length - length / 3 }
+	static const int flags[] = {
+		0, 0, 0, RWF_DSYNC, RWF_SYNC, RWF_HIPRI, RWF_NOWAIT, RWF_NOAPPEND
 	};
+	long from, length = new_data(file, &from, 0);
+	int flag = flags[draw(8)];
 
-	note("%d: write %ld+%ld", number_of(file), from, length);
+	note("%d: write %ld+%ld, flags %#x", number_of(file), from, length, flag);
 	if (length)
-		wrote(file, "write", from, length, pwritev2(file->fd, parts, 2, from, flags[draw(6)]));
+		wrote(file, "write", from, length, write_with(file, from, length, flag));
 }
 
 static void do_append(struct file *file)
@@ -125,22 +130,33 @@ static void do_splice_write(struct file *file)
 	wrote(file, "splice", from, length, done);
 }
 
-static int by_ring(int write, int fd, long from, long length)
+static int ring_result(void)
 {
-	struct io_uring_sqe *entry = io_uring_get_sqe(&ring);
 	struct io_uring_cqe *end;
 	int result;
 
-	if (write)
-		io_uring_prep_write(entry, fd, buffer, length, from);
-	else
-		io_uring_prep_read(entry, fd, buffer, length, from);
 	io_uring_submit(&ring);
 	if (io_uring_wait_cqe(&ring, &end))
 		return -1;
 	result = end->res;
 	io_uring_cqe_seen(&ring, end);
 	return result;
+}
+
+static int by_ring(int write, int fd, long from, long length)
+{
+	struct io_uring_sqe *entry = io_uring_get_sqe(&ring);
+	int fixed = ring_has_buffer && draw(2);
+
+	if (write && fixed)
+		io_uring_prep_write_fixed(entry, fd, buffer, length, from, 0);
+	else if (write)
+		io_uring_prep_write(entry, fd, buffer, length, from);
+	else if (fixed)
+		io_uring_prep_read_fixed(entry, fd, buffer, length, from, 0);
+	else
+		io_uring_prep_read(entry, fd, buffer, length, from);
+	return ring_result();
 }
 
 static void do_ring_write(struct file *file)
@@ -166,14 +182,36 @@ static void do_truncate(struct file *file)
 	if (file->device)
 		return;
 	note("%d: truncate from %ld to %ld", number_of(file), file->size, to);
-	if (ftruncate(file->fd, to))
+	if (draw(2) ? ftruncate(file->fd, to) : truncate(file->path, to))
 		fail(file, "truncate", to);
 	resized(file, to);
 }
 
+static void do_open_truncating(struct file *file)
+{
+	int fd;
+
+	if (file->device || draw(8))
+		return;
+	note("%d: opened with O_TRUNC", number_of(file));
+	fd = open(file->path, O_WRONLY | O_TRUNC);
+	if (fd < 0 || close(fd))
+		fail(file, "O_TRUNC", 0);
+	resized(file, 0);
+}
+
 static int allocate(struct file *file, int mode, long from, long length)
 {
-	if (fallocate(file->fd, mode, from, length) == 0)
+	int error;
+
+	if (ring_works && draw(4) == 0) {
+		io_uring_prep_fallocate(io_uring_get_sqe(&ring), file->fd, mode, from, length);
+		error = ring_result();
+		errno = -error;
+	} else {
+		error = fallocate(file->fd, mode, from, length);
+	}
+	if (!error)
 		return 1;
 	if (!is_refused(errno))
 		fail(file, "fallocate", from);
@@ -209,8 +247,15 @@ static void do_empty(struct file *file)
 		length &= -SECTOR;
 	}
 	note("%d: %s %ld+%ld", number_of(file), which ? "zero" : "punch", from, length);
-	if (!length || !allocate(file, modes[which], from, length))
+	if (!length)
 		return;
+	if (!allocate(file, modes[which], from, length)) {
+		/* A device may have lost the range: Linux first drops what is cached of it. */
+		if (file->device)
+			wrote(file, "write", from, length,
+			      pwrite(file->fd, file->model + from, length, from));
+		return;
+	}
 	memset(file->model + from, 0, length);
 	if (which == 2)
 		grown_to(file, from + length);
@@ -244,11 +289,14 @@ static void do_discard(struct file *file)
 {
 	unsigned long from_and_length[2];
 	long from, length;
+	int sector;
 
 	range(file, &from, &length, 0);
-	from &= -PAGE;
-	length &= -PAGE;
-	if (!file->device || !length)
+	if (!file->device || ioctl(file->fd, BLKSSZGET, &sector))
+		return;
+	from &= -sector;
+	length &= -sector;
+	if (!length)
 		return;
 	from_and_length[0] = from;
 	from_and_length[1] = length;
@@ -265,42 +313,6 @@ static void do_discard(struct file *file)
 }
 
 /* ---- copies, within a file or between two ---- */
-
-struct copy {
-	struct file *in, *out;
-	long from, to, length;
-};
-
-/* 0: there is nothing to copy. */
-static long draw_copy(struct copy *copy, long unit)
-{
-	copy->in = any_file();
-	copy->out = any_file();
-	range(copy->in, &copy->from, &copy->length, 0);
-	copy->from &= -unit;
-	copy->to = draw(MOST) & -unit;
-	copy->length &= -unit;
-	if (copy->to + copy->length > MOST)
-		copy->length = (MOST - copy->to) & -unit;
-	if (copy->length <= 0 || (copy->in == copy->out && copy->from < copy->to + copy->length &&
-				  copy->to < copy->from + copy->length))
-		return 0;
-	return copy->length;
-}
-
-static void copied(const struct copy *copy, const char *how, long length)
-{
-	if (length <= 0 || length > copy->length)
-		fail(copy->out, how, copy->to);
-	memmove(copy->out->model + copy->to, copy->in->model + copy->from, length);
-	grown_to(copy->out, copy->to + length);
-}
-
-static void note_copy(const struct copy *copy, const char *how)
-{
-	note("%s %d at %ld+%ld to %d at %ld", how, number_of(copy->in), copy->from, copy->length,
-	     number_of(copy->out), copy->to);
-}
 
 static void do_copy(struct file *file)
 {
@@ -385,6 +397,13 @@ static void do_dedupe(struct file *file)
 
 	if (!draw_copy(&copy, PAGE) || copy.to + copy.length > copy.out->size)
 		return;
+	if (draw(2)) {
+		note_copy(&copy, "what is the same, for dedupe,");
+		if (pwrite(copy.out->fd, copy.in->model + copy.from, copy.length, copy.to) !=
+		    copy.length)
+			fail(copy.out, "write", copy.to);
+		copied(&copy, "write", copy.length);
+	}
 	note_copy(&copy, "dedupe");
 	request.head = (struct file_dedupe_range){
 		.src_offset = copy.from, .src_length = copy.length, .dest_count = 1,
@@ -398,18 +417,9 @@ static void do_dedupe(struct file *file)
 
 /* ---- mappings ---- */
 
-static unsigned char *map(struct file *file, int flags, long from, long length)
-{
-	long start = from & -PAGE;
-	unsigned char *at = mmap(NULL, from - start + length, PROT_READ | PROT_WRITE, flags, file->fd, start);
-
-	if (at == MAP_FAILED)
-		fail(file, "mmap", from);
-	return at;
-}
-
 static void do_mapped_write(struct file *file)
 {
+	static const int sync_flags[] = { MS_SYNC, MS_ASYNC, MS_SYNC | MS_INVALIDATE };
 	long from, length, start;
 	unsigned char *at;
 
@@ -421,15 +431,41 @@ static void do_mapped_write(struct file *file)
 	at = map(file, MAP_SHARED, from, length);
 	fill(file->model + from, length);
 	memcpy(at + (from - start), file->model + from, length);
-	/*
-	 * Past the end of the file but in its page: must be seen by nobody. Not so where tmpfs
-	 * makes a file longer, or ext4 by a direct write.
-	 */
-	if (from + length == file->size && (file->size & (PAGE - 1)) && draw(2) && file->of_host)
+	/* Past the end of the file but in its page: must be seen by nobody. */
+	if (file->zeroes_past_end && from + length == file->size && (file->size & (PAGE - 1)) && draw(2))
 		at[file->size - start] = 0xee;
-	if (draw(3) == 0 && msync(at, from - start + length, draw(2) ? MS_SYNC : MS_ASYNC))
+	if (draw(3) == 0 && msync(at, from - start + length, sync_flags[draw(3)]))
 		fail(file, "msync", from);
 	munmap(at, from - start + length);
+}
+
+/* A mapping writes past the end, in its page; then the file grows over that, and zeroes are there. */
+static void do_past_end(struct file *file)
+{
+	unsigned int way = draw(4);
+	long page = file->size & -PAGE, to = file->size + 1 + draw(2 * PAGE);
+	unsigned char *at;
+
+	if (!file->zeroes_past_end || page == file->size || to + PAGE > MOST)
+		return;
+	note("%d: past the end, %ld, then grown to %ld, %u", number_of(file), file->size, to, way);
+	at = map(file, MAP_SHARED, page, PAGE);
+	memset(at + (file->size - page), 0xee, PAGE - (file->size - page));
+	switch (way) {
+	case 0:
+		if (ftruncate(file->fd, to))
+			fail(file, "truncate", to);
+		break;
+	case 1:
+		if (!allocate(file, 0, page, to - page))
+			to = file->size;
+		break;
+	default:
+		wrote(file, "write", to - 1, 1, pwrite(file->fd, "", 1, to - 1));
+	}
+	grown_to(file, to);
+	munmap(at, PAGE);
+	compare_all(file);
 }
 
 static void do_private_write(struct file *file)
@@ -451,6 +487,35 @@ static void do_private_write(struct file *file)
 	munmap(at, from - start + length);
 }
 
+/* Other page tables for the same mapping. */
+static void move_held(struct file *file)
+{
+	unsigned char *old = file->held;
+
+	switch (draw(5)) {
+	case 0:
+		file->held = mremap(old, MOST, MOST, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+		if (file->held == MAP_FAILED)
+			file->held = map(file, MAP_SHARED, 0, MOST);	/* before 5.13 */
+		munmap(old, MOST);
+		break;
+	case 1:
+		if (mremap(old, MOST, PAGE, 0) == MAP_FAILED)
+			fail(file, "mremap to a page", 0);
+		file->held = mremap(old, PAGE, MOST, MREMAP_MAYMOVE);
+		if (file->held == MAP_FAILED)
+			fail(file, "mremap to all pages", 0);
+		break;
+	case 2:
+		if (mprotect(old, MOST, PROT_READ) || mprotect(old, MOST, PROT_READ | PROT_WRITE))
+			fail(file, "mprotect", 0);
+		break;
+	default:
+		if (madvise(old, MOST, draw(2) ? MADV_DONTNEED : MADV_PAGEOUT))
+			fail(file, "madvise", 0);
+	}
+}
+
 /* The mapping that stays while all else happens. */
 static void do_held(struct file *file)
 {
@@ -458,16 +523,10 @@ static void do_held(struct file *file)
 	long from, length;
 
 	if (!file->held || draw(20) == 0) {
-		if (file->held)
-			munmap(file->held, MOST);
+		drop_held(file);
 		file->held = map(file, MAP_SHARED, 0, MOST);
 	} else if (draw(8) == 0) {
-		unsigned char *old = file->held;
-
-		file->held = mremap(old, MOST, MOST, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
-		munmap(old, MOST);
-		if (file->held == MAP_FAILED)
-			file->held = map(file, MAP_SHARED, 0, MOST);	/* before 5.13 */
+		move_held(file);
 	}
 	range(file, &from, &length, 0);
 	note("%d: held mapping: %s %ld+%ld", number_of(file), write ? "write" : "read", from, length);
@@ -492,6 +551,72 @@ static void do_mapped_read(struct file *file)
 	at = map(file, MAP_SHARED, from, length);
 	compare(file, at + (from - start), from, length, "mapping");
 	munmap(at, from - start + length);
+}
+
+/* From a mapping of one file into another, or another place of it. */
+static void do_write_mapped(struct file *file)
+{
+	int direct = draw(3) == 0;
+	struct copy copy;
+	unsigned char *at;
+	long start, done;
+
+	if (!draw_copy(&copy, direct ? PAGE : 1) || (direct && copy.out->direct_fd < 0))
+		return;
+	note_copy(&copy, direct ? "direct write from a mapping," : "write from a mapping,");
+	start = copy.from & -PAGE;
+	at = map(copy.in, MAP_SHARED, copy.from, copy.length);
+	done = pwrite(direct ? copy.out->direct_fd : copy.out->fd, at + (copy.from - start),
+		      copy.length, copy.to);
+	if (done != copy.length)
+		fail(copy.out, "write from a mapping", copy.to);
+	copied(&copy, "write", done);
+	munmap(at, copy.from - start + copy.length);
+}
+
+/* In the end somebody else than the program writes to its pages: the kernel, or another process. */
+static long fill_mapped(const struct copy *copy, unsigned char *at, unsigned int way)
+{
+	struct iovec local = { copy->in->model + copy->from, copy->length };
+	struct iovec remote = { at, copy->length };
+	long done;
+	int fd;
+
+	switch (way) {
+	case 0:
+		return pread(copy->in->fd, at, copy->length, copy->from);
+	case 1:
+		return pread(copy->in->direct_fd, at, copy->length, copy->from);
+	case 2:
+		return process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
+	}
+	fd = open("/proc/self/mem", O_RDWR);
+	done = pwrite(fd, copy->in->model + copy->from, copy->length, (off_t)(unsigned long)at);
+	close(fd);
+	return done;
+}
+
+static void do_read_into_mapping(struct file *file)
+{
+	static const char *const ways[] = {
+		"read into a mapping,", "direct read into a mapping,", "process_vm_writev,",
+		"/proc/self/mem,"
+	};
+	unsigned int way = draw(4);
+	struct copy copy;
+	unsigned char *at;
+	long start;
+
+	if (!draw_copy(&copy, way == 1 ? PAGE : 1) || copy.to + copy.length > copy.out->size ||
+	    (way == 1 && copy.in->direct_fd < 0))
+		return;
+	note_copy(&copy, ways[way]);
+	start = copy.to & -PAGE;
+	at = map(copy.out, MAP_SHARED, copy.to, copy.length);
+	if (fill_mapped(&copy, at + (copy.to - start), way) != copy.length)
+		fail(copy.out, ways[way], copy.to);
+	copied(&copy, ways[way], copy.length);
+	munmap(at, copy.to - start + copy.length);
 }
 
 /* ---- looking at it ---- */
@@ -570,43 +695,59 @@ static void do_status(struct file *file)
 		fail(file, "size", status.st_size);
 }
 
-/* Nothing but zeroes in what is said to be a hole. */
-static void do_extents(struct file *file)
+static void want_zeroes(const struct file *file, long from, long end)
 {
-	off_t hole, data, from = draw(file->size + 1);
-
-	if (file->device)
-		return;
-	note("%d: extents from %ld", number_of(file), from);
-	hole = lseek(file->fd, from, SEEK_HOLE);
-	if (from >= file->size ? hole >= 0 || errno != ENXIO : hole < from || hole > file->size)
-		fail(file, "hole", hole);
-	if (from >= file->size || hole == file->size)
-		return;
-	data = lseek(file->fd, hole, SEEK_DATA);
-	if (data < 0 && errno == ENXIO)
-		data = file->size;
-	for (off_t at = hole; at < data; at++)
+	for (long at = from; at < end; at++)
 		if (file->model[at])
 			fail(file, "data in a hole", at);
 }
 
-static void compare_all(struct file *file)
+/* Nothing but zeroes in what is said to be a hole, from anywhere to the end. */
+static void do_extents(struct file *file)
 {
-	long got = pread(file->fd, buffer, MOST, 0);
+	off_t data, hole, at = draw(file->size + 1);
 
-	if (got != file->size)
-		fail(file, "length of all", got);
-	compare(file, buffer, 0, file->size, "all of it");
+	if (file->device)
+		return;
+	note("%d: extents from %ld", number_of(file), at);
+	if (at == file->size && (lseek(file->fd, at, SEEK_HOLE) >= 0 || errno != ENXIO))
+		fail(file, "hole at the end", at);
+	while (at < file->size) {
+		data = lseek(file->fd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			data = file->size;
+		if (data < at || data > file->size)
+			fail(file, "SEEK_DATA", data);
+		want_zeroes(file, at, data);
+		hole = data == file->size ? data : lseek(file->fd, data, SEEK_HOLE);
+		if (hole < data || hole > file->size || (hole == data && data < file->size))
+			fail(file, "SEEK_HOLE", hole);
+		at = hole;
+	}
 }
 
 /* ---- in between ---- */
 
 static void do_sync(struct file *file)
 {
-	note("%d: sync", number_of(file));
-	if (draw(2) ? fsync(file->fd) : fdatasync(file->fd))
-		fail(file, "fsync", 0);
+	unsigned int which = draw(8);
+	int error;
+
+	note("%d: sync %u", number_of(file), which);
+	switch (which) {
+	case 0:
+		error = syncfs(file->fd);
+		break;
+	case 1:
+		error = sync_file_range(file->fd, draw(MOST), draw(MOST),
+					SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+					SYNC_FILE_RANGE_WAIT_AFTER);
+		break;
+	default:
+		error = which % 2 ? fsync(file->fd) : fdatasync(file->fd);
+	}
+	if (error)
+		fail(file, "sync", which);
 }
 
 static void do_drop(struct file *file)
@@ -622,38 +763,12 @@ static void do_drop(struct file *file)
 		close(all);
 }
 
-static void open_all(struct file *file)
-{
-	file->fd = open(file->path, O_RDWR | (file->device ? 0 : O_CREAT), 0600);
-	file->append_fd = file->device ? -1 : open(file->path, O_WRONLY | O_APPEND);
-	file->direct_fd = open(file->path, O_RDWR | O_DIRECT);	/* where the file system has that */
-	need(file->fd >= 0 && (file->device || file->append_fd >= 0));
-}
-
-static void close_all(struct file *file)
-{
-	if (close(file->fd) || (file->append_fd >= 0 && close(file->append_fd)) ||
-	    (file->direct_fd >= 0 && close(file->direct_fd)))
-		fail(file, "close", 0);
-	if (file->held && draw(2)) {
-		munmap(file->held, MOST);
-		file->held = NULL;
-	}
-}
-
 static void do_reopen(struct file *file)
 {
 	note("%d: reopen", number_of(file));
 	close_all(file);
 	open_all(file);
 	compare_all(file);
-}
-
-static void drop_held(struct file *file)
-{
-	if (file->held)
-		munmap(file->held, MOST);
-	file->held = NULL;
 }
 
 /* Another file with this content and name, of which nothing is cached. */
@@ -703,71 +818,6 @@ static void do_unname(struct file *file)
 	wrote(file, "write", 0, file->size, pwrite(file->fd, file->model, file->size, 0));
 }
 
-/* ---- someone else's changes, on the host ---- */
-
-static void ask(struct file *file, const char *format, ...)
-{
-	static unsigned int requests;
-	char request[5000], answer[5000], text[200], *name = strrchr(file->path, '/') + 1;
-	va_list arguments;
-	int fd, length;
-
-	va_start(arguments, format);
-	length = snprintf(text, sizeof(text), "%s ", name);
-	length += vsnprintf(text + length, sizeof(text) - length, format, arguments);
-	va_end(arguments);
-	note("%d: on the host: %s", number_of(file), text);
-	snprintf(answer, sizeof(answer), "%s/answer-%u", host_place, requests);
-	snprintf(request, sizeof(request), "%s/request-%u", host_place, requests++);
-	fd = open(request, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	if (fd < 0 || write(fd, text, length) != length || close(fd))
-		fail(file, "request", 0);
-	while ((fd = open(answer, O_RDONLY)) < 0)
-		usleep(1000);
-	close(fd);
-}
-
-static void do_on_host(struct file *file)
-{
-	struct copy copy;
-	long from, length;
-	unsigned char mark = draw(255) + 1;
-
-	if (!host_place || !file->of_host || draw(8))
-		return;
-	range(file, &from, &length, 1);
-	draw_copy(&copy, 1);
-	/* What is written is the host's to read; what it changes is there at the next open. */
-	close_all(file);
-	drop_held(file);
-	switch (draw(5)) {
-	case 0:
-	case 1:
-		ask(file, "write %ld %ld %d", from, length, mark);
-		fill_with(file->model + from, length, mark);
-		if (length)
-			grown_to(file, from + length);
-		break;
-	case 2:
-		ask(file, "truncate %ld", from);
-		resized(file, from);
-		break;
-	case 3:
-		ask(file, "zero %ld %ld", from, length);
-		memset(file->model + from, 0, length);
-		if (length)
-			grown_to(file, from + length);
-		break;
-	default:
-		ask(file, "replace %ld %d", from, mark);
-		resized(file, 0);
-		fill_with(file->model, from, mark);
-		file->size = from;
-	}
-	open_all(file);
-	compare_all(file);
-}
-
 static void (*const operations[])(struct file *file) = {
 	do_write, do_write, do_write, do_append, do_direct_write, do_splice_write, do_ring_write,
 	do_truncate, do_allocate, do_empty, do_empty, do_shift, do_discard,
@@ -775,12 +825,14 @@ static void (*const operations[])(struct file *file) = {
 	do_mapped_write, do_mapped_write, do_private_write, do_held, do_held, do_held,
 	do_read, do_read, do_read, do_direct_read, do_ring_read, do_splice_read, do_mapped_read,
 	do_mapped_read, do_status, do_extents, do_sync, do_drop, do_reopen, do_replace, do_unname,
-	do_on_host,
+	do_write_mapped, do_write_mapped, do_read_into_mapping, do_read_into_mapping,
+	do_open_truncating, do_past_end, do_past_end, do_together, do_together, do_on_host,
 };
 
 /* A device begins with what is on it. */
 static void begin(struct file *file, const char *path)
 {
+	const char *asks = getenv("FSMODEL_ASKS");
 	struct statfs system;
 	struct stat status;
 
@@ -791,6 +843,8 @@ static void begin(struct file *file, const char *path)
 		open_all(file);
 		need(!fstatfs(file->fd, &system));
 		file->of_host = system.f_type == 0x00c0ffee;
+		file->asks = asks && !strncmp(path, asks, strlen(asks));
+		file->zeroes_past_end = file->of_host;
 		return;
 	}
 	open_all(file);
@@ -810,11 +864,13 @@ int main(int argc, char **argv)
 {
 	long seconds = argc > 2 ? atol(argv[2]) : 2;
 	char names[] = "fsmodel.a,fsmodel.b", *paths = argc > 1 ? argv[1] : names;
+	struct iovec all_of_buffer = { buffer, sizeof(buffer) };
 	time_t until;
 
 	state = argc > 3 ? strtoul(argv[3], NULL, 0) : (unsigned long)time(NULL);
 	host_place = getenv("FSMODEL_HOST");
 	ring_works = !io_uring_queue_init(8, &ring, 0);
+	ring_has_buffer = ring_works && !io_uring_register_buffers(&ring, &all_of_buffer, 1);
 	say("# seed %lu%s\n", state, ring_works ? "" : ", no io_uring here");
 	need(pipe(pipe_fd) == 0 && fcntl(pipe_fd[1], F_SETPIPE_SZ, 1 << 20) > 0);
 	for (char *path = strtok(paths, ","); path && file_count < FILES; path = strtok(NULL, ","))

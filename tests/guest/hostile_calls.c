@@ -180,6 +180,8 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "sigaltstack", SYS_sigaltstack, { 0, to }, -EFAULT, 0 },
 		{ "seccomp", SYS_seccomp, { 3, 0, to }, -EFAULT, 0 },
 		{ "prctl", SYS_prctl, { 16, to }, -EFAULT, 0 },
+		{ "prctl for the TSC's mode", SYS_prctl, { PR_GET_TSC, to }, -EFAULT, 0 },
+		{ "prctl with no mode of the TSC", SYS_prctl, { PR_SET_TSC, 3 }, -EINVAL, 0 },
 		{ "getrandom", SYS_getrandom, { to, 8, 0 }, -EFAULT, 0 },
 		{ "clock_gettime", SYS_clock_gettime, { 1, to }, -EFAULT, 0 },
 		{ "uname", SYS_uname, { to }, -EFAULT, 0 },
@@ -194,6 +196,7 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "the stub's wake", SYS_futex, { turn, FUTEX_WAKE, 1 }, -EFAULT, stub.entries.call_wake },
 		{ "the stub's wait", SYS_futex, { turn, FUTEX_WAIT, STUB_TRAPPED }, -EFAULT, stub.entries.call_wait },
 		{ "the stub's return", SYS_rt_sigreturn, { 0 }, SKIPPED, stub.entries.call_return },
+		{ "the stub's TSC", SYS_prctl, { PR_SET_TSC, PR_TSC_ENABLE }, 0, stub.entries.call_tsc },
 		{ "the stub's fs", SYS_arch_prctl, { SET_FS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.call_fs },
 		{ "the stub's gs", SYS_arch_prctl, { SET_GS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.call_gs },
 	};

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Signals as an x86-64 program expects them: what a frame holds, what sigreturn takes from it, alternate stacks,
- * restarted calls, the information that comes with each kind of exception, and the system call entries of other times.
+ * restarted calls, the information that comes with each kind of exception, the system call entries of other times,
+ * and rdtsc that faults at a program's wish.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -684,8 +688,126 @@ static void kills(void)
 	check(died_of(status, SIGKILL), "a process in a loop without calls can be killed");
 }
 
-int main(void)
+/* ---- a thread whose rdtsc faults ---- */
+
+static int rdtsc_faults(void)
 {
+	handle(SIGSEGV, jump_back, 0);
+	if (!sigsetjmp(back, 1)) {
+		__builtin_ia32_rdtsc();
+		return 0;
+	}
+	return seen.si_code == SI_KERNEL && seen_context.uc_mcontext.gregs[REG_TRAPNO] == 13 &&
+	       !seen_context.uc_mcontext.gregs[REG_ERR] ? 1 : -1;
+}
+
+static int tsc_mode(void)
+{
+	int mode = -1;
+
+	return prctl(PR_GET_TSC, &mode) ? -errno : mode;
+}
+
+static int tsc_is(int mode)
+{
+	return tsc_mode() == mode && rdtsc_faults() == (mode == PR_TSC_SIGSEGV);
+}
+
+static volatile int reading;
+
+/* Its mode is that of the thread that made it. */
+static void *read_on(void *unused)
+{
+	reading = 1;
+	while (reading) {
+		__builtin_ia32_rdtsc();
+		sched_yield();
+	}
+	return tsc_mode() == PR_TSC_ENABLE ? &back : NULL;
+}
+
+static int off_beside_a_reader(void)
+{
+	void *good = NULL;
+	pthread_t reader;
+	int faults = 0;
+
+	need(!pthread_create(&reader, NULL, read_on, NULL));
+	while (!reading)
+		sched_yield();
+	need(!prctl(PR_SET_TSC, PR_TSC_SIGSEGV));
+	for (int i = 0; i < 300; i++) {
+		syscall(SYS_getppid);
+		faults += rdtsc_faults() == 1;
+		sched_yield();
+	}
+	reading = 0;
+	need(!pthread_join(reader, &good));
+	return faults == 300 && good;
+}
+
+/* Of a child; it may have run another program first. */
+static int child_mode(int wanted, int with_exec)
+{
+	int status;
+	pid_t child = fork();
+
+	need(child >= 0);
+	if (!child) {
+		if (with_exec)
+			execl("/proc/self/exe", "signals",
+			      wanted == PR_TSC_SIGSEGV ? "tsc-off" : "tsc-on", NULL);
+		_exit(tsc_is(wanted) ? 0 : 1);
+	}
+	need(waitpid(child, &status, 0) == child);
+	return !status;
+}
+
+static int turn_about(void)
+{
+	int good = 0;
+
+	for (int i = 0; i < 50; i++) {
+		need(!prctl(PR_SET_TSC, i & 1 ? PR_TSC_SIGSEGV : PR_TSC_ENABLE));
+		good += child_mode(i & 1 ? PR_TSC_SIGSEGV : PR_TSC_ENABLE, i & 2);
+	}
+	return good;
+}
+
+/* No handler: strict mode would not let it end. */
+static void read_in_strict_mode(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	need(!prctl(PR_SET_SECCOMP, 1));
+	__builtin_ia32_rdtsc();
+	syscall(SYS_exit, 0);
+}
+
+static void time_stamps(void)
+{
+	check(tsc_is(PR_TSC_ENABLE), "rdtsc works, and prctl says so");
+	check(prctl(PR_SET_TSC, 3) == -1 && errno == EINVAL &&
+	      prctl(PR_GET_TSC, -1L) == -1 && errno == EFAULT,
+	      "other modes and bad addresses are refused");
+	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV)) {
+		check(0, "rdtsc can be made to fault");
+		return;
+	}
+	check(tsc_is(PR_TSC_SIGSEGV), "after PR_SET_TSC it is a general protection fault");
+	check(child_mode(PR_TSC_SIGSEGV, 0) && child_mode(PR_TSC_SIGSEGV, 1),
+	      "a child's faults too, also in another program");
+	need(!prctl(PR_SET_TSC, PR_TSC_ENABLE));
+	check(tsc_is(PR_TSC_ENABLE), "it works again when that is taken back");
+	check(off_beside_a_reader(), "one thread's faults while another's works");
+	check_equal(turn_about(), 50, "processes after each other have each what their parent had");
+	need(!prctl(PR_SET_TSC, PR_TSC_ENABLE));
+	check(died_of(in_child(read_in_strict_mode), SIGSEGV), "strict seccomp makes it fault");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return tsc_is(!strcmp(argv[1], "tsc-off") ? PR_TSC_SIGSEGV : PR_TSC_ENABLE) ? 0 : 1;
 	frames();
 	edits();
 	sigreturns();
@@ -698,5 +820,6 @@ int main(void)
 	delivery();
 	restarts();
 	kills();
+	time_stamps();
 	return check_done();
 }

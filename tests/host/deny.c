@@ -2,7 +2,8 @@
 /*
  * deny [option ...] <call>... -- <command>...: runs the command on a host that refuses some system calls, as container sandboxes do.
  *
- *	-e <error>	with this errno: EPERM (else), ENOSYS, EAGAIN, ENOMEM, EMFILE, EACCES or EINVAL
+ *	-e <error>	with this errno: EPERM (else), ENOSYS, EAGAIN, ENOMEM, EMFILE, EACCES,
+ *			EINVAL, EIO or EDQUOT
  *	-n <number>	only that use of the call, counted over all processes of the command
  *	-f <number>	that use and all after it
  *	-w <file>	refuses nothing; writes the names of all calls that are made to the file. One that is in no table is a number
@@ -54,7 +55,7 @@ static const struct name { const char *name; int number; } calls[] = {
 
 static const struct name errors[] = {
 	{ "EPERM", EPERM }, { "ENOSYS", ENOSYS }, { "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EMFILE", EMFILE }, { "EACCES", EACCES },
-	{ "EINVAL", EINVAL },
+	{ "EINVAL", EINVAL }, { "EIO", EIO }, { "EDQUOT", EDQUOT },
 };
 
 static int number_of(const struct name *names, size_t count, const char *name)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The host's part in tests/guest/fsmodel.c: it changes files when asked to, and looks at them at the end."""
+import ctypes
+import mmap
 import os
 import threading
 
@@ -17,22 +19,57 @@ def checksum(content):
     return f"{total:016x}"
 
 
-def change(path, what, *numbers):
-    """One change of a file on the host: write <from> <length> <mark>, zero, truncate, replace."""
+def punch(fd, start, length):
+    """Zeroes, where the file system can by taking the blocks away; the file ends at the end of the range at least."""
+    function = ctypes.CDLL(None, use_errno=True).fallocate
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    if function(fd, 3, start, length):  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+        os.pwrite(fd, bytes(length), start)
+    elif os.fstat(fd).st_size < start + length:
+        os.ftruncate(fd, start + length)
+
+
+def copy(fd, source, start, to, length):
+    """From one file to another within the host."""
+    other = os.open(source, os.O_RDONLY)
+    try:
+        while length:
+            done = os.copy_file_range(other, fd, length, start, to)
+            if not done:
+                raise ValueError("the source has not what the guest wrote")
+            start, to, length = start + done, to + done, length - done
+    finally:
+        os.close(other)
+
+
+def write_mapped(fd, start, length, mark):
+    with mmap.mmap(fd, 0) as mapping:
+        mapping[start:start + length] = pattern(length, mark)
+
+
+def change(path, what, *words):
+    """One change of a file on the host: write <from> <length> <mark>, map, zero, punch, truncate, copy, replace."""
+    numbers = [int(word) for word in words if word.isdigit()]
     if what == "replace":
         length, mark = numbers
         with open(path + ".host", "wb") as out:
             out.write(pattern(length, mark))
         os.rename(path + ".host", path)
         return
-    fd = os.open(path, os.O_WRONLY)
+    fd = os.open(path, os.O_RDWR)
     try:
         if what == "write":
             os.pwrite(fd, pattern(numbers[1], numbers[2]), numbers[0])
+        elif what == "map":
+            write_mapped(fd, *numbers)
         elif what == "zero":
             os.pwrite(fd, bytes(numbers[1]), numbers[0])
+        elif what == "punch":
+            punch(fd, *numbers)
         elif what == "truncate":
             os.ftruncate(fd, numbers[0])
+        elif what == "copy":
+            copy(fd, os.path.join(os.path.dirname(path), words[0]), *numbers)
         else:
             raise ValueError(what)
     finally:
@@ -63,7 +100,7 @@ class Host(threading.Thread):
                 self.over.wait(.001)
                 continue
             try:
-                change(os.path.join(self.place, words[0]), words[1], *map(int, words[2:]))
+                change(os.path.join(self.place, words[0]), words[1], *words[2:])
             except (OSError, ValueError) as error:
                 self.errors.append(f"{words}: {error}")
             os.unlink(self.path("request"))

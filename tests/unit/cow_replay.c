@@ -3,7 +3,8 @@
  * COW files and loss of power: what ./linux does to a COW file is recorded, and after every step of it the power fails, in several ways.
  *
  * The disks of the host side (drivers/disk*.c, drivers/cow*.c) run as they are, over a backend that carries transfers out in any order, a few at
- * a time, and notes when each began and ended. A guest at random writes, zeroes, discards and flushes with many requests under way.
+ * a time, and notes when each began and ended. A guest at random reads, writes, zeroes, discards and flushes with many requests under way; what
+ * it reads must be what it wrote last. In between it closes the disk, when all is flushed, and opens it again.
  *
  * What a host's disk may hold when the power fails at a moment p: of each sector of the file, what the last fdatasync that ended before p
  * made durable (that is, writes that had ended before it began), or anything written to it later, up to p; each sector by itself,
@@ -30,6 +31,7 @@
 #define SECTOR		512
 #define STRIPES		14		/* places that are written to, with one request under way at a time in each */
 #define STRIPE		24		/* sectors */
+#define SEGMENTS	4		/* of a request, at most */
 #define FLUSHES		3		/* that may be under way */
 #define DISK		(20ULL << 20)	/* bytes: two and a half parts of the bitmap */
 #define FILE_SECTORS	(DISK / SECTOR + 64)
@@ -245,7 +247,7 @@ static const struct disk_backend recorder = {
 
 struct work {
 	struct host_disk_request request;
-	struct host_disk_segment segment;
+	struct host_disk_segment segment[SEGMENTS];
 	unsigned char data[STRIPE * SECTOR];
 	long submitted;
 	int stripe, first, count, busy;
@@ -254,7 +256,9 @@ struct work {
 static struct host_disk *disk;
 static struct work work[STRIPES + FLUSHES];
 static struct host_disk_info info;
-static unsigned long flushes_answered;
+static unsigned long flushes_answered, sectors_read;
+static int synchronous;			/* every change is durable when it is answered */
+static int read_right;
 
 /* Some of them across the borders between the bitmap's parts, and at both ends. */
 static unsigned long long offset_of(int stripe)
@@ -284,32 +288,85 @@ static struct version *version_of(const struct work *w, int sector)
 	return history->version[history->count - 1];
 }
 
-static void submit(struct work *w, int op)
+/* The data of a request, in pieces of whole sectors. */
+static void cut(struct work *w)
+{
+	int done = 0;
+
+	w->request.segment = w->segment;
+	while (done < w->count) {
+		int left = w->count - done, last = w->request.segments == SEGMENTS - 1;
+		int here = last ? left : 1 + random() % left;
+
+		w->segment[w->request.segments++] = (struct host_disk_segment){ w->data + done * SECTOR, here * SECTOR };
+		done += here;
+	}
+}
+
+static void place_request(struct work *w)
+{
+	w->first = random() % STRIPE;
+	w->count = 1 + random() % (STRIPE - w->first);
+	w->request.offset = offset_of(w->stripe) + w->first * SECTOR;
+	w->request.length = w->count * SECTOR;
+}
+
+static void draw_data(struct work *w)
 {
 	static unsigned int serial;
 
-	w->request = (struct host_disk_request){ .op = op, .fua = op != HOST_DISK_FLUSH && op != HOST_DISK_DISCARD && random() % 10 == 0 };
+	for (int i = 0; i < w->count * SECTOR; i += 4)
+		memcpy(w->data + i, &(unsigned int){ (serial + i / SECTOR) * 2654435761U }, 4);
+	serial += w->count;
+}
+
+static void submit(struct work *w, int op)
+{
+	int is_change = op != HOST_DISK_FLUSH && op != HOST_DISK_READ;
+
+	w->request = (struct host_disk_request){ .op = op, .fua = is_change && op != HOST_DISK_DISCARD && random() % 10 == 0 };
 	w->busy = 1;
 	w->submitted = ++position;
-	if (op != HOST_DISK_FLUSH) {
-		w->first = random() % STRIPE;
-		w->count = 1 + random() % (STRIPE - w->first);
-		w->request.offset = offset_of(w->stripe) + w->first * SECTOR;
-		w->request.length = w->count * SECTOR;
-	}
-	if (op == HOST_DISK_WRITE) {
-		for (int i = 0; i < w->count * SECTOR; i += 4)
-			memcpy(w->data + i, &(unsigned int){ (serial + i / SECTOR) * 2654435761U }, 4);
-		serial += w->count;
-		w->segment = (struct host_disk_segment){ w->data, w->request.length };
-		w->request.segment = &w->segment;
-		w->request.segments = 1;
-	}
-	for (int i = 0; op != HOST_DISK_FLUSH && i < w->count; i++) {
+	if (op != HOST_DISK_FLUSH)
+		place_request(w);
+	if (op == HOST_DISK_WRITE)
+		draw_data(w);
+	if (op == HOST_DISK_READ)
+		memset(w->data, 0xee, sizeof(w->data));
+	if (op == HOST_DISK_WRITE || op == HOST_DISK_READ)
+		cut(w);
+	for (int i = 0; is_change && i < w->count; i++) {
 		add_version(&disk_history[w->stripe * STRIPE + w->first + i], op == HOST_DISK_WRITE ? w->data + i * SECTOR : NULL);
 		version_of(w, i)->optional = op == HOST_DISK_DISCARD;
 	}
 	host_disk_submit(disk, &w->request);
+}
+
+/* Of a sector that nobody is changing. */
+static int reads_right(const struct history *history, int index, unsigned char byte, unsigned char below)
+{
+	for (int n = history->count - 1; n >= 0; n--) {
+		if (history->version[n]->bytes[index] == byte)
+			return 1;
+		if (!history->version[n]->optional)
+			return 0;
+	}
+	return byte == below;
+}
+
+static void read_answered(const struct work *w)
+{
+	need(!w->request.error);
+	sectors_read += w->count;
+	for (int i = 0; i < w->count * SECTOR; i++) {
+		unsigned long long offset = w->request.offset + i;
+
+		if (reads_right(&disk_history[w->stripe * STRIPE + w->first + i / SECTOR], i % SECTOR, w->data[i], backing_byte(offset)))
+			continue;
+		say("# at %ld: byte %d of sector %llu is read as %#x\n", position, i % SECTOR, offset / SECTOR, w->data[i]);
+		read_right = 0;
+		return;
+	}
 }
 
 static void flush_answered(const struct work *w)
@@ -333,13 +390,17 @@ static void answered(struct work *w)
 			flush_answered(w);
 		return;
 	}
+	if (w->request.op == HOST_DISK_READ) {
+		read_answered(w);
+		return;
+	}
 	for (int i = 0; i < w->count; i++) {
 		struct version *version = version_of(w, i);
 
 		version->ended = position;
 		if (w->request.error)
 			version->optional = 1;
-		else if (w->request.fua)
+		else if (w->request.fua || synchronous)
 			version->sure = position;
 	}
 }
@@ -355,9 +416,19 @@ static int collect(void)
 	return count;
 }
 
+static void await_all(void)
+{
+	while (pending_count) {
+		disk_backend->wait(NULL);
+		collect();
+	}
+	collect();
+}
+
 static void live(int requests)
 {
-	static const int ops[] = { HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_ZERO_FREE, HOST_DISK_ZERO, HOST_DISK_DISCARD };
+	static const int ops[] = { HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_ZERO_FREE, HOST_DISK_ZERO, HOST_DISK_DISCARD,
+				   HOST_DISK_READ, HOST_DISK_READ };
 	int flush_every = 2 + random() % 12;
 
 	while (requests) {
@@ -366,17 +437,13 @@ static void live(int requests)
 
 		if (!w->busy) {
 			w->stripe = n;
-			submit(w, n < STRIPES ? ops[random() % 6] : HOST_DISK_FLUSH);
+			submit(w, n < STRIPES ? ops[random() % 8] : HOST_DISK_FLUSH);
 			requests--;
 		}
 		if (random() % 3 == 0 && !collect() && pending_count)
 			disk_backend->wait(NULL);
 	}
-	while (pending_count) {
-		disk_backend->wait(NULL);
-		collect();
-	}
-	collect();
+	await_all();
 }
 
 /* ---- the power fails ---- */
@@ -542,13 +609,33 @@ static void begin(void)
 	memcpy(crash_now, start_of_file, data_offset);
 }
 
-static int one_history(int requests, int stride)
+static void open_disk(void)
 {
-	int right = 1;
+	need(!host_disk_open(&disk, "one", "", synchronous ? HOST_DISK_SYNC : 0, &info));
+}
+
+/* Flushed before, so that closing has nothing left to do: what it does is not in the record. */
+static void open_again(void)
+{
+	submit(&work[STRIPES], HOST_DISK_FLUSH);
+	await_all();
+	need(!work[STRIPES].request.error);
+	host_disk_close(disk);
+	open_disk();
+}
+
+static int one_history(int requests, int stride, int may_fail)
+{
+	int right;
 
 	begin();
-	need(!host_disk_open(&disk, "one", "", 0, &info));
-	live(requests);
+	open_disk();
+	read_right = 1;
+	live(requests / 2);
+	if (!may_fail)
+		open_again();
+	live(requests / 2);
+	right = read_right;
 	for (long at = random() % stride; right && at <= position; at += stride)
 		right = fail_power(at);
 	host_disk_close(disk);
@@ -556,30 +643,34 @@ static int one_history(int requests, int stride)
 	return right;
 }
 
+enum kind { PLAIN, SYNC_FAILS, NO_SPACE, SYNCHRONOUS, KINDS };
+
 int main(void)
 {
 	const char *rounds = getenv("REPLAY_ROUNDS"), *seed = getenv("REPLAY_SEED");
 	char folder[] = "/tmp/cow-replay-XXXXXX", command[64];
-	int right[3] = { 1, 1, 1 }, first = seed ? atoi(seed) : 1, count = rounds ? atoi(rounds) : 6;
+	int right[KINDS] = { 1, 1, 1, 1 }, first = seed ? atoi(seed) : 1, count = rounds ? atoi(rounds) : 8;
 
 	disk_backend = &recorder;
 	need(mkdtemp(folder) && chdir(folder) == 0);
 	make_backing();
 	for (int round = first; round < first + count; round++) {
-		int kind = round % 3;
+		int kind = round % KINDS;
 
 		srandom(round);
-		fail_sync_after = kind == 1 ? 3 + random() % 12 : 0;
-		fail_write_after = kind == 2 ? 2 + random() % 6 : 0;
-		if (right[kind] && !one_history(120, rounds ? 1 : 15)) {
+		fail_sync_after = kind == SYNC_FAILS ? 3 + random() % 12 : 0;
+		fail_write_after = kind == NO_SPACE ? 2 + random() % 6 : 0;
+		synchronous = kind == SYNCHRONOUS;
+		if (right[kind] && !one_history(120, rounds ? 1 : 15, fail_sync_after || fail_write_after)) {
 			say("# REPLAY_ROUNDS=1 REPLAY_SEED=%d shows it\n", round);
 			right[kind] = 0;
 		}
 	}
-	say("# %lu states of a COW file, %lu flushes answered\n", states, flushes_answered);
-	check(right[0], "a COW file holds what was flushed, whenever the power fails");
-	check(right[1], "also when an fdatasync failed before");
-	check(right[2], "also when there was no space for a part of the bitmap");
+	say("# %lu states of a COW file, %lu flushes answered, %lu sectors read\n", states, flushes_answered, sectors_read);
+	check(right[PLAIN], "a COW file holds what was flushed, whenever the power fails, and reads as what was written last");
+	check(right[SYNC_FAILS], "also when an fdatasync failed before");
+	check(right[NO_SPACE], "also when there was no space for a part of the bitmap");
+	check(right[SYNCHRONOUS], "a synchronous one holds what was answered");
 	need(chdir("/") == 0);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	need(system(command) == 0);

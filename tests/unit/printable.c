@@ -44,6 +44,36 @@ static void every_start(void)
 	check_equal(wrong, 0, "a sequence is a character if its number is one, in its shortest form");
 }
 
+static int shows_log(const char *text, unsigned long length, unsigned long room, const char *wanted)
+{
+	char part[64], all[256] = "";
+
+	while (length) {
+		unsigned long taken = printable_part(part, room, text, length);
+
+		if (!taken || taken > length || strlen(part) >= room)
+			return 0;
+		strcat(all, part);
+		text += taken;
+		length -= taken;
+	}
+	if (strcmp(all, wanted))
+		say("# got %s\n", all);
+	return !strcmp(all, wanted);
+}
+
+static void logs(void)
+{
+	static const char text[] = "\tname\33[2J \xe2\x82\xac\xc3\xa9\xf0\x9f\x98\x80 \xc2\x9b\n\xff\n";
+	int right = 1;
+
+	for (unsigned long room = 5; room <= 64; room++)
+		right &= shows_log(text, strlen(text), room, "\tname?[2J \xe2\x82\xac\xc3\xa9\xf0\x9f\x98\x80 ?\n?\n");
+	check(right, "in a log newlines and tabs stay, and no character is cut, whatever the room");
+	check(shows_log("a\0b\xc3", 4, 8, "a?b?") && shows_log("\x9b\x9b\x9b\x9b\x9b\x9b", 6, 5, "??????"),
+	      "nor is anything of it lost");
+}
+
 int main(void)
 {
 	shows("disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "text is shown as it is");
@@ -53,5 +83,6 @@ int main(void)
 	shows("\xe0\x80\x80 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80", "??? ?? ??? ????", "nor overlong forms, surrogates and what is too large");
 	shows("exe.\xe2\x80\xaetxt \xe2\x81\xa6", "exe.?txt ?", "nor what turns the direction of writing");
 	every_start();
+	logs();
 	return check_done();
 }

@@ -31,7 +31,7 @@ static int parse(int argc, char **argv)
 	int flags = 0, option;
 
 	argv[0] = (char *)tool_name;
-	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, ":f", options, NULL)) != -1)
 		switch (option) {
 		case 'f':
 			flags |= COW_REPLACE;
@@ -43,7 +43,7 @@ static int parse(int argc, char **argv)
 			printf("%s %s\n", tool_name, COW_TOOL_VERSION);
 			exit(0);
 		default:
-			exit(2);	/* getopt has said it */
+			die_of_option(option, argv);
 		}
 	return flags;
 }

@@ -3,9 +3,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../arch/um/os-Linux/os.h"
 #include "cow_tool.h"
@@ -57,6 +59,17 @@ void die_usage(const char *format, ...)
 	say(format, arguments);
 	fprintf(stderr, "; see %s --help\n", tool_name);
 	exit(2);
+}
+
+void die_of_option(int result, char *const *argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (result == ':')
+		die_usage("%s: a value is wanted", word);
+	if (!strncmp(word, "--", 2) && (!optopt || strchr(word, '=')))
+		die_usage("%s: there is no such option, or it takes no value", word);
+	die_usage("-%c: there is no such option", optopt);
 }
 
 void *allocate(unsigned long size)

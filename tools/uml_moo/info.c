@@ -96,6 +96,8 @@ static void print_string(const char *string)
 
 		if (*text == '"' || *text == '\\')
 			printf("\\%c", *text);
+		else if (length == 2 && text[0] == 0xc2 && text[1] < 0xa0)
+			printf("\\u%04x", text[1]);	/* U+0080 to U+009F, which a terminal may obey */
 		else if (*text < 0x20 || *text == 0x7f || !length)
 			printf("\\u%04x", *text);
 		else

@@ -69,7 +69,7 @@ static void parse_options(struct arguments *arguments, int argc, char **argv)
 	int option;
 
 	argv[0] = (char *)tool_name;
-	while ((option = getopt_long(argc, argv, "b:d", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, ":b:d", options, NULL)) != -1)
 		switch (option) {
 		case 'b':
 			arguments->backing = optarg;
@@ -93,7 +93,7 @@ static void parse_options(struct arguments *arguments, int argc, char **argv)
 			printf("%s %s\n", tool_name, COW_TOOL_VERSION);
 			exit(0);
 		default:
-			exit(2);	/* getopt has said it */
+			die_of_option(option, argv);
 		}
 }
 

@@ -130,6 +130,12 @@ static void __noreturn no_stub(struct pt_regs *regs, int error)
 	do_group_exit(SIGKILL);
 }
 
+static int how_to_run(void)
+{
+	return (current->thread.single_step ? HOST_STEP : 0) |
+	       (test_thread_flag(TIF_NOTSC) ? HOST_NO_TSC : 0);
+}
+
 void __noreturn guest_loop(void)
 {
 	struct pt_regs *regs = current_pt_regs();
@@ -146,7 +152,7 @@ void __noreturn guest_loop(void)
 		if (unlikely(error))
 			no_stub(regs, error);
 		host_engine->run(current->mm->context.space, (struct host_regs *)regs,
-				 current->thread.single_step ? HOST_STEP : 0, &trap);
+				 how_to_run(), &trap);
 		handle_trap(regs, &trap);
 	}
 }

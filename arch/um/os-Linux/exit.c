@@ -146,13 +146,19 @@ void host_warn(const char *format, ...)
 
 void host_early_write(const char *text, unsigned int length)
 {
-	while (length) {
-		ssize_t done = write(1, text, length);
+	char part[256];
 
-		if (done <= 0)
-			return;
-		text += done;
-		length -= done;
+	while (length) {
+		unsigned long taken = printable_part(part, sizeof(part), text, length);
+		ssize_t done;
+
+		for (char *at = part; *at; at += done) {
+			done = write(1, at, strlen(at));
+			if (done <= 0)
+				return;
+		}
+		text += taken;
+		length -= taken;
 	}
 }
 

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -51,6 +52,7 @@ struct host_space {
 	int pid;
 	int cpu;			/* host CPU that it is pinned to */
 	struct stub_call *requests;	/* its page, as we see it */
+	int no_tsc;			/* its rdtsc faults: 1 or 0; -1: as that of ./linux */
 	int gone;			/* the stub process was killed and waited for; its pid is no longer ours */
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
@@ -116,6 +118,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 		return pid;
 	}
 	space->pid = pid;
+	space->no_tsc = -1;
 	space->cpu = this_vcpu()->host_cpu;
 	enlist(space);
 	host_stubs_made++;
@@ -290,11 +293,29 @@ static int resume_request(struct host_space *space, const struct host_regs *regs
 	return how & HOST_STEP && !at_system_call(space->pid, regs->ip) ? PTRACE_SINGLESTEP : PTRACE_SYSCALL;
 }
 
+/* What the host refuses here it refused at host_tsc_can_fault(), too. */
+static void set_tsc(struct host_space *space, int off)
+{
+	int mode = off ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+
+	if (off == space->no_tsc || space->gone)
+		return;
+	space->requests[0] = (struct stub_call) { SYS_prctl, { PR_SET_TSC, mode } };
+	space->gone = stub_perform(space->pid, 1) == -ESRCH;
+	space->no_tsc = off;
+}
+
 static void run(struct host_space *space, struct host_regs *regs, int how, struct host_trap *trap)
 {
 	struct vcpu *vcpu = this_vcpu();
 	int status;
 
+	set_tsc(space, !!(how & HOST_NO_TSC));
+	if (space->gone) {
+		memset(trap, 0, sizeof(*trap));
+		trap->kind = TRAP_LOST;
+		return;
+	}
 	vcpu->in_guest = space->pid;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vcpu->irq_pending, __ATOMIC_RELAXED)) {

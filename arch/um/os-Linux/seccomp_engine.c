@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -182,6 +183,18 @@ static void put_bases(struct host_space *space, const struct host_regs *regs)
 	orders->gs_base = space->gs_base = regs->gs_base;
 }
 
+/*
+ * Threads of one address space take turns in one host thread. Guest code may have jumped to the
+ * stub's call before the stub was used again: what is not known is said anew.
+ */
+static void put_tsc(struct host_space *space, int how)
+{
+	int off = !!(how & HOST_NO_TSC);
+
+	space->orders->tsc = off == space->no_tsc ? 0 : off ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+	space->no_tsc = off;
+}
+
 /* Without XSAVE the host writes its bytes as well, and no mark: a frame ends with the state of x87 and SSE, and another stub's page may follow. */
 static int frames_are_extended(void)
 {
@@ -253,6 +266,7 @@ static void put_for_return(struct host_space *space, const struct host_regs *reg
 	}
 	put_selectors(space, regs);
 	put_bases(space, regs);
+	put_tsc(space, how);
 }
 
 static void take_bases(struct host_space *space, struct host_regs *regs)
@@ -444,6 +458,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	if (was_on_its_way(space, frame.context.regs.ip)) {
 		space->called = 0;
 		space->fs_base = space->gs_base = ~0UL;		/* it may not have got to them */
+		space->no_tsc = -1;
 		mark_xstate(space);
 		trap->kind = TRAP_INTERRUPT;
 		return;

@@ -3,8 +3,9 @@
  * The filters of the two threads of a stub process (stub/seccomp.S), as classic BPF over struct seccomp_data.
  *
  *  - The guest thread may make the system calls at the stub's own labels and nowhere else, each with the arguments that it has there:
- *    wake the kernel, wait for the turn, return from the signal; and, where the processor has no instruction for it, set the bases of
- *    its own fs and gs. All else is a trap (SIGSYS), whatever the number, also in 32-bit code.
+ *    wake the kernel, wait for the turn, return from the signal; say whether its own rdtsc faults;
+ *    and, where the processor has no instruction for it, set the bases of its own fs and gs. All
+ *    else is a trap (SIGSYS), whatever the number, also in 32-bit code.
  *  - The mapper may wait for orders, change mappings of guest RAM, and report. All else kills the process.
  *
  * A filter is written once for each stub process, since the addresses differ.
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "seccomp_filter.h"
@@ -120,6 +122,14 @@ static void may_set_base(struct program *program, unsigned long base, unsigned i
 	end_case(program);
 }
 
+static void may_set_tsc(struct program *program, unsigned long base, unsigned int offset, int mode)
+{
+	begin_call_at(program, base, offset, SYS_prctl);
+	expect_int(program, 0, PR_SET_TSC);
+	expect_int(program, 1, mode);
+	end_case(program);
+}
+
 int host_filter_guest(struct sock_filter *code, const struct stub_entries *entries, unsigned long base, int bases_by_call)
 {
 	unsigned long turn = base + 2 * STUB_PAGE + STATE_TURN;
@@ -139,6 +149,8 @@ int host_filter_guest(struct sock_filter *code, const struct stub_entries *entri
 	expect_int(&program, 1, FUTEX_WAKE);
 	expect_int(&program, 2, 1);
 	end_case(&program);
+	may_set_tsc(&program, base, entries->call_tsc, PR_TSC_ENABLE);
+	may_set_tsc(&program, base, entries->call_tsc, PR_TSC_SIGSEGV);
 	if (bases_by_call) {
 		may_set_base(&program, base, entries->call_fs, SET_FS);
 		may_set_base(&program, base, entries->call_gs, SET_GS);

@@ -236,6 +236,7 @@ static int start_at(struct host_space *space)
 		return space->pid;
 	space->cpu = space->mapper_cpu = -1;
 	space->fs_base = space->gs_base = ~0UL;
+	space->no_tsc = -1;
 	space->gone = 0;
 	error = handoff_wait(space, START_LIMIT_NS);
 	if (!error)
@@ -327,6 +328,8 @@ int seccomp_stub_clean(struct host_space *space)
 	space->frame->context.regs.r15 = nonce;
 	memset(&space->frame->info, 0, sizeof(space->frame->info));
 	space->fs_base = space->gs_base = ~0UL;
+	space->no_tsc = -1;
+	space->orders->tsc = 0;
 	seccomp_xstate_init(space);
 	handoff_give(space);
 	error = handoff_wait(space, PROBE_LIMIT_NS);

@@ -22,6 +22,7 @@ struct host_space {
 	unsigned int slot;		/* in the control file */
 	unsigned long base;		/* address of its pages */
 	unsigned long fs_base, gs_base;	/* what the guest thread has, where guest code cannot change them; ~0: not known */
+	int no_tsc;			/* its rdtsc faults: 1 or 0; -1: not known */
 	struct stub_orders *orders;
 	struct stub_state *state;
 	struct signal_frame *frame;	/* what the guest thread goes back with: the host's, or that of a call */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include <host/engine.h>
 #include <host/time.h>
 
 #include "os.h"
@@ -101,4 +102,12 @@ const char *host_tsc_fault(void)
 		return reason;
 	}
 	return is_invariant() ? NULL : "the processor does not say that it is constant";
+}
+
+/* Asks for what is so already. */
+int host_tsc_can_fault(void)
+{
+	int mode;
+
+	return prctl(PR_GET_TSC, &mode) || prctl(PR_SET_TSC, mode) ? -errno : 0;
 }

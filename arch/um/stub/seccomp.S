@@ -28,6 +28,7 @@
 #define NR_rt_sigreturn	15
 #define NR_getpid	39
 #define NR_clone	56
+#define NR_prctl	157
 #define NR_arch_prctl	158
 #define NR_futex	202
 #define NR_exit_group	231
@@ -39,6 +40,7 @@
 #define SIG_SETMASK	2
 #define SET_FS		0x1002
 #define SET_GS		0x1001
+#define SET_TSC		26		/* PR_SET_TSC */
 #define CLONE_FLAGS	0x50b00		/* VM, FS, SIGHAND, THREAD, SYSVSEM; not FILES */
 #define FILTER		1		/* SECCOMP_SET_MODE_FILTER */
 
@@ -55,6 +57,7 @@ stub_code:				/* struct stub_entries */
 	.long	stub_trap - stub_code, stub_call_wake - stub_code, stub_call_wait - stub_code, stub_call_fs - stub_code
 	.long	stub_call_gs - stub_code, stub_call_return - stub_code, stub_probe - stub_code
 	.long	stub_call - stub_code, stub_told - stub_code, stub_back_end - stub_code
+	.long	stub_call_tsc - stub_code
 
 /* ---- the guest thread; entered as a signal handler, all signals blocked ---- */
 
@@ -202,7 +205,14 @@ stub_call_fs:
 	movq	AT_ORDERS(GS_BASE), %rsi
 stub_call_gs:
 	syscall
-5:	movl	AT_ORDERS(BACK), %eax
+5:	movl	AT_ORDERS(TSC), %esi
+	testl	%esi, %esi
+	jz	9f
+	movl	$NR_prctl, %eax
+	movl	$SET_TSC, %edi
+stub_call_tsc:
+	syscall
+9:	movl	AT_ORDERS(BACK), %eax
 	testl	%eax, %eax		/* BACK_HANDLER */
 	jz	6f
 	cmpl	$0, AT_STATE(KICKED)

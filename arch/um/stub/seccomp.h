@@ -57,7 +57,8 @@
 #define ORDERS_GS		60
 #define ORDERS_FEATURES		64
 #define ORDERS_CALL_XSTATE	72
-#define ORDERS_REQUESTS		80
+#define ORDERS_TSC		80
+#define ORDERS_REQUESTS		88
 #define ORDERS_MAX_REQUESTS	64
 #define REQUEST_SIZE		56
 
@@ -117,6 +118,7 @@ struct stub_entries {
 	unsigned int probe;		/* code that traps by a system call */
 	unsigned int call;		/* where call sites jump to */
 	unsigned int told, back_end;	/* from when the kernel may have the turn of a call, to when guest code goes on */
+	unsigned int call_tsc;		/* one more of the calls */
 };
 
 /* Written by guest code, read once by the kernel, trusted by nobody. */
@@ -151,7 +153,7 @@ struct stub_setup {
 		unsigned long filter;
 	} guest_program, mapper_program;	/* as seccomp(2) takes them */
 	unsigned long filter_flags;	/* and its flags for both */
-	unsigned long filters[2][64];	/* instructions, 8 bytes each */
+	unsigned long filters[2][80];	/* instructions, 8 bytes each */
 };
 
 struct stub_orders {
@@ -166,6 +168,8 @@ struct stub_orders {
 	unsigned int ds, es, fs, gs;	/* selectors to give it */
 	unsigned long features;		/* of extended state, that a call stores */
 	unsigned long call_xstate;	/* where */
+	unsigned int tsc;		/* PR_TSC_*: a mode for the thread; 0: none */
+	unsigned int unused;
 	union {
 		struct stub_call requests[ORDERS_MAX_REQUESTS];
 		struct stub_setup setup;
@@ -197,6 +201,7 @@ STUB_SAME(stub_orders, features, ORDERS_FEATURES);
 STUB_SAME(stub_orders, call_xstate, ORDERS_CALL_XSTATE);
 STUB_SAME(stub_orders, ds, ORDERS_DS);
 STUB_SAME(stub_orders, gs, ORDERS_GS);
+STUB_SAME(stub_orders, tsc, ORDERS_TSC);
 STUB_SAME(stub_orders, requests, ORDERS_REQUESTS);
 STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
 STUB_SAME(stub_setup, unmap, SETUP_UNMAP);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * arch_prctl(): the bases of fs and gs, and what extended state a program may have.
+ * arch_prctl(): the bases of fs and gs, and what extended state a program may have. Of prctl():
+ * PR_SET_TSC.
  *
  * Tile data of AMX is the only state that natively must be asked for; the stub process has not asked the host for it
  * and cannot, so it is not among what is supported, and asking for it gets the answer of a processor without it.
  * Runs in the context of the caller.
  */
+#include <linux/prctl.h>
 #include <linux/sched/task_stack.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
 #include <asm/prctl.h>
+#include <asm/processor.h>
+#include <host/engine.h>
 #include "prctl.h"
 #include "xsave.h"
 
@@ -65,4 +69,36 @@ SYSCALL_DEFINE2(arch_prctl, int, option, unsigned long, argument)
 	default:
 		return arch_prctl(current, option, argument);
 	}
+}
+
+/* ---- prctl(PR_SET_TSC): the thread's rdtsc faults, in the vDSO too; fork and exec keep it ---- */
+
+int get_tsc_mode(unsigned long address)
+{
+	unsigned int mode = test_thread_flag(TIF_NOTSC) ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+
+	return put_user(mode, (unsigned int __user *)address);
+}
+
+/* Strict seccomp wants it: as far as the host lets us. */
+void disable_TSC(void)
+{
+	if (!host_tsc_can_fault())
+		set_thread_flag(TIF_NOTSC);
+}
+
+int set_tsc_mode(unsigned int mode)
+{
+	int error;
+
+	if (mode == PR_TSC_ENABLE) {
+		clear_thread_flag(TIF_NOTSC);
+		return 0;
+	}
+	if (mode != PR_TSC_SIGSEGV)
+		return -EINVAL;
+	error = host_tsc_can_fault();
+	if (!error)
+		set_thread_flag(TIF_NOTSC);
+	return error;
 }

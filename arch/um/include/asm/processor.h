@@ -57,4 +57,11 @@ unsigned long arch_align_stack(unsigned long sp);
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp);
 unsigned long __get_wchan(struct task_struct *task);
 
+/* x86_64/prctl.c, for kernel/sys.c and kernel/seccomp.c */
+int get_tsc_mode(unsigned long address);
+int set_tsc_mode(unsigned int mode);
+void disable_TSC(void);
+#define GET_TSC_CTL(address)	get_tsc_mode(address)
+#define SET_TSC_CTL(mode)	set_tsc_mode(mode)
+
 #endif

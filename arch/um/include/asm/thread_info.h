@@ -27,6 +27,7 @@ struct thread_info {
 #define TIF_MEMDIE		4
 #define TIF_POLLING_NRFLAG	5
 #define TIF_RESTORE_SIGMASK	6
+#define TIF_NOTSC		7	/* rdtsc faults: prctl(PR_SET_TSC) */
 
 #define _TIF_NEED_RESCHED	(1 << TIF_NEED_RESCHED)
 #define _TIF_SIGPENDING		(1 << TIF_SIGPENDING)

@@ -51,6 +51,7 @@ enum { HOST_MAP, HOST_UNMAP, HOST_PROTECT };
 #define HOST_MAP_BATCH 64		/* at most this many in one call of apply */
 
 #define HOST_STEP	1		/* run(): stop after one instruction */
+#define HOST_NO_TSC	2		/* run(): rdtsc and rdtscp fault */
 
 struct engine {
 	const char *name;
@@ -86,6 +87,9 @@ struct engine {
 	int (*set_debug)(struct host_space *space, int number, unsigned long value);
 	int (*get_debug)(struct host_space *space, int number, unsigned long *value);
 };
+
+/* Whether HOST_NO_TSC can be had from this host: 0 or -errno. */
+int host_tsc_can_fault(void);
 
 extern const struct engine *host_engine;	/* chosen at start */
 extern const char *host_engine_reason;	/* why this one, in a few words */

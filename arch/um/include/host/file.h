@@ -21,7 +21,7 @@ long host_console_read(int console, void *buffer, unsigned long length);
 long host_console_write(int console, const void *buffer, unsigned long length);
 /*
  * Writes kernel messages, all of them: waits in the host while the reader is slow. Newlines get a carriage return
- * where the terminal does not add it. Any context.
+ * where the terminal does not add it; what else a terminal would obey becomes a ?. Any context.
  */
 void host_console_print(int console, const char *text, unsigned long length);
 /*

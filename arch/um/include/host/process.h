@@ -25,7 +25,7 @@ const char *host_error_text(int error);
 void __attribute__((noreturn, format(printf, 1, 2))) host_fatal(const char *format, ...);
 /* One line on stderr. */
 void __attribute__((format(printf, 1, 2))) host_warn(const char *format, ...);
-/* Writes to the host's standard output as it is, for messages before there is a console. */
+/* Writes to the host's standard output, with ? for what a terminal would obey, for messages before there is a console. */
 void host_early_write(const char *text, unsigned int length);
 /* Fills buffer with random bytes of the host; 0 or -errno. */
 int host_random(void *buffer, unsigned long length);

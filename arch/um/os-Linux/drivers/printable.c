@@ -68,3 +68,24 @@ void make_printable(char *line)
 	}
 	*to = '\0';
 }
+
+unsigned long printable_part(char *part, unsigned long room, const char *text, unsigned long length)
+{
+	unsigned long taken = 0, back = 0;
+
+	if (*text == '\n' || *text == '\t' || !*text) {
+		part[0] = *text ? *text : '?';
+		part[1] = '\0';
+		return 1;
+	}
+	while (taken < length && taken < room - 1 && text[taken] != '\n' && text[taken] != '\t' && text[taken])
+		taken++;
+	/* If room is what ends it, the character there belongs to the next part. */
+	while (taken == room - 1 && taken < length && back < 3 && is_continuation(text[taken - back]))
+		back++;
+	taken -= back;
+	memcpy(part, text, taken);
+	part[taken] = '\0';
+	make_printable(part);
+	return taken;
+}

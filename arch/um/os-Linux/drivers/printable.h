@@ -10,5 +10,11 @@ int utf8_length(const char *text);
  * the direction of writing, and bytes that are not UTF-8. In place; takes no memory and no locks.
  */
 void make_printable(char *line);
+/*
+ * For logs, in which newlines and tabs stay: makes printable as much of text, which has length bytes, as
+ * goes into part, of room bytes with the 0 at its end. Returns how much of text that was, at least one
+ * byte; room is at least 5. No character is cut.
+ */
+unsigned long printable_part(char *part, unsigned long room, const char *text, unsigned long length);
 
 #endif

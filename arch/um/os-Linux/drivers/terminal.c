@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@
 #include <host/vcpu.h>
 
 #include "../os.h"
+#include "printable.h"
 
 #define MAX_CONSOLES	80	/* 16 consoles and 64 serial lines */
 #define PIECE		256	/* a terminal that polls as writable takes this much */
@@ -267,7 +269,7 @@ static int adds_returns(const struct console *console)
 	return !console->is_terminal || tcgetattr(console->out.fd, &now) < 0 || (now.c_oflag & OPOST);
 }
 
-void host_console_print(int console, const char *text, unsigned long length)
+static void print_part(int console, const char *text, unsigned long length)
 {
 	struct stream *out = &consoles[console].out;
 	char buffer[512];
@@ -285,6 +287,20 @@ void host_console_print(int console, const char *text, unsigned long length)
 			print_all(out, buffer, used);
 			used = 0;
 		}
+	}
+}
+
+/* The log holds names of programs and files, which are to be read and not obeyed. */
+void host_console_print(int console, const char *text, unsigned long length)
+{
+	char part[256];
+
+	while (length) {
+		unsigned long taken = printable_part(part, sizeof(part), text, length);
+
+		print_part(console, part, strlen(part));
+		text += taken;
+		length -= taken;
 	}
 }
 
