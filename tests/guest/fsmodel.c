@@ -876,7 +876,8 @@ int main(int argc, char **argv)
 	for (char *path = strtok(paths, ","); path && file_count < FILES; path = strtok(NULL, ","))
 		begin(&files[file_count++], path);
 	until = time(NULL) + seconds;
-	while (time(NULL) < until) {
+	/* However slow the machine is, each kind of change is to have had its turn. */
+	while (time(NULL) < until || count < 1000 || (host_place && requests < 3)) {
 		operations[draw(sizeof(operations) / sizeof(operations[0]))](any_file());
 		if (draw(50) == 0)
 			compare_all(any_file());

@@ -242,9 +242,10 @@ static void do_splice_read(struct file *file);
 
 static const char *host_place;
 
+static unsigned int requests;		/* to the host */
+
 static __attribute__((format(printf, 2, 3))) void ask(struct file *file, const char *format, ...)
 {
-	static unsigned int requests;
 	char request[5000], answer[5000], text[200];
 	va_list arguments;
 	int fd, length;
