@@ -262,8 +262,8 @@ else:
     tap.ok(not result.leaked and result.status == 0, "and the guest goes on", result.tail)
 
 # Images that grow while they are in use
-def grows(image_path, option, steps, script=""):
-    """@steps: functions that change the size, each with the size that the guest must see then."""
+def grows(image_path, option, steps, script="", events=1):
+    """@steps: functions that change the size, each with the size that the guest must see then. @events: that it must get in all."""
     def drive(instance):
         for number, (change, _) in enumerate(steps):
             if not instance.expect(f"^STEP {number}$", 30):
@@ -275,8 +275,10 @@ def grows(image_path, option, steps, script=""):
         until [ $(blockdev --getsize64 /dev/ubdb) = {size} ]; do {script or 'sleep 0.1'}; done
         cat /sys/block/ubdb/size /sys/block/ubdb/ubdb1/size""" for number, (_, size) in enumerate(steps))
     return uml.run(f"""
-        uevent sh -c '[ "$RESIZE" = 1 ] && echo "event $DEVNAME $SUBSYSTEM"' &
+        uevent sh -c '[ "$RESIZE" = 1 ] && echo "event $DEVNAME $SUBSYSTEM" >>/tmp/events' &
         {waits}
+        until [ "$(grep -c event /tmp/events)" -ge {events} ]; do sleep 0.1; done
+        cat /tmp/events
         exit 0""", mem="64M", arguments=[f"{option}={image_path}"], drive=drive, timeout=20)
 
 
@@ -312,7 +314,7 @@ for option in ("ubd1", "ubd1r", "ubd1s"):
     result = grows(growing, option, [
         (by_descriptor(growing, 8 * MIB), 8 * MIB),
         (lambda: os.truncate(growing, 12 * MIB), 12 * MIB),
-        (by_writing(growing, 13 * MIB), 13 * MIB)])
+        (by_writing(growing, 13 * MIB), 13 * MIB)], events=3)
     tap.ok(result.status == 0 and result.output.count("event ubdb block") == 3,
            f"{option}: an image that grows on the host, however it does, is a larger disk to an idle guest, with an event", result.tail)
     tap.ok(result.output.split().count("2048") == 3 and str(13 * MIB // 512) in result.output.split(), "its partitions stay as they are",

@@ -122,6 +122,8 @@ def limited(limit):
 
 refuses("too small a limit of address space is one line", "ulimit -v", limited("-v 60000"))
 refuses("too small a limit of file sizes is one line", "ulimit -f", limited("-f 1000"))
+result = uml.boot_and_judge(["mem=64M", "spec=x"], 20)
+tap.ok(result.exit == 1 and "spec=x: not one of" in result.console, "spec= with another word is one line", result.tail)
 refuses("a host without timers is one line", "timer", [deny, "timer_create", "--"])
 if os.getuid() == 0:
     nobody = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]
@@ -146,6 +148,25 @@ for option in ("seccomp=auto", "seccomp=off"):
     else:
         tap.skip(f"{option}: 30 processes for this user", "only root can become a user who has no other processes")
     few(f"{option}: clone refused from the 40th on", [deny, "-e", "EAGAIN", "-f", "40", "clone", "--"], arguments=[option])
+
+# spec=: what the host lets a process choose is chosen for ./linux and its stub processes; what it does not is a line each
+def speculation(instance):
+    lines = {}
+    for pid in [instance.pid, *uml.descendants(instance.pid)]:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/status", encoding="utf-8") as status:
+            lines[pid] = re.findall(r"^Speculation\S+:\s*(.*)$", status.read(), re.M)
+    return lines
+
+
+for option in ("seccomp=auto", "seccomp=off"):
+    states = {}
+    result = uml.run("sleep 100 & echo MANY; sleep 100", mem="64M", arguments=[option, "spec=mitigate"],
+                     drive=lambda instance: (instance.expect("^MANY$", 30), states.update(speculation(instance)), instance.kill()))
+    complaints = len(re.findall("^linux: spec=mitigate: the host does not let", result.console, re.M))
+    open_ways = {sum(state in ("thread vulnerable", "vulnerable", "conditional enabled", "always enabled") for state in lines)
+                 for lines in states.values()}
+    tap.ok(len(states) > 1 and open_ways == {complaints}, f"{option}: with spec=mitigate nothing is open in any process that is not said to be",
+           lambda: f"{states}\n{result.tail()}")
 
 # Twenty at once
 tree = image.Tree()

@@ -141,12 +141,14 @@ def full_host():
 def no_room_to_boot():
     """All places are too small."""
     sentence = "where no folder has the room that it takes to boot, one line says so at once"
+    # The programs may lie in one of the folders that are covered.
     namespace = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                 'for d in /tmp /dev/shm; do mount -t tmpfs -o size=6M none $d || exit 99; done; cd /; exec "$0" "$@"']
+                 f'exec 3<{uml.LINUX} 4<{uml.built("host/deny")}; for d in /tmp /dev/shm; do mount -t tmpfs -o size=6M none $d || exit 99; done; cd /; exec "$0" "$@"']
     if subprocess.run([*namespace, "true"], capture_output=True).returncode:
         tap.skip(sentence, "may not mount a tmpfs here")
         return
-    result = uml.boot_and_judge(["mem=64M"], 20, wrap=[*namespace, uml.built("host/deny"), "memfd_create", "--"])
+    result = uml.boot_and_judge(["mem=64M"], 20, linux="/proc/self/fd/3",
+                                wrap=[*namespace, "/proc/self/fd/4", "memfd_create", "--"])
     lines = [line for line in result.console.splitlines() if line.strip()]
     tap.ok(result.exit == 1 and len(lines) == 1 and "/dev/shm: No space left on device" in lines[0] and "TMPDIR" in lines[0],
            sentence, result.tail)
