@@ -877,7 +877,7 @@ int main(int argc, char **argv)
 		begin(&files[file_count++], path);
 	until = time(NULL) + seconds;
 	/* However slow the machine is, each kind of change is to have had its turn. */
-	while (time(NULL) < until || count < 1000 || (host_place && requests < 3)) {
+	while (time(NULL) < until || count < 300 || (host_place && requests < 3)) {
 		operations[draw(sizeof(operations) / sizeof(operations[0]))](any_file());
 		if (draw(50) == 0)
 			compare_all(any_file());
