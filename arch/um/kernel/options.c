@@ -58,34 +58,23 @@ static int __init check_panic(char *value)
 }
 early_param("panic", check_panic);
 
-/* The host side read their values before Linux began (os-Linux/main.c). */
-static int __init taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("mem", taken_by_host);
+/* ---- options whose values the host side read before Linux began (os-Linux/main.c) ---- */
 
-static int __init seccomp_taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("seccomp", seccomp_taken_by_host);
+#define TAKEN_BY_HOST(option)						\
+static int __init take_##option(char *value)				\
+{									\
+	return 0;							\
+}									\
+early_param(#option, take_##option)
 
-static int __init spec_taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("spec", spec_taken_by_host);
+TAKEN_BY_HOST(mem);
+TAKEN_BY_HOST(seccomp);
+TAKEN_BY_HOST(spec);
+TAKEN_BY_HOST(stub_base);
 
-static int __init stub_base_taken_by_host(char *value)
-{
-	return 0;
-}
-early_param("stub_base", stub_base_taken_by_host);
-
-static int __init nosysemu_taken_by_host(char *value)
+static int __init check_nosysemu(char *value)
 {
 	option_flag("nosysemu", value);
 	return 0;
 }
-early_param("nosysemu", nosysemu_taken_by_host);
+early_param("nosysemu", check_nosysemu);

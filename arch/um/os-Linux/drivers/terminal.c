@@ -9,7 +9,8 @@
  *   - anything else (and what cannot be opened anew) is asked with poll() first, and written in small pieces.
  * Each direction has a descriptor of its own, so that the watcher can wait for both.
  *
- * SIGWINCH and SIGCONT are handled on a thread that does nothing else; virtual CPUs block them.
+ * SIGWINCH and SIGCONT are handled on a thread of its own, which also follows terminals in the
+ * background; virtual CPUs block them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -64,6 +65,8 @@ static void on_continue(int signal)
 	host_terminals_continued();
 }
 
+static int input_waits;		/* for a terminal in the background: it is not watched */
+
 /*
  * Waits for signals. While a terminal is in the background it looks at it now and then: nobody tells
  * when it comes to the foreground. Then there may be input for the lines.
@@ -72,7 +75,6 @@ static void *take_signals(void *signals)
 {
 	const struct timespec now_and_then = { .tv_nsec = 250000000 };
 	sigset_t none;
-	int before = 0;
 
 	(void)signals;
 	sigfillset(&none);
@@ -81,9 +83,8 @@ static void *take_signals(void *signals)
 	for (;;) {
 		int background = host_terminals_follow();
 
-		if (before && !background)
+		if (!background && __atomic_exchange_n(&input_waits, 0, __ATOMIC_SEQ_CST))
 			host_raise(&host_vcpus[0], HOST_IRQ_CONSOLE);
-		before = background;
 		ppoll(NULL, 0, background ? &now_and_then : NULL, &none);
 	}
 	return NULL;
@@ -308,9 +309,15 @@ void host_console_watch(int console, int write)
 {
 	struct stream *stream = write ? &consoles[console].out : &consoles[console].in;
 
+	if (stream->fd < 0)
+		return;
 	/* In the background input is not ours: take_signals() tells when that is over. */
-	if (stream->fd >= 0 && (write || !host_in_background(stream->fd)))
+	if (!write && host_in_background(stream->fd)) {
+		__atomic_store_n(&input_waits, 1, __ATOMIC_SEQ_CST);
+		host_terminals_look();
+	} else {
 		host_watch(stream->fd, write, HOST_IRQ_CONSOLE);
+	}
 }
 
 int host_console_size(int console, unsigned short *rows, unsigned short *columns)
