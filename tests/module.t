@@ -55,6 +55,7 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
         ("a jump into data of the image", "jump $(sed -n 's/ [Dd] jiffies_64$//p' /proc/kallsyms)", r"Oops: page fault"),
         ("a write to the system call table", "write $(sed -n 's/ [rRdD] sys_call_table$//p' /proc/kallsyms)", r"Oops: page fault"),
         ("a write to the kernel's text", "write $(sed -n 's/ T schedule$//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a stack overflow", "recurse", r"Oops: stack overflow in kernel code"),
         ("BUG()", "bug", r"kernel BUG at .*wrong\.c"),
     )
     for what, wish, said in MISTAKES:
@@ -65,7 +66,7 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
             echo still-alive; exit 0""", mem="64M", files={"wrong.ko": os.path.join(folder, "wrong.ko")})
         tap.ok(result.status == 0 and "still-alive" in result.output and f"wrong: {wish.split()[0]} done" not in result.log and
                re.search(said, result.log) and "take_wish" in result.log, f"{what} is an oops of its process, with a trace", result.tail)
-    result = uml.run("insmod /wrong.ko; echo recurse >/proc/wrong; sleep 100", mem="64M",
+    result = uml.run("insmod /wrong.ko; echo recurse-softirq >/proc/wrong; sleep 100", mem="64M",
                      files={"wrong.ko": os.path.join(folder, "wrong.ko")})
     tap.ok(result.exit == 134 and "Oops: stack overflow of soft interrupts" in result.console and "recurse." in result.console,
            "soft interrupts whose stack overflows end in a panic that says so", result.tail)

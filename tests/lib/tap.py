@@ -5,6 +5,7 @@ A test file calls ok() for each thing it shows, skip() with the reason for what
 this machine cannot show, and done() last. An exception fails the file, since
 the plan is then missing.
 """
+import os
 import sys
 
 _count = 0
@@ -22,6 +23,14 @@ def diag(text):
         _line("# " + line)
 
 
+def _explain(sentence, why):
+    """Say on standard error, which prove lets through, what failed and why."""
+    name = os.path.basename(sys.argv[0])
+    lines = [f"not ok {_count} - {sentence}", *str(why() if callable(why) else why or "").splitlines()]
+    sys.stderr.write("".join(f"# {name}: {line}\n" for line in lines))
+    sys.stderr.flush()
+
+
 def ok(passed, sentence, why=None):
     """Report one test; @why (text, or a function that makes it) is shown when it fails."""
     global _count, _failed
@@ -29,8 +38,7 @@ def ok(passed, sentence, why=None):
     _line(f"{'ok' if passed else 'not ok'} {_count} - {sentence.replace('#', '')}")
     if not passed:
         _failed += 1
-        if why is not None:
-            diag(why() if callable(why) else why)
+        _explain(sentence, why)
     return bool(passed)
 
 

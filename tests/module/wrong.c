@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump <address>",
- * "write <address>" (hexadecimal), "bug", "warn", "recurse" (in a soft interrupt).
+ * "write <address>" (hexadecimal), "bug", "warn", "recurse", "recurse-softirq".
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>
@@ -33,7 +33,9 @@ static noinline void do_wrong(const char *what, unsigned long address)
 		BUG();
 	else if (!strcmp(what, "warn"))
 		WARN(1, "wrong: a warning\n");
-	else if (!strcmp(what, "recurse")) {
+	else if (!strcmp(what, "recurse"))
+		recurse(1);
+	else if (!strcmp(what, "recurse-softirq")) {
 		/* Enabling runs it here; left to itself, the thread of soft interrupts may be the one, on its own stack. */
 		local_bh_disable();
 		tasklet_schedule(&deep);
@@ -44,12 +46,12 @@ static noinline void do_wrong(const char *what, unsigned long address)
 
 static ssize_t take_wish(struct file *file, const char __user *from, size_t length, loff_t *at)
 {
-	char line[64] = "", what[16] = "";
+	char line[64] = "", what[20] = "";
 	unsigned long address = 0;
 
 	if (length >= sizeof(line) || copy_from_user(line, from, length))
 		return -EFAULT;
-	if (sscanf(line, "%15s %lx", what, &address) < 1)
+	if (sscanf(line, "%19s %lx", what, &address) < 1)
 		return -EINVAL;
 	do_wrong(what, address);
 	return length;
