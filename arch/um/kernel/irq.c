@@ -17,12 +17,9 @@
 #include <linux/module.h>
 #include <linux/sched/debug.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task_stack.h>
 #include <linux/uaccess.h>
 #include <asm/irq_regs.h>
 #include <asm/sections.h>
-#include <asm/softirq_stack.h>
-#include <host/memory.h>
 #include <host/process.h>
 #include "kernel.h"
 
@@ -87,39 +84,6 @@ noinline void replay_interrupts(void)
 }
 EXPORT_SYMBOL(replay_interrupts);
 
-/* ---- soft interrupts: on a stack of their own, whatever depth they interrupted ---- */
-
-/* Each has a page below it that nothing may touch. */
-static char softirq_stacks[NR_CPUS][PAGE_SIZE + THREAD_SIZE] __aligned(PAGE_SIZE)
-	__section(".guarded_stacks,\"aw\",@nobits #");	/* else it would be bytes in the file */
-
-void *softirq_stack(void)
-{
-	return softirq_stacks[raw_smp_processor_id()] + PAGE_SIZE;
-}
-
-int kernel_stack_has_room(unsigned long sp)
-{
-	unsigned long guard = (unsigned long)softirq_stack() - PAGE_SIZE;
-
-	return sp - guard >= PAGE_SIZE + sizeof(struct kernel_trap) + 64;	/* below the guard: very far */
-}
-
-#ifdef CONFIG_SOFTIRQ_ON_OWN_STACK
-void do_softirq_own_stack(void)
-{
-	call_on_stack(__do_softirq, softirq_stack() + THREAD_SIZE);
-}
-#endif
-
-static int __init guard_softirq_stacks(void)
-{
-	for (int cpu = 0; cpu < NR_CPUS; cpu++)
-		host_image_forget(softirq_stacks[cpu], PAGE_SIZE);
-	return 0;
-}
-early_initcall(guard_softirq_stacks);
-
 /* ---- traps in kernel code; entry.S calls this on the interrupted stack, interrupts off ---- */
 
 static bool fixup(struct pt_regs *regs)
@@ -157,8 +121,8 @@ static const char *exception_name(struct kernel_trap *trap)
 {
 	switch (trap->signo) {
 	case SIGSEGV:
-		if (trap->address - (unsigned long)softirq_stack() + PAGE_SIZE < PAGE_SIZE)
-			return "stack overflow of soft interrupts";
+		if (stack_overflowed(trap->address))
+			return stack_overflowed(trap->address);
 		return trap->trapno == 14 ? "page fault" : "general protection fault";
 	case SIGBUS:
 		return "bus error (is the host out of memory?)";
@@ -169,6 +133,11 @@ static const char *exception_name(struct kernel_trap *trap)
 	default:
 		return "trap";
 	}
+}
+
+static void end_task(void)
+{
+	make_task_dead(SIGSEGV);
 }
 
 static void die(struct kernel_trap *trap, struct pt_regs *regs)
@@ -185,7 +154,8 @@ static void die(struct kernel_trap *trap, struct pt_regs *regs)
 		panic("Fatal exception in interrupt");
 	if (panic_on_oops)
 		panic("Fatal exception");
-	make_task_dead(SIGSEGV);
+	/* The task ends on its own stack, empty but for the guest's registers, wherever this runs. */
+	call_on_stack(end_task, PTR_ALIGN_DOWN((void *)current_pt_regs(), 16));
 }
 
 void kernel_trap(struct kernel_trap *trap);

@@ -28,8 +28,12 @@ int hostmap_first(struct mm_struct *mm);
 int hostmap_load(struct mm_struct *mm, unsigned long address);
 void hostmap_again(struct mm_struct *mm, unsigned long address);
 
-/* irq.c */
+/* stack.c */
+#define IRQ_STACK_SIZE	16384
+void stack_guard(struct task_struct *task);
+void stack_unguard(struct task_struct *task);
 void *softirq_stack(void);
+const char *stack_overflowed(unsigned long address);
 /* x86_64/entry.S */
 void call_on_stack(void (*function)(void), void *top);
 

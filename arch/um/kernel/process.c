@@ -52,6 +52,7 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	struct first_frame *frame = (struct first_frame *)regs - 1;
 	int error;
 
+	stack_guard(task);
 	memset(frame, 0, sizeof(*frame));
 	frame->ip = (unsigned long)begin_thread;
 	task->thread.sp = (unsigned long)frame;
@@ -107,6 +108,7 @@ void flush_thread(void)
 
 void exit_thread(struct task_struct *task)
 {
+	stack_unguard(task);
 	release_reserved(&task->thread);
 	xstate_release(task);
 }

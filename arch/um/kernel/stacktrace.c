@@ -22,20 +22,21 @@ struct frame {
 	unsigned long ip;
 };
 
-static bool is_within(const void *low, const void *at)
+static bool is_within(const void *low, unsigned long size, const void *at)
 {
-	return at >= low && at + sizeof(struct frame) <= low + THREAD_SIZE && !((unsigned long)at & 7);
+	return at >= low && at + sizeof(struct frame) <= low + size && !((unsigned long)at & 7);
 }
 
 /* From the stack of soft interrupts a chain leads to the one that they interrupted. */
 static bool on_stack(struct task_struct *task, const void *at)
 {
-	return is_within(task_stack_page(task), at) || (task == current && is_within(softirq_stack(), at));
+	return is_within(task_stack_page(task), THREAD_SIZE, at) ||
+	       (task == current && is_within(softirq_stack(), IRQ_STACK_SIZE, at));
 }
 
 static bool leads_on(const struct frame *frame)
 {
-	return frame->next > frame || is_within(softirq_stack(), frame);
+	return frame->next > frame || is_within(softirq_stack(), IRQ_STACK_SIZE, frame);
 }
 
 void arch_stack_walk(stack_trace_consume_fn consume, void *cookie, struct task_struct *task, struct pt_regs *regs)

@@ -122,10 +122,38 @@ int host_kernel_unmap(unsigned long address, unsigned long length)
 	return munmap((void *)address, length) ? -errno : 0;
 }
 
+int host_ram_protect(const void *page)
+{
+	return mprotect((void *)page, 4096, PROT_READ) ? -errno : 0;
+}
+
+void host_ram_unprotect(void *page)
+{
+	if (mprotect(page, 4096, PROT_READ | PROT_WRITE))
+		host_fatal("the host refuses mprotect (%s): allow it, in a container by a seccomp profile that has it", strerror(errno));
+}
+
+/*
+ * Through a mapping of its own, which is one area: in the linear map guard pages of stacks divide the block, and what is
+ * divided the host leaves as it is and says that it did it.
+ */
+static int collapse(unsigned long offset)
+{
+	void *window = (void *)(HOST_RAM_BASE - HOST_RAM_BLOCK);
+	void *at = mmap(window, HOST_RAM_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, host_ram_fd, offset);
+	int error = at == window ? 0 : at == MAP_FAILED ? -errno : -EEXIST;
+
+	/* A block without any page is refused. */
+	if (!error && (madvise(at, 4096, MADV_POPULATE_WRITE) || madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE)))
+		error = -errno;
+	if (at != MAP_FAILED)
+		munmap(at, HOST_RAM_BLOCK);
+	return error;
+}
+
 int host_ram_make_huge(unsigned long offset)
 {
 	static unsigned int to_leave_out, left_out;
-	char *at = (char *)HOST_RAM_BASE + offset;
 	unsigned long long start;
 	int error;
 
@@ -134,8 +162,7 @@ int host_ram_make_huge(unsigned long offset)
 		return -EALREADY;
 	}
 	start = host_thread_ns();
-	/* A block without any page is refused. */
-	error = madvise(at, 4096, MADV_POPULATE_WRITE) || madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE) ? -errno : 0;
+	error = collapse(offset);
 	if ((error && error != -EAGAIN) || host_thread_ns() - start > SLOW_NS)
 		left_out = left_out < LEFT_OUT_AT_MOST ? left_out * 2 + 1 : LEFT_OUT_AT_MOST;
 	else if (!error)

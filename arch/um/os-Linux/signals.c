@@ -131,7 +131,9 @@ static void on_exception(int signo, siginfo_t *info, void *frame)
 		divert(context, info);
 		return;
 	}
-	if (info->si_code > 0)
+	if (info->si_code > 0 && !kernel_stack_has_room(g[REG_RSP]))
+		host_warn("internal error: a kernel stack overflows in host-side code at %#llx", g[REG_RIP]);
+	else if (info->si_code > 0)
 		host_warn("internal error: signal %d in host-side code at %#llx, address %p", signo, g[REG_RIP], info->si_addr);
 	host_exit(128 + signo);
 }

@@ -26,6 +26,7 @@ struct thread_struct {
 
 	unsigned long debug[8];		/* debug registers as a debugger set them */
 	unsigned long debug_id;		/* names this state of them; 0: none is on. See asm/debug_regs.h */
+	bool stack_guarded;		/* see kernel/stack.c */
 	bool single_step;		/* a debugger steps this thread */
 
 	/* A child of vfork: a stub for the program that it will run, and that one's page. See kernel/address_space.c */

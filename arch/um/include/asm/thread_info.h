@@ -4,7 +4,8 @@
 
 #include <asm/page.h>
 
-#define THREAD_SIZE_ORDER	2
+/* The lowest page of a stack is a guard page: kernel/stack.c. */
+#define THREAD_SIZE_ORDER	3
 #define THREAD_SIZE		(PAGE_SIZE << THREAD_SIZE_ORDER)
 
 #ifndef __ASSEMBLY__

@@ -26,6 +26,13 @@ extern unsigned long host_ram_size;	/* bytes, page aligned; set before start_gue
 int host_kernel_map(unsigned long address, unsigned long length, unsigned long offset, int prot);
 int host_kernel_unmap(unsigned long address, unsigned long length);
 
+/*
+ * Makes a page of guest RAM read-only in the linear map, and writable again. 0 or -errno: it is writable still. A host that
+ * refuses the second ends ./linux with a line.
+ */
+int host_ram_protect(const void *page);
+void host_ram_unprotect(void *page);
+
 /* Gives pages of guest RAM back to the host; they read as zero afterwards. */
 int host_ram_discard(unsigned long offset, unsigned long length);
 /*
