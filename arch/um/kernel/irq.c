@@ -91,7 +91,7 @@ EXPORT_SYMBOL(replay_interrupts);
 
 /* Each has a page below it that nothing may touch. */
 static char softirq_stacks[NR_CPUS][PAGE_SIZE + THREAD_SIZE] __aligned(PAGE_SIZE)
-	__section(".guarded_stacks,\"aw\",@nobits #");	/* else it would be bytes in the file */
+	__section(".bss..guarded_stacks");	/* compilers know by the name that it is no bytes in the file */
 
 void *softirq_stack(void)
 {
