@@ -93,7 +93,7 @@ $(initramfs): scripts/make-initramfs scripts/initramfs-rc scripts/initramfs-sess
 
 ### The tools: one folder each, with a Makefile of its own (called with OUT=<where the program goes>) or just C files
 
-HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
+export HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
 TOOL_CFLAGS = -O2 -g -Wall -Wextra -D_GNU_SOURCE -I$(top)/arch/um/include/host
 
 tools: $(tool_names:%=tool-%)

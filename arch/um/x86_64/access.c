@@ -347,7 +347,7 @@ static int (*const writes[3][OTHER_MAP])(const struct instruction *) = {
 
 int instruction_writes(const unsigned char *code, int length)
 {
-	struct instruction in = { LEGACY };
+	struct instruction in = { .encoding = LEGACY };
 	struct bytes bytes = { code, code + length };
 
 	if (!decode(&in, &bytes) || in.map == OTHER_MAP)
