@@ -76,6 +76,26 @@ def build(*targets):
         tap.done()
 
 
+def configuration(linux):
+    """The .config of a kernel."""
+    return subprocess.run([linux, "--showconfig"], capture_output=True, text=True).stdout
+
+
+def debug_kernel():
+    """The kernel that checks itself, made here if need be. Files of tests that call this run one after another (rules.yml)."""
+    made = subprocess.run(["make", "-s", "-C", TOP, "linux-debug"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          env=clean_environment())
+    if not tap.ok(made.returncode == 0, "make linux-debug builds it", made.stdout + made.stderr):
+        tap.done()
+    return os.path.join(TOP, "build", "linux-debug")
+
+
+def kernel_with(*options):
+    """The kernel under test if it is configured with all of @options, else the one that checks itself."""
+    has = configuration(LINUX).splitlines()
+    return LINUX if all(option in has for option in options) else debug_kernel()
+
+
 def built(name):
     """Path of a built test program, such as guest/regs."""
     return os.path.join(OBJECTS, name)
