@@ -16,6 +16,7 @@
 #include <asm/syscall.h>
 #include <asm/xstate.h>
 #include <host/engine.h>
+#include <host/process.h>
 #include "counters.h"
 #include <asm/debug_regs.h>
 #include "kernel.h"
@@ -126,7 +127,8 @@ static void __noreturn no_stub(struct pt_regs *regs, int error)
 {
 	irqentry_enter_from_user_mode(regs);
 	local_irq_enable();
-	pr_err_ratelimited("%s[%d]: killed: the host gives no stub process (error %d)\n", current->comm, task_pid_nr(current), error);
+	pr_err_ratelimited("%s[%d]: killed: the host gives no stub process (%s)\n",
+			   current->comm, task_pid_nr(current), host_error_text(error));
 	do_group_exit(SIGKILL);
 }
 
