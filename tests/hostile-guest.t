@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile guest programs inside the seccomp engine's stub (HACKING.md, section 5), and what the host sees of it.
+"""Hostile guest programs inside the seccomp engine's stub (docs/security/model.md, G1 to G6), and what the host sees of it.
 
 The stub's place is given with stub_base=, since a guest program cannot know it. HOSTILE_SECONDS makes the random attacks longer.
 """
