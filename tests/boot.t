@@ -137,6 +137,24 @@ def refuses(arguments, about, sentence, wrap=()):
     tap.ok(not result.leaked, "and nothing is left")
 
 
+def long_paths():
+    """A message about a path of 1,900 characters is whole: it ends with what is wrong and what to do."""
+    deep = uml.scratch("deep")
+    while len(deep) < 1800:
+        deep = os.path.join(deep, "d" * 99)
+    os.makedirs(deep)
+    disk = os.path.join(deep, "disk")
+    with open(disk, "wb") as out:
+        out.truncate(1 << 20)
+    none = os.path.join(deep, "none")
+    cow = uml.scratch("long.cow")
+    for arguments, end in (([f"ubd0={none}"], "` makes an empty disk$"), ([f"ubd0={cow},{none}"], "No such file or directory$"),
+                           ([f"ubd0={disk}", f"ubd1={disk}"], "is another disk already.*=.*disk$"),
+                           ([f"hostfs={none}"], "give a directory$"), ([f"initrd={none}"], "No such file or directory$"),
+                           ([f"ubd0x={none}"], "there are r, s, d, c, t, o and m$")):
+        refuses(arguments, end, f"{arguments[-1].split('=')[0]}= with a long path: a whole line")
+
+
 def errors():
     image = uml.scratch("disk")
     with open(image, "wb") as out:
@@ -316,6 +334,7 @@ input_ends()
 violent_ends()
 options()
 errors()
+long_paths()
 wrong_values()
 lines_end()
 background()
