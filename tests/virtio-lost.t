@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A vhost-user server that is killed or stopped at each message of the protocol, or with requests in hand: the guest never hangs with it."""
+"""A vhost-user server that is killed or stopped at each message of the protocol, or with requests in
+hand: the guest never hangs with it."""
 import os
 import re
 import signal
@@ -19,10 +20,14 @@ uml.require()
 if not {"CONFIG_VIRTIO_UML=y", "CONFIG_VIRTIO_BLK=y"} <= set(uml.configuration(uml.LINUX).splitlines()):
     tap.skip_all("this kernel is built without VIRTIO_UML or VIRTIO_BLK")
 SOCKETS = iter(range(1000))
-OPENING = (vhost.GET_FEATURES, vhost.GET_PROTOCOL_FEATURES, vhost.SET_PROTOCOL_FEATURES, vhost.GET_QUEUE_NUM, vhost.SET_BACKEND_REQ_FD,
-           vhost.SET_OWNER)
+OPENING = (vhost.GET_FEATURES, vhost.GET_PROTOCOL_FEATURES, vhost.SET_PROTOCOL_FEATURES,
+           vhost.GET_QUEUE_NUM, vhost.SET_BACKEND_REQ_FD, vhost.SET_OWNER)
 tree = image.Tree()
-tree.base("[ -e /dev/vda ] && dd if=/dev/vda of=/dev/null bs=512 count=1 2>/dev/null; echo read-$?\nexit 0\n")
+tree.base("""
+    [ -e /dev/vda ] && dd if=/dev/vda of=/dev/null bs=512 count=1 2>/dev/null
+    echo read-$?
+    exit 0
+""")
 READER = uml.scratch("reader.cpio")
 tree.write_cpio(READER)
 
@@ -87,7 +92,8 @@ whole = vhost.Disk(path)
 result = finish(start(path))
 whole.close()
 REQUESTS = list(whole.requests)
-tap.ok("read-0" in result.output and vhost.GET_VRING_BASE in REQUESTS, "a server that lives serves, and is told of the end", result.tail)
+tap.ok("read-0" in result.output and vhost.GET_VRING_BASE in REQUESTS,
+       "a server that lives serves, and is told of the end", result.tail)
 
 
 # What is said at the start for what is said later.
@@ -95,13 +101,15 @@ WORDS = {"is gone": "hung up", "does not answer": "does not answer"}
 
 
 def is_sound(result, request, word):
-    """How the guest ends when the server was lost at @request: refused at once, or gone on with, and said in one line."""
+    """How the guest ends when the server was lost at @request: it refuses to start, or goes on; the
+    reason is one line."""
     if request in OPENING:
         last = result.console.splitlines()[-1]
         return result.exit == 1 and last.startswith("linux: virtio_uml.device=") and WORDS[word] in last
     lines = [line for line in result.console.splitlines() if "the device is broken" in line]
     # The log of a guest that ends has been printed when the last messages go out.
-    return result.exit == 0 and result.status == 0 and not result.problems and len(set(lines)) <= 1 and all(word in line for line in lines)
+    return (result.exit == 0 and result.status == 0 and not result.problems and
+            len(set(lines)) <= 1 and all(word in line for line in lines))
 
 
 def try_each(sign, word):
@@ -117,10 +125,11 @@ def try_each(sign, word):
     return wrong
 
 
-for sign, word, sentence in ((signal.SIGKILL, "is gone", "killed"), (signal.SIGSTOP, "does not answer", "stopped")):
+for sign, word, done in ((signal.SIGKILL, "is gone", "killed"),
+                         (signal.SIGSTOP, "does not answer", "stopped")):
     wrong = try_each(sign, word)
-    tap.ok(not wrong, f"a server that is {sentence} at any of its {len(REQUESTS)} messages is refused at the start, and later costs its device only",
-           lambda: "\n".join(wrong[:5]))
+    tap.ok(not wrong, f"a server that is {done} at any of its {len(REQUESTS)} messages is refused at "
+           "the start, and later costs its device only", lambda: "\n".join(wrong[:5]))
 
 # Signals while it is waited for
 for turn, when in ((1, "starts"), (REQUESTS.index(vhost.SET_VRING_ADDR) + 1, "probes a device")):
@@ -165,7 +174,8 @@ for what in ("SIGTERM ends it", "it can end itself", "its request is served when
         alive = alive and instance.expect("^read-late$", 30)
         instance.type("end\n")
     result = finish(instance)
-    tap.ok(alive and result.exit in ((128 + signal.SIGTERM, -signal.SIGTERM) if what.startswith("SIGTERM") else (0,)),
+    wanted = (128 + signal.SIGTERM, -signal.SIGTERM) if what.startswith("SIGTERM") else (0,)
+    tap.ok(alive and result.exit in wanted,
            f"a guest whose server is stopped with a request in hand goes on; {what}", result.tail)
     server.close()
 
@@ -178,8 +188,8 @@ again = vhost.Disk(server.path)
 alive = lives(instance) and instance.expect("is gone.*the device is broken", 30)
 instance.type("end\n")
 result = finish(instance)
-tap.ok(alive and result.exit == 0 and not hasattr(again, "socket"), "a server that is killed and started again is lost for a guest that runs",
-       result.tail)
+tap.ok(alive and result.exit == 0 and not hasattr(again, "socket"),
+       "a server that is killed and started again is lost for a guest that runs", result.tail)
 result = finish(start(server.path))
 tap.ok("read-0" in result.output, "and serves the next one", result.tail)
 again.close()

@@ -82,9 +82,10 @@ def configuration(linux):
 
 
 def debug_kernel():
-    """The kernel that checks itself, made here if need be. Files of tests that call this run one after another (rules.yml)."""
-    made = subprocess.run(["make", "-s", "-C", TOP, "linux-debug"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          env=clean_environment())
+    """The kernel that checks itself, made here if need be. Files of tests that call this run one
+    after another (rules.yml)."""
+    made = subprocess.run(["make", "-s", "-C", TOP, "linux-debug"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env=clean_environment())
     if not tap.ok(made.returncode == 0, "make linux-debug builds it", made.stdout + made.stderr):
         tap.done()
     return os.path.join(TOP, "build", "linux-debug")

@@ -49,7 +49,9 @@ class Peer:
     def __init__(self, path):
         self.config = bytearray(256)
         self.ring = [Ring() for _ in range(self.rings)]
-        self.memory = None
+        # Guest RAM, and the same in units of 16 bits: indexes of rings are written by one store, while
+        # struct.pack_into() writes zeros first, which the guest may see.
+        self.memory = self.halves = None
         self.ram = None         # descriptor of guest RAM
         self.backend = None     # socket for requests of our own
         self.requests = []      # what the guest's kernel asked for, in order
@@ -142,6 +144,7 @@ class Peer:
         elif request == SET_MEM_TABLE:
             _, _, _, size, self.user, offset = struct.unpack("<IIQQQQ", payload)
             self.memory = mmap.mmap(fds[0], size, offset=offset)
+            self.halves = memoryview(self.memory).cast("H")
             self.ram = fds[0]
         elif request == SET_BACKEND_REQ_FD:
             self.backend = socket.socket(fileno=fds[0])
@@ -186,7 +189,7 @@ class Peer:
 
     def take(self, ring):
         """Head of the next request of the guest, or None."""
-        if ring.base & 0xffff == struct.unpack_from("<H", self.memory, ring.avail + 2)[0]:
+        if ring.base & 0xffff == self.halves[ring.avail // 2 + 1]:
             return None
         head, = struct.unpack_from("<H", self.memory, ring.avail + 4 + 2 * (ring.base % ring.size))
         ring.base += 1
@@ -201,9 +204,9 @@ class Peer:
         self.used(ring, head, length)
 
     def used(self, ring, head, length):
-        index, = struct.unpack_from("<H", self.memory, ring.used + 2)
+        index = self.halves[ring.used // 2 + 1]
         struct.pack_into("<II", self.memory, ring.used + 4 + 8 * (index % ring.size), head, length)
-        struct.pack_into("<H", self.memory, ring.used + 2, (index + 1) & 0xffff)
+        self.halves[ring.used // 2 + 1] = (index + 1) & 0xffff
         os.write(ring.call, struct.pack("<Q", 1))
 
     def work(self, ring):
@@ -284,7 +287,8 @@ class PciDevice(Peer):
 
     def write_config(self, address, data):
         if 0x10 <= address < 0x28:
-            struct.pack_into("<I", self.space, address, self.bar_address((address - 0x10) // 4, *struct.unpack("<I", data)))
+            wanted, = struct.unpack("<I", data)
+            struct.pack_into("<I", self.space, address, self.bar_address((address - 0x10) // 4, wanted))
         elif address in (0x04, 0x3c):
             self.space[address:address + len(data)] = data
 
@@ -302,7 +306,8 @@ class PciDevice(Peer):
 
 
 class PciEndpoint(PciDevice):
-    """What Linux's pci_endpoint_test drives: registers in BAR 0 by which it is told to raise interrupts and to copy guest RAM."""
+    """What Linux's pci_endpoint_test drives: registers in BAR 0 by which it is told to raise
+    interrupts and to copy guest RAM."""
 
     bars = {0: 8192, 1: 256, 2: 1 << 16, 4: 2 << 20}
     wide = (4,)
@@ -313,8 +318,9 @@ class PciEndpoint(PciDevice):
         super().__init__(path, 0x16c3, 0xedda, 0xff0000)
 
     def run(self):
+        table = struct.pack("<BBHII", 0x11, 0, self.VECTORS - 1, self.TABLE, self.TABLE + 2048)
         self.capabilities((self.MSI, struct.pack("<BBHQHH", 5, 0, 0x80 | 5 << 1, 0, 0, 0)),
-                          (self.MSIX, struct.pack("<BBHII", 0x11, 0, self.VECTORS - 1, self.TABLE, self.TABLE + 2048)))
+                          (self.MSIX, table))
         super().run()
 
     def write_config(self, address, data):
@@ -328,19 +334,20 @@ class PciEndpoint(PciDevice):
             self.obey(*struct.unpack("<I", data))
 
     def obey(self, command):
-        """Registers from 12 on: source, destination, size, checksum, kind and number of the interrupt."""
+        """Registers from 12 on: source, destination, size, checksum, kind and number of interrupt."""
         registers = self.bar[0]
-        source, destination, size, checksum, kind, number = struct.unpack_from("<QQIIII", registers, 12)
+        source, target, size, checksum, kind, number = struct.unpack_from("<QQIIII", registers, 12)
         status = 0x40
         if command & 8:
-            status |= 1 if ~zlib.crc32(self.memory[source:source + size]) & 0xffffffff == checksum else 2
+            found = ~zlib.crc32(self.memory[source:source + size]) & 0xffffffff
+            status |= 1 if found == checksum else 2
         if command & 16:
             data = os.urandom(size)
-            self.memory[destination:destination + size] = data
+            self.memory[target:target + size] = data
             struct.pack_into("<I", registers, 0x20, ~zlib.crc32(data) & 0xffffffff)
             status |= 4
         if command & 32:
-            self.memory[destination:destination + size] = self.memory[source:source + size]
+            self.memory[target:target + size] = self.memory[source:source + size]
             status |= 16
         struct.pack_into("<I", registers, 8, status)
         self.raise_interrupt(kind, number - 1)
@@ -353,7 +360,8 @@ class PciEndpoint(PciDevice):
             address, data = struct.unpack_from("<QH", self.space, self.MSI + 4)
             self.interrupt(7, address, struct.pack("<H", data + number))
         elif kind == 2 and self.space[self.MSIX + 3] & 0x80:
-            address, data, masked = struct.unpack_from("<QII", self.bar[0], self.TABLE + 16 * number)
+            entry = self.TABLE + 16 * number
+            address, data, masked = struct.unpack_from("<QII", self.bar[0], entry)
             if not masked & 1:
                 self.interrupt(7, address, struct.pack("<I", data))
 
