@@ -15,7 +15,6 @@
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <asm/mmu_context.h>
-#include <asm/xstate.h>
 #include <host/engine.h>
 #include <host/process.h>
 #include "counters.h"

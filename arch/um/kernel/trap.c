@@ -14,11 +14,9 @@
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <asm/syscall.h>
-#include <asm/xstate.h>
 #include <host/engine.h>
 #include <host/process.h>
 #include "counters.h"
-#include <asm/debug_regs.h>
 #include "kernel.h"
 
 static_assert(sizeof(struct pt_regs) == sizeof(struct host_regs));

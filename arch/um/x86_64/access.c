@@ -13,7 +13,7 @@
 #else
 #include <stdbool.h>
 #endif
-#include "access.h"
+#include "../include/asm/access.h"
 
 enum map { ONE_BYTE, MAP_0F, MAP_0F38, MAP_0F3A, OTHER_MAP };
 enum encoding { LEGACY, VEX, EVEX };
