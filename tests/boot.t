@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Starting and leaving: the embedded shell, the terminal afterwards, options, clear errors, every way to end."""
+"""Starting and leaving: the embedded shell, the terminal afterwards, options, clear errors, every
+way to end."""
 import fcntl
 import os
 import re
@@ -63,7 +64,8 @@ def shell():
     window(session.it.slave, 20, 70)
     os.kill(session.it.pid, signal.SIGWINCH)
     tap.ok(session.answers("stty size", r"^20 70$"), "a change of the window's size reaches the guest", session.tail)
-    # A program that speaks once it is in the foreground. "echo started; sleep 1000" would do so before: the shell itself would get the ^C.
+    # A program that speaks once it is in the foreground. "echo started; sleep 1000" would do so
+    # before: the shell itself would get the ^C.
     session.answers("tail -f /etc/passwd", r"^root:x:0:0:")
     start = session.it.type("\x03")
     session.it.expect(PROMPT, 5, start)
@@ -82,7 +84,8 @@ def shell():
 
 
 def input_ends():
-    """The end of the input is Ctrl-D: for the shell, and for what runs in it. No input at all is not its end."""
+    """The end of the input is Ctrl-D: for the shell, and for what runs in it. No input at all is
+    not its end."""
     for text, pattern in (("", ""), ("echo $((6 * 7))\n", "^42$"), ("cat; cat; echo $((6 * 7))\nthis", r"^this\n+42$"),
                           ("echo $((6 * 7))", "^42$")):
         told = uml.scratch("input")
@@ -129,7 +132,7 @@ def options():
 
 
 def refuses(arguments, about, sentence, wrap=()):
-    """One line that names what is wrong, status 1, no stack trace, and nothing of the kernel's log."""
+    """One line that names what is wrong, status 1, no stack trace, nothing of the kernel's log."""
     result = uml.boot_and_judge(arguments, 20, wrap=wrap)
     lines = [line for line in result.console.splitlines() if line.strip()]
     tap.ok(result.exit == 1 and len(lines) == 1 and re.search(about, lines[0]), sentence,
@@ -268,7 +271,7 @@ def lines_end():
 
 
 def background():
-    """A process group in the background of its terminal runs, and takes the terminal when it gets it."""
+    """A process group in the background runs, and takes the terminal when it gets it."""
     if not shutil.which("script") or not shutil.which("bash"):
         tap.skip("in the background of a terminal", "no script(1) or bash on this machine")
         return
