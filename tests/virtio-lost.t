@@ -102,7 +102,9 @@ WORDS = {"is gone": "hung up", "does not answer": "does not answer"}
 
 def is_sound(result, request, word):
     """How the guest ends when the server was lost at @request: it refuses to start, or goes on; the
-    reason is one line."""
+    reason is one line in words."""
+    if re.search(r"(virtio_uml\.device=|server ).*error -?\d", result.console):
+        return False
     if request in OPENING:
         last = result.console.splitlines()[-1]
         return result.exit == 1 and last.startswith("linux: virtio_uml.device=") and WORDS[word] in last
