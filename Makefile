@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Builds ./linux, the kernel that is an ordinary program, around Linux's own build (Kbuild). `make help` lists the targets.
+# Builds ./linux, the kernel that is an ordinary program, around Linux's own build (Kbuild). `make
+# help` lists the targets.
 #
-# The tree that Kbuild compiles is build/linux (scripts/prepare-tree: a pristine Linux 6.12 with our arch/um linked in);
-# objects go to build/kernel, or build/kernel-<name> with CONFIG=<name>. Kbuild is always called: it alone knows what
-# changed, and finds out in seconds.
+# The tree that Kbuild compiles is build/linux (scripts/prepare-tree: a pristine Linux 6.12 with
+# our arch/um linked in); objects go to build/kernel, or build/kernel-<name> with CONFIG=<name>.
+# Kbuild is always called: it alone knows what changed, and finds out in seconds.
 
 CONFIG ?= default
 JOBS   ?= $(shell nproc)
@@ -44,6 +45,7 @@ help:
 #:   make defconfig        go back to arch/um/configs
 #:   make kernel-modules   build the modules and install them below build/modules
 #:   make debian.img       a Debian 12 with systemd, in build/debian.img
+#:   make check            check-style and check-rooms: lines and words, and which file includes what
 #:   make check-objects    prove that nothing was built from Linux's own arch/um, arch/x86/um or fs/hostfs
 #:   make linux-tiny       the kernel that only boots the initramfs: build/linux-tiny
 #:   make linux-debug      the kernel with lockdep and other checks: build/linux-debug
@@ -85,15 +87,19 @@ kernel-modules: kernel
 check-objects: kernel
 	scripts/check-objects $(tree) $(out)
 
+check:
+	scripts/check-style
+	scripts/check-rooms
+
 $(initramfs): scripts/make-initramfs scripts/initramfs-rc scripts/initramfs-session | tree
 	@scripts/make-initramfs $@
 
 .PHONY: help kernel linux linux-tiny linux-debug tree configured defconfig menuconfig nconfig xconfig oldconfig savedefconfig
-.PHONY: kernel-modules check-objects
+.PHONY: kernel-modules check check-objects
 
 ### The tools: one folder each, with a Makefile of its own (called with OUT=<where the program goes>) or just C files
 
-HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
+export HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
 TOOL_CFLAGS = -O2 -g -Wall -Wextra -D_GNU_SOURCE -I$(top)/arch/um/include/host
 
 tools: $(tool_names:%=tool-%)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Starting and leaving: the embedded shell, the terminal afterwards, options, clear errors, every way to end."""
+"""Starting and leaving: the embedded shell, the terminal afterwards, options, clear errors, every
+way to end."""
 import fcntl
 import os
 import re
@@ -63,7 +64,8 @@ def shell():
     window(session.it.slave, 20, 70)
     os.kill(session.it.pid, signal.SIGWINCH)
     tap.ok(session.answers("stty size", r"^20 70$"), "a change of the window's size reaches the guest", session.tail)
-    # A program that speaks once it is in the foreground. "echo started; sleep 1000" would do so before: the shell itself would get the ^C.
+    # A program that speaks once it is in the foreground. "echo started; sleep 1000" would do so
+    # before: the shell itself would get the ^C.
     session.answers("tail -f /etc/passwd", r"^root:x:0:0:")
     start = session.it.type("\x03")
     session.it.expect(PROMPT, 5, start)
@@ -82,7 +84,8 @@ def shell():
 
 
 def input_ends():
-    """The end of the input is Ctrl-D: for the shell, and for what runs in it. No input at all is not its end."""
+    """The end of the input is Ctrl-D: for the shell, and for what runs in it. No input at all is
+    not its end."""
     for text, pattern in (("", ""), ("echo $((6 * 7))\n", "^42$"), ("cat; cat; echo $((6 * 7))\nthis", r"^this\n+42$"),
                           ("echo $((6 * 7))", "^42$")):
         told = uml.scratch("input")
@@ -129,12 +132,30 @@ def options():
 
 
 def refuses(arguments, about, sentence, wrap=()):
-    """One line that names what is wrong, status 1, no stack trace, and nothing of the kernel's log."""
+    """One line that names what is wrong, status 1, no stack trace, nothing of the kernel's log."""
     result = uml.boot_and_judge(arguments, 20, wrap=wrap)
     lines = [line for line in result.console.splitlines() if line.strip()]
     tap.ok(result.exit == 1 and len(lines) == 1 and re.search(about, lines[0]), sentence,
            f"status {result.exit}, {len(lines)} lines:\n" + "\n".join(lines[-12:]))
     tap.ok(not result.leaked, "and nothing is left")
+
+
+def long_paths():
+    """A message about a path of 1,900 characters is whole: it ends with what is wrong and what to do."""
+    deep = uml.scratch("deep")
+    while len(deep) < 1800:
+        deep = os.path.join(deep, "d" * 99)
+    os.makedirs(deep)
+    disk = os.path.join(deep, "disk")
+    with open(disk, "wb") as out:
+        out.truncate(1 << 20)
+    none = os.path.join(deep, "none")
+    cow = uml.scratch("long.cow")
+    for arguments, end in (([f"ubd0={none}"], "` makes an empty disk$"), ([f"ubd0={cow},{none}"], "No such file or directory$"),
+                           ([f"ubd0={disk}", f"ubd1={disk}"], "is another disk already.*=.*disk$"),
+                           ([f"hostfs={none}"], "give a directory$"), ([f"initrd={none}"], "No such file or directory$"),
+                           ([f"ubd0x={none}"], "there are r, s, d, c, t, o and m$")):
+        refuses(arguments, end, f"{arguments[-1].split('=')[0]}= with a long path: a whole line")
 
 
 def errors():
@@ -250,7 +271,7 @@ def lines_end():
 
 
 def background():
-    """A process group in the background of its terminal runs, and takes the terminal when it gets it."""
+    """A process group in the background runs, and takes the terminal when it gets it."""
     if not shutil.which("script") or not shutil.which("bash"):
         tap.skip("in the background of a terminal", "no script(1) or bash on this machine")
         return
@@ -316,6 +337,7 @@ input_ends()
 violent_ends()
 options()
 errors()
+long_paths()
 wrong_values()
 lines_end()
 background()

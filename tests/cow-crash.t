@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An ext4 on a COW file under a guest that is killed at random moments while it writes and syncs: the file is sound, its disk merged by uml_moo is
-consistent once its journal has been replayed, and whatever the guest had synced is in it."""
+"""An ext4 on a COW file under a guest that is killed at random moments while it writes and syncs:
+the file is sound, its disk merged by uml_moo is consistent once its journal has been replayed, and
+whatever the guest had synced is in it."""
 import os
 import random
 import re

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An ext4 on a COW file, and loss of power: all that reaches the COW file while a guest writes and syncs is recorded; then the file is put together as the
-host's disk may have it at some moment: what was synced, and of what came after it any sectors, torn ones too. It opens, its disk is consistent once
-the journal has been replayed, and whatever the guest had synced by then is in it. (unit/cow_replay.c tries every moment, without a file system.)"""
+"""An ext4 on a COW file, and loss of power: all that reaches the COW file while a guest writes and
+syncs is recorded; then the file is put together as the host's disk may have it at some moment:
+what was synced, and of what came after it any sectors, torn ones too. It opens, its disk is
+consistent once the journal has been replayed, and whatever the guest had synced by then is in it.
+(unit/cow_replay.c tries every moment, without a file system.)"""
 import os
 import random
 import re
@@ -84,7 +86,7 @@ def versions(pending):
 
 
 def settle(old, new, choice, bits):
-    """What becomes of a sector with the durable content @old, and @new (a list) written to it later."""
+    """A sector with the durable content @old, and @new (a list) written to it later: a state."""
     if choice == ANY:
         one, other = random.choice([old, *new]), random.choice([old, *new])
         cut = random.choice((0, 0, random.randrange(SECTOR)))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""COW files and their tools on this machine, built with sanitizers: uml_moo and uml_mkcow by themselves and against Debian's, and fuzzing."""
+"""COW files and their tools on this machine, built with sanitizers: uml_moo and uml_mkcow by
+themselves and against Debian's, and fuzzing."""
 import glob
 import json
 import os

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A real Debian with systemd on a disk: login, compiler, gdb, strace, Python, job control, apt-get, a clean shutdown.
+"""A real Debian with systemd on a disk: login, compiler, gdb, strace, Python, job control,
+apt-get, a clean shutdown.
 
 Runs on a copy of build/debian.img (made first if it is missing; DEBIAN_IMAGE names another).
 """
@@ -94,7 +95,8 @@ def test(instance):
                 "Python's own tests of struct, json, signal and mmap pass", 300)
 
     # Job control
-    # A program that speaks once it is in the foreground, and leaves signals alone. A shell that did so would catch a Ctrl-C and lose it in exec.
+    # A program that speaks once it is in the foreground, and leaves signals alone. A shell that
+    # did so would catch a Ctrl-C and lose it in exec.
     shell.run("echo started > nap")
     start = instance.type("tail -f nap\n")
     instance.expect("^started$", 10, start)

@@ -4,7 +4,6 @@
 """
 import os
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -12,15 +11,9 @@ import image
 import tap
 import uml
 
-LINUX = os.path.join(uml.TOP, "build", "linux-debug")
 uml.require()
 uml.build()
-made = subprocess.run(["make", "-s", "-C", uml.TOP, "linux-debug"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                      env=uml.clean_environment())
-if not tap.ok(made.returncode == 0, "make linux-debug builds it", lambda: made.stdout + made.stderr):
-    tap.done()
-    sys.exit(1)
-
+LINUX = uml.debug_kernel()
 PROGRAMS = ("memory", "hugepage", "signals", "trace", "regs", "filesystem")
 WORK = """
 set -e

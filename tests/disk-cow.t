@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ubd devices with COW files: made, written, read again, in chains, shared, refused where they must be, and cut off by SIGKILL."""
+"""ubd devices with COW files: made, written, read again, in chains, shared, refused where they
+must be, and cut off by SIGKILL."""
 import contextlib
 import hashlib
 import os
@@ -99,7 +100,7 @@ uml.clean(result)
 
 
 def with_second(instance):
-    """While the first guest runs, another on the same backing file, and one on the same COW file."""
+    """While one guest runs, another on the same backing file, and one on the same COW file."""
     second = uml.run(write("ubdb", 5, "two") + "; sync", mem="64M", arguments=[f"ubd1={uml.scratch('two')},{base}"])
     tap.equal(second.status, 0, "two guests have COW files on one backing file", second.tail)
     refused([f"ubd1={uml.scratch('one')}"], f"in use by process {instance.pid};", "a COW file in use is refused, naming the process")

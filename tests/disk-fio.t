@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""fio with verification on ubd devices: images, O_DIRECT and COW files, through io_uring and through threads."""
+"""fio with verification on ubd devices: images, O_DIRECT and COW files, through io_uring and
+through threads."""
 import os
 import shutil
 import sys

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ubd devices with raw images: a root on one, flags, partitions, swap, sizes, durability, errors of the host."""
+"""ubd devices with raw images: a root on one, flags, partitions, swap, sizes, durability, errors
+of the host."""
 import errno
 import os
 import re
@@ -265,7 +266,8 @@ else:
 
 # Images that grow while they are in use
 def grows(image_path, option, steps, script="", events=1):
-    """@steps: functions that change the size, each with the size that the guest must see then. @events: that it must get in all."""
+    """@steps: functions that change the size, each with the size that the guest must see then.
+    @events: that it must get in all."""
     def drive(instance):
         for number, (change, _) in enumerate(steps):
             if not instance.expect(f"^STEP {number}$", 30):

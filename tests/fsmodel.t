@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files and disks under random operations are what models of them in memory are: hostfs, plain and with map=xattr, on the host's file systems,
-a loop device on it, ext4 on ubd, ubd itself and a partition of it.
+"""Files and disks under random operations are what models of them in memory are: hostfs, plain and
+with map=xattr, on the host's file systems, a loop device on it, ext4 on ubd, ubd itself and a
+partition of it.
 
 FSMODEL_SECONDS: how long each runs (default 5; 600 is the long form). FSMODEL_SEED repeats one.
 FSMODEL_ONLY: a part of the name of those that run."""
@@ -66,7 +67,8 @@ def image(name, size=DISK):
 
 
 def partitioned(name):
-    """A partition of as many bytes as the other disks have, behind BEFORE bytes; what lies around it is not zero."""
+    """A partition of as many bytes as the other disks have, behind BEFORE bytes; what lies around
+    it is not zero."""
     path = image(name, BEFORE + DISK + (1 << 16))
     entry = struct.pack("<4B4BII", 0, 0, 2, 0, 0x83, 0, 2, 0, BEFORE // 512, DISK // 512)
     with open(path, "r+b") as out:
@@ -83,7 +85,8 @@ def around(path):
 
 
 def hostfs(name, options, arguments=(), place=None):
-    """Two mounts of one directory, one of which asks the host each time; a loop device; and another file system."""
+    """Two mounts of one directory, one of which asks the host each time; a loop device; and
+    another file system."""
     if ONLY not in name:
         return
     place = place or uml.scratch(name.replace(" ", "-").replace("/", "-"))

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A real Debian with systemd in a directory of an ordinary user of the host, with map=xattr: unpacked by a guest, booted, changed by apt-get.
+"""A real Debian with systemd in a directory of an ordinary user of the host, with map=xattr:
+unpacked by a guest, booted, changed by apt-get.
 
-Of build/debian.img everything but documents, locales and compilers is unpacked; HOSTFS_DEBIAN=all takes all of it. Its fstab names a disk as the root,
-so it is emptied. Run by root, the test makes ./linux an ordinary user's process.
+Of build/debian.img everything but documents, locales and compilers is unpacked; HOSTFS_DEBIAN=all
+takes all of it. Its fstab names a disk as the root, so it is emptied. Run by root, the test makes
+./linux an ordinary user's process.
 """
 import os
 import shutil

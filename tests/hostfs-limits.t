@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""hostfs on a host that lets a process open few files: what a guest does in the ordinary way goes on, and beyond that is one clear error."""
+"""hostfs on a host that lets a process open few files: what a guest does in the ordinary way goes
+on, and beyond that is one clear error."""
 import os
 import sys
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""hostfs: directories of the host as file systems of the guest, confined, coherent, and as its root."""
+"""hostfs: directories of the host as file systems of the guest, confined, coherent, and as its
+root."""
 import hashlib
 import os
 import resource
@@ -172,7 +173,8 @@ for how, wrap, inner in (("", (), True), (" on a host without openat2", (uml.bui
 
 
 def swap(stop):
-    """Make `swap` a directory, a link out of the jail, and a directory again, as fast as it goes."""
+    """Make `swap` a directory, a link out of the jail, and a directory again, as fast as it goes.
+    """
     place, spare = os.path.join(jail, "swap"), os.path.join(jail, "spare")
     os.mkdir(place)
     write(os.path.join(place, "secret"), "harmless\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile guest programs inside the seccomp engine's stub (HACKING.md, section 5), and what the host sees of it.
+"""Hostile guest programs inside the seccomp engine's stub (docs/security/model.md, G1 to G6), and what the host sees of it.
 
 The stub's place is given with stub_base=, since a guest program cannot know it. HOSTILE_SECONDS makes the random attacks longer.
 """
@@ -139,28 +139,36 @@ with open(marker, "w") as target:
     target.write("untouched")
 victim = high_pid_sleeper()
 odd, restless = [], []
+LIMIT = 120 + 2 * seconds
 POOL = 32               # stub processes that wait to be used again, at most
 
 
-def cpu_ms(pids):
-    """CPU time of guest-running threads, in ms."""
-    return sum(int((read(f"/proc/{pid}/schedstat") or "0").split()[0]) for pid in pids) / 1e6
+def reading(pids):
+    """CPU time of guest-running threads, in ns, and how many want more."""
+    return (sum(int((read(f"/proc/{pid}/schedstat") or "0").split()[0]) for pid in pids),
+            sum((uml.stat_of(pid) or "-")[0] == "R" for pid in pids))
 
 
 def watch_rest(name, instance):
-    """After a program: what it left on the host stands still."""
-    left = stubs(instance)
-    before = cpu_ms(left)
-    time.sleep(0.3)
-    ran = cpu_ms(left) - before
-    if ran > 60 or len(left) > POOL + 10:
-        restless.append(f"{name}: {len(left)} stub processes ran for {ran} ms in 300")
+    """After a program: what it left on the host comes to rest. Then nothing is runnable, and two readings of CPU time are equal."""
+    deadline = time.monotonic() + 3 * uml.PATIENCE
+    before, left = None, stubs(instance)
+    while (ran := reading(left)) != before or ran[1]:
+        if time.monotonic() > deadline:
+            restless.append(f"{name}: {len(left)} stub processes, of which {ran[1]} run on")
+            return
+        before = ran
+        time.sleep(0.1)
+        left = stubs(instance)
+    if len(left) > POOL + 10:
+        restless.append(f"{name}: {len(left)} stub processes are left")
 
 
 def watch(name):
     """While a program runs: no stub process gets a mapping or a descriptor that it should not have."""
     def drive(instance):
-        while not instance.expect(r"^GUEST-END ", 0.05) and instance.process.poll() is None:
+        deadline = time.monotonic() + LIMIT * uml.PATIENCE
+        while not instance.expect(r"^GUEST-END ", 0.05) and instance.process.poll() is None and time.monotonic() < deadline:
             for pid in stubs(instance):
                 if os.path.exists(f"/proc/{pid}/maps") and links(pid, pid):
                     odd.append((name, pid, links(pid, pid)))
@@ -168,12 +176,13 @@ def watch(name):
                     break
                 odd.extend((name, pid, area) for area in areas(pid) if not is_sound(*area))
         watch_rest(name, instance)
+        instance.type("go\n")
     return drive
 
 
 for name in ("hostile_calls", "hostile", "hostile_frames"):
-    result = uml.run(f"echo GUEST-BEGIN; /test/{name} {BASE} {marker} {victim.pid} {seconds}; echo GUEST-END $?; sleep 0.5; exit 0",
-                     mem="256M", files={f"test/{name}": uml.built(f"guest/{name}")}, timeout=120 + 2 * seconds,
+    result = uml.run(f"echo GUEST-BEGIN; /test/{name} {BASE} {marker} {victim.pid} {seconds}; echo GUEST-END $?; read go; exit 0",
+                     mem="256M", files={f"test/{name}": uml.built(f"guest/{name}")}, timeout=LIMIT, terminal=True,
                      arguments=["seccomp=on", "stub_base=" + BASE], drive=watch(name))
     program = uml.Program(name, "")
     ended = re.search(r"^GUEST-END (\d+)", result.output, re.M)

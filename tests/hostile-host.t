@@ -12,6 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import image
+import cgroup
 import tap
 import uml
 
@@ -147,6 +148,12 @@ for option in ("seccomp=auto", "seccomp=off"):
                                                      "prlimit", "--nproc=30"], linux=kernel, cwd="/", arguments=[option])
     else:
         tap.skip(f"{option}: 30 processes for this user", "only root can become a user who has no other processes")
+    sentence = f"{option}: pids.max of a control group"
+    with cgroup.limited("pids", {"pids.max": "40"}) as wrap:
+        if wrap:
+            few(sentence, wrap, arguments=[option])
+        else:
+            tap.skip(sentence, "may not make a control group with a limit of processes here")
     few(f"{option}: clone refused from the 40th on", [deny, "-e", "EAGAIN", "-f", "40", "clone", "--"], arguments=[option])
 
 # spec=: what the host lets a process choose is chosen for ./linux and its stub processes; what it does not is a line each

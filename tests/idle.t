@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An idle guest uses less than 10 ms of CPU of the host a minute, from its prompt on, under either engine.
+"""An idle guest uses less than 10 ms of CPU of the host a minute, from its prompt on, under either
+engine.
 
-IDLE_SECONDS (default 60) are watched, the costliest that there are: those just after the boot. How often the host had to wake ./linux is a
-matter of what the guest does and is judged everywhere. What a wake-up costs is a matter of the machine too: where it is busy with other
-things, too many milliseconds are no failure.
+IDLE_SECONDS (default 60) are watched, the costliest that there are: those just after the boot. How
+often the host had to wake ./linux is a matter of what the guest does and is judged everywhere.
+What a wake-up costs is a matter of the machine too: where it is busy with other things, too many
+milliseconds are no failure.
 """
 import os
 import sys
@@ -24,7 +26,8 @@ uml.require()
 
 
 def used(instance):
-    """CPU in ms, and how often it was given some: the main process and everything below it, all threads."""
+    """CPU in ms, and how often it was given some: the main process and everything below it, all
+    threads."""
     total, turns = 0, 0
     for pid in {instance.pid} | uml.descendants(instance.pid):
         for task in os.listdir(f"/proc/{pid}/task"):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel tree's own selftests, run inside the guest; one line each, and a reason for each that is left out."""
+"""The kernel tree's own selftests, run inside the guest; one line each, and a reason for each that
+is left out."""
 import ctypes
 import os
 import re
@@ -20,8 +21,9 @@ CODE32 = "runs 32-bit code; this is a 64-bit port"
 OTHER_CPU = "needs processor features that the host must grant first"
 LONG = None if os.environ.get("KSELFTEST_LONG") else "takes minutes; KSELFTEST_LONG=1 runs it"
 VM = ("vm_util.c", "thp_settings.c")
-# A host's kernel that does not support FSGSBASE, though the processor has it, loads the base that it was told of at each switch between threads.
-# Natively the test sees that too, but less often: there not every system call is such a switch.
+# A host's kernel that does not support FSGSBASE, though the processor has it, loads the base that
+# it was told of at each switch between threads. Natively the test sees that too, but less often:
+# there not every system call is such a switch.
 AT_HWCAP2, FSGSBASE = 26, 2
 FORGETS_BASES = "" if ctypes.CDLL(None).getauxval(AT_HWCAP2) & FSGSBASE else r"|GS(/BASE|BASE) changed"
 
@@ -36,8 +38,9 @@ THUNK = ("-no-pie",)
 
 TESTS = [
     *group("sigaltstack", "sas"),
-    # Three describe how Linux 6.13 treats timers whose signals are ignored; this is 6.12. The first is left to chance: whether each of ten
-    # threads on one processor runs at one of the first hundred ends of a timer. What a busy host takes away spoils that.
+    # Three describe how Linux 6.13 treats timers whose signals are ignored; this is 6.12. The
+    # first is left to chance: whether each of ten threads on one processor runs at one of the
+    # first hundred ends of a timer. What a busy host takes away spoils that.
     Test("timers", "posix_timers", libs=("-lrt",), seconds=90,
          known="check signal distribution|check_sig_ign SIGEV_SIGNAL|check_rearm|check_delete"),
     *group("timers", "nanosleep mqueue-lat", libs=("-lrt", "-lm"), seconds=90),
@@ -114,7 +117,8 @@ TESTS = [
            "sigaltstack syscall_numbering corrupt_xstate_header test_mremap_vdso", flags=THUNK),
     # Its last part makes a segment in a local descriptor table, or with a 32-bit call.
     Test("x86", "fsgsbase", flags=THUNK, known="^Segmentation fault" + FORGETS_BASES),
-    # The host's kernel itself answers calls into that page, by the host's clock, milliseconds beside the guest's.
+    # The host's kernel itself answers calls into that page, by the host's clock, milliseconds
+    # beside the guest's.
     Test("x86", "test_vsyscall", flags=THUNK, known="vsyscall gettimeofday..'s timeval|not ok 7 Wrong values"),
     Test("x86", "check_initial_reg_state", flags=("-no-pie", "-Wl,-ereal_start")),
     Test("x86", "nx_stack", flags=("-no-pie", "-Wl,-z,noexecstack")),
@@ -153,7 +157,8 @@ def failures_in(lines):
 
 
 def fails_natively(test, failures):
-    """Whether the processor, or the virtual machine that this host is, fails a test of processor features in all the ways of @failures."""
+    """Whether the processor, or the virtual machine that this host is, fails a test of processor
+    features in all the ways of @failures."""
     if test.folder != "x86":
         return False
     ran = subprocess.run(["timeout", "60", test.path, *test.arguments.split()], cwd=os.path.dirname(test.path), capture_output=True,

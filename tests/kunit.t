@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kunit.py of the prepared tree, as it is: configures with ARCH=um, builds a kernel of its own, runs every suite of its default configuration.
+"""kunit.py of the prepared tree, as it is: configures with ARCH=um, builds a kernel of its own,
+runs every suite of its default configuration.
 
-What must pass is listed in tests/kunit.list, a line a test: <suite> <test>. One that is not in the list is told of; KUNIT_LIST=1 writes it anew."""
+What must pass is listed in tests/kunit.list, a line a test: <suite> <test>. One that is not in the
+list is told of; KUNIT_LIST=1 writes it anew."""
 import os
 import re
 import subprocess
@@ -23,7 +25,8 @@ run = subprocess.run([sys.executable, "tools/testing/kunit/kunit.py", "run", "--
 text = re.sub(r"\x1b\[[\d;]*m", "", run.stdout)
 suite, results, passed = None, {}, set()
 for line in text.splitlines():
-    # "[12:00:00] ==== suite (3 subtests) ====", "[12:00:00] [PASSED] test", "[12:00:00] ====== [PASSED] suite ======"
+    # "[12:00:00] ==== suite (3 subtests) ====", "[12:00:00] [PASSED] test",
+    # "[12:00:00] ====== [PASSED] suite ======"
     line = line.partition("] ")[2]
     begins = re.fullmatch(r"=+ (\S+) \(\d+ subtests?\) =+", line)
     ends = re.fullmatch(r"=+ \[(\w+)\] (\S+) =+", line)

@@ -11,11 +11,13 @@ import fcntl
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import cgroup
 import tap
 import uml
 
@@ -86,11 +88,19 @@ LOST = 128 + 7      # the exit status
 
 
 @contextlib.contextmanager
-def small_folder(size):
-    """A folder on a tmpfs of so many bytes; None where nothing may be mounted."""
-    folder = uml.scratch(f"small-{size}")
+def small_folder(size, kind="tmpfs"):
+    """A folder on a tmpfs of so many bytes, or an ext4 in an image; None where nothing may be mounted."""
+    folder = uml.scratch(f"small-{kind}-{size}")
     os.makedirs(folder, exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder]
+    if kind == "ext4":
+        disk = uml.scratch("small.ext4")
+        with open(disk, "wb") as out:
+            out.truncate(size)
+        path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", disk], check=True, env=dict(os.environ, PATH=path))
+        mount = ["mount", "-o", "loop", disk, folder]
+    if subprocess.run(mount, capture_output=True).returncode:
         yield None
         return
     try:
@@ -124,11 +134,11 @@ def full_host():
          [uml.built("host/deny"), "memfd_create", "io_uring_setup", "--"]),
         ("hostfs", f"mount -t hostfs none /mnt -o {plain}; cat /mnt/file /mnt/file >/dev/null", [], refused),
     ]
-    for who, script, arguments, wrap in finders:
-        sentence = f"where the file of guest RAM finds no more room, one line names its folder: found by {who}"
-        with small_folder(64 * MIB) as folder:
+    for kind, (who, script, arguments, wrap) in [("tmpfs", finder) for finder in finders] + [("ext4", finders[0]), ("ext4", finders[2])]:
+        sentence = f"where the file of guest RAM finds no more room on {kind}, one line names its folder: found by {who}"
+        with small_folder(64 * MIB, kind) as folder:
             if not folder:
-                tap.skip(sentence, "may not mount a tmpfs here")
+                tap.skip(sentence, f"may not mount a {kind} here")
                 continue
             result = uml.run(script, mem="256M", arguments=arguments, wrap=wrap, files={"test/scatter": uml.built("guest/scatter")},
                              env=dict(os.environ, TMPDIR=folder), timeout=30)
@@ -136,6 +146,25 @@ def full_host():
                 tap.skip(sentence, "this host has no seccomp engine")
             else:
                 is_lost(result, f"no room in {folder}", sentence)
+
+
+def limited_memory():
+    """A control group that gives less memory than mem= says."""
+    for option in ("seccomp=auto", "seccomp=off"):
+        sentence = f"{option}: a memory limit of the container ends ./linux, not processes of the guest one by one"
+        with cgroup.limited("memory", {"memory.max": str(96 * MIB), "memory.swap.max": "0"}) as wrap:
+            if not wrap:
+                tap.skip(sentence, "may not make a control group with a memory limit here")
+                continue
+            result = uml.run("dd if=/dev/zero of=/tmp/x bs=1M count=300 2>/dev/null; echo went-on; exit 0", mem="512M",
+                             wrap=wrap, arguments=[option], timeout=30)
+        # The host ends what has most memory with SIGKILL, after which nobody can say a line.
+        if result.exit == LOST:
+            is_lost(result, "guest RAM", sentence)
+        else:
+            tap.ok(result.exit == -signal.SIGKILL and "went-on" not in result.output and not result.problems and
+                   not re.search(r"\]: killed|stub process was killed", result.console), sentence, result.tail)
+            tap.ok(not result.leaked, "and leaves nothing", f"left: {result.leaked}")
 
 
 def no_room_to_boot():
@@ -231,6 +260,7 @@ gives_back()
 seals()
 memfd_noexec()
 full_host()
+limited_memory()
 no_room_to_boot()
 shrunken()
 tap.done()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A module is built against the kernel that was just built, loaded, and unloaded; what one does wrong is an oops of the process that made it."""
+"""A module is built against the kernel that was just built, loaded, and unloaded; what one does
+wrong is an oops of the process that made it."""
 import os
 import re
 import shutil
@@ -28,7 +29,8 @@ def kbuild(*arguments):
                           capture_output=True, text=True, env=uml.clean_environment())
 
 
-# Without the list of other modules' symbols, which only a build of all modules makes, the kernel's own are enough.
+# Without the list of other modules' symbols, which only a build of all modules makes, the kernel's
+# own are enough.
 made = kbuild("modules_prepare")
 if made.returncode == 0:
     made = kbuild("M=" + folder, "KBUILD_EXTRA_SYMBOLS=" + os.path.join(kernel, "vmlinux.symvers"), "modules")

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A host that refuses one of the calls that ./linux makes, always or at its n-th use: the guest does its work all the same, or there is a
-line that says why it could not and a status that is not 0. Never a hang, never a wrong success.
+"""A host that refuses one of the calls that ./linux makes, always or at its n-th use: the guest
+does its work all the same, or there is a line that says why it could not and a status that is not
+0. Never a hang, never a wrong success.
 
-REFUSED=all tries every call in every way, which takes a quarter of an hour; otherwise a sample is tried. REFUSED=<call> tries one.
+REFUSED=all tries every call in every way, which takes a quarter of an hour; otherwise a sample is
+tried. REFUSED=<call> tries one.
 """
 import os
 import random

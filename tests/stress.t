@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""stress-ng --verify of what the port carries, STRESS_SECONDS in all (default 120), and no kernel warning after it."""
+"""stress-ng --verify of what the port carries, STRESS_SECONDS in all (default 120), and no kernel
+warning after it."""
 import os
 import shutil
 import sys

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest's clocks: read without a trap, in step with the host's, through a stop of ./linux, and by the host's clock where asked.
+"""The guest's clocks: read without a trap, in step with the host's, through a stop of ./linux, and
+by the host's clock where asked.
 
-Guest and host are compared by the TSC, which is the same inside and outside: both print it with their clocks, and the host's clock at
-the guest's moment lies on the line between two moments of the host. TIME_SECONDS sets for how long (default 4; issue 3 speaks
-of minutes).
+Guest and host are compared by the TSC, which is the same inside and outside: both print it with
+their clocks, and the host's clock at the guest's moment lies on the line between two moments of
+the host. TIME_SECONDS sets for how long (default 4; more shows slower drifts).
 """
 import base64
 import os
@@ -40,7 +41,8 @@ class Comparison:
         self.host = [host_moment()]
 
     def ahead(self, text):
-        """For each moment in @text: ns that the guest's CLOCK_REALTIME is ahead of the host's, and its monotonic clock likewise."""
+        """For each moment in @text: ns that the guest's CLOCK_REALTIME is ahead of the host's, and
+        its monotonic clock likewise."""
         self.host.append(host_moment())
         result = []
         for tsc, monotonic, wall in (tuple(map(int, found)) for found in MOMENT.findall(text)):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of hostfs share. HACKING.md has the theory of operation. */
+/* What the files of hostfs share. docs/internals/hostfs.md has the theory of operation. */
 #ifndef HOSTFS_INTERNAL_H
 #define HOSTFS_INTERNAL_H
 

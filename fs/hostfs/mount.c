@@ -176,7 +176,8 @@ static struct hostfs_super *open_super(struct fs_context *fc, struct host_stat *
 	if (error >= 0)
 		error = host_fs_stat(super->root, "", root);
 	if (error < 0) {
-		errorf(fc, "hostfs: %s%s: error %d%s", super->path[0] ? super->path : "/", host_fs_confined ? " below hostfs=" : "", -error,
+		errorf(fc, "hostfs: %s%s: %s%s", super->path[0] ? super->path : "/",
+		       host_fs_confined ? " below hostfs=" : "", host_error_text(error),
 		       error == -EXDEV ? ", the path leads out of it" : "");
 		goto free;
 	}

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where something is measured: this machine itself, or the guest of some kernel; and rows, what is measured.
+"""Where something is measured: this machine itself, or the guest of some kernel; and rows, what is
+measured.
 
-A suite_<name>.py in this folder has ROWS, a list of Row, and measure(place), which returns {row's name: number}. tests/bench/run calls every
-suite natively and in each guest by turns, once with all CPUs and once on one.
+A suite_<name>.py in this folder has ROWS, a list of Row, and measure(place), which returns {row's
+name: number}. tests/bench/run calls every suite natively and in each guest by turns, once with all
+CPUs and once on one.
 """
 import os
 import re
@@ -14,8 +16,9 @@ NUMBER = re.compile(r"^(\w+) (\d+(?:\.\d+)?)$", re.M)
 
 
 class Row:
-    """@name as measure() returns it, @says for the table, @unit of the numbers. @at_most: the guest's goal, as a multiple of native,
-    or of the unit where @absolute; with all CPUs and on one."""
+    """@name as measure() returns it, @says for the table, @unit of the numbers. @at_most: the
+    guest's goal, as a multiple of native, or of the unit where @absolute; with all CPUs and on
+    one."""
 
     def __init__(self, name, says, unit="ns", at_most=(None, None), absolute=False):
         self.name, self.says, self.unit, self.absolute = name, says, unit, absolute

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From exec of the kernel until its init has printed a line: the smallest configuration of ours, the peer's as it is."""
+"""From exec of the kernel until its init has printed a line: the smallest configuration of ours,
+the peer's as it is."""
 import os
 import statistics
 import time

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whole programs of Debian 12: g++ -O2 on 5,000 lines, and a shell that runs 300 small dynamic programs.
+"""Whole programs of Debian 12: g++ -O2 on 5,000 lines, and a shell that runs 300 small dynamic
+programs.
 
-In the guest they come from build/debian.img, mounted read-only; natively from this machine, whose g++ must be the same version. The
-first run of each is not counted: caches are warm.
+In the guest they come from build/debian.img, mounted read-only; natively from this machine, whose
+g++ must be the same version. The first run of each is not counted: caches are warm.
 """
 import os
 import shlex

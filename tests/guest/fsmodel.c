@@ -392,7 +392,9 @@ static void do_clone(struct file *file)
 /* Whatever it answers, no byte changes. */
 static void do_dedupe(struct file *file)
 {
-	struct { struct file_dedupe_range head; struct file_dedupe_range_info info; } request = {};
+	char space[sizeof(struct file_dedupe_range) + sizeof(struct file_dedupe_range_info)]
+		__attribute__((aligned(8))) = {};
+	struct file_dedupe_range *request = (void *)space;
 	struct copy copy;
 
 	if (!draw_copy(&copy, PAGE) || copy.to + copy.length > copy.out->size)
@@ -405,13 +407,12 @@ static void do_dedupe(struct file *file)
 		copied(&copy, "write", copy.length);
 	}
 	note_copy(&copy, "dedupe");
-	request.head = (struct file_dedupe_range){
-		.src_offset = copy.from, .src_length = copy.length, .dest_count = 1,
-	};
-	request.info = (struct file_dedupe_range_info){
-		.dest_fd = copy.out->fd, .dest_offset = copy.to,
-	};
-	if (ioctl(copy.in->fd, FIDEDUPERANGE, &request) && !is_refused(errno))
+	request->src_offset = copy.from;
+	request->src_length = copy.length;
+	request->dest_count = 1;
+	request->info[0].dest_fd = copy.out->fd;
+	request->info[0].dest_offset = copy.to;
+	if (ioctl(copy.in->fd, FIDEDUPERANGE, request) && !is_refused(errno))
 		fail(copy.out, "FIDEDUPERANGE", copy.to);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program inside the seccomp engine's stub (HACKING.md, section 5): jumps to any byte of its code, writes to its
- * pages, reads beyond them, changes of mappings. hostile_calls.c jumps to its system calls, hostile_frames.c forges frames and traps.
+ * A hostile guest program inside the seccomp engine's stub (docs/security/model.md, G1 to G3): jumps to
+ * any byte of its code, writes to its pages, reads beyond them, changes of mappings. hostile_calls.c
+ * jumps to its system calls, hostile_frames.c forges frames and traps.
  *
  *	hostile <base> <path of the host> <process id of the host> [<seconds>]
  */

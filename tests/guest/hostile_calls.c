@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program inside the seccomp engine's stub (HACKING.md, section 5): jumps to each system call instruction of the stub,
- * and to a copy of the stub in its own memory, at an address with the same lower half.
+ * A hostile guest program inside the seccomp engine's stub (docs/security/model.md, G1): jumps to each
+ * system call instruction of the stub, and to a copy of the stub in its own memory, at an address
+ * with the same lower half.
  *
  *	hostile_calls <base> <path of the host> <process id of the host>
  *

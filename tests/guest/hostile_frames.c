@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program inside the seccomp engine's stub, second part: signal frames, traps and calls of its own making (HACKING.md,
- * section 5). hostile.c is the first part.
+ * A hostile guest program inside the seccomp engine's stub, second part: it forges signal frames,
+ * traps and calls (docs/security/model.md, G2, G4 and G5). hostile.c is the first part.
  *
  *	hostile_frames <base> <path of the host> <process id of the host> [<seconds>]
  *

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""COW files for tests: read and written here by the description of the format alone, not with the code under test."""
+"""COW files for tests: read and written here by the description of the format alone, not with the
+code under test."""
 import contextlib
 import fcntl
 import os
@@ -92,7 +93,8 @@ def merging(path):
 
 
 def convert(source, target, variant, backing=None):
-    """Write @source, of version 3, as another version to @target (see VARIANTS); @backing: another path for its header."""
+    """Write @source, of version 3, as another version to @target (see VARIANTS); @backing: another
+    path for its header."""
     with CowFile(source) as image:
         image.file.seek(image.bitmap)
         bitmap = image.file.read(image.length)

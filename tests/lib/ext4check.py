@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether an image of an ext4 holds what guest/fsyncer.c had kept, and is consistent, after its journal has been replayed."""
+"""Whether an image of an ext4 holds what guest/fsyncer.c had kept, and is consistent, after its
+journal has been replayed."""
 import os
 import re
 import shutil
@@ -63,7 +64,8 @@ def number_in(path):
 
 
 def check(image, kept, begun=None):
-    """What is wrong with the image (which is changed: its journal is replayed), as a list of lines. @begun: the last number that may have been begun."""
+    """What is wrong with the image (which is changed: its journal is replayed), as a list of
+    lines. @begun: the last number that may have been begun."""
     begun = kept.newest + 1 if begun is None else begun
     call("e2fsck", "-fy", "-E", "journal_only", image)
     checked = call("e2fsck", "-fn", image)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host's part in tests/guest/fsmodel.c: it changes files when asked to, and looks at them at the end."""
+"""The host's part in tests/guest/fsmodel.c: it changes files when asked to, and looks at them at
+the end."""
 import ctypes
 import mmap
 import os
@@ -20,7 +21,8 @@ def checksum(content):
 
 
 def punch(fd, start, length):
-    """Zeroes, where the file system can by taking the blocks away; the file ends at the end of the range at least."""
+    """Zeroes, where the file system can by taking the blocks away; the file ends at the end of the
+    range at least."""
     function = ctypes.CDLL(None, use_errno=True).fallocate
     function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     if function(fd, 3, start, length):  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
@@ -48,7 +50,8 @@ def write_mapped(fd, start, length, mark):
 
 
 def change(path, what, *words):
-    """One change of a file on the host: write <from> <length> <mark>, map, zero, punch, truncate, copy, replace."""
+    """One change of a file on the host: write <from> <length> <mark>, map, zero, punch, truncate,
+    copy, replace."""
     numbers = [int(word) for word in words if word.isdigit()]
     if what == "replace":
         length, mark = numbers
@@ -95,7 +98,8 @@ class Host(threading.Thread):
                     words = request.read().split()
             except FileNotFoundError:
                 words = []
-            # The guest's write reaches the host when it closes the file, so at first it may be empty.
+            # The guest's write reaches the host when it closes the file, so at first it may be
+            # empty.
             if not words:
                 self.over.wait(.001)
                 continue

@@ -53,7 +53,8 @@ def busybox():
 
 
 def libraries(program):
-    """The shared libraries and the interpreter that a program of the host needs: {where it looks for them: the file}."""
+    """The shared libraries and the interpreter that a program of the host needs: {where it looks
+    for them: the file}."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
     return {word: os.path.realpath(word) for word in listing.split() if word.startswith("/") and os.path.exists(word)}
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds kselftests of the prepared kernel tree into build/tests/kselftest, static unless they cannot be.
+"""Builds kselftests of the prepared kernel tree into build/tests/kselftest, static unless they
+cannot be.
 
-The kernel's own Makefiles build in the source tree, which stays pristine here, and link dynamically; so a program is
-named in TESTS with what its Makefile would add. `reason` marks one that cannot hold on this port or in a small guest,
-and says why: it is not run.
+The kernel's own Makefiles build in the source tree, which stays pristine here, and link
+dynamically; so a program is named in TESTS with what its Makefile would add. `reason` marks one
+that cannot hold on this port or in a small guest, and says why: it is not run.
 """
 import concurrent.futures
 import os
@@ -26,7 +27,8 @@ class Test:
         self.sources = sources or (name + ".c",)
         self.flags, self.libs, self.dynamic = tuple(flags), tuple(libs), dynamic
         self.seconds, self.reason, self.before = seconds, reason, before
-        # Subtests that fail for the reason that TESTS gives beside them: a regular expression of their lines.
+        # Subtests that fail for the reason that TESTS gives beside them: a regular expression of
+        # their lines.
         self.known = known
         self.title = f"{folder}/{name}"
         self.path = os.path.join(OUT, folder.replace("/", "_"), name)

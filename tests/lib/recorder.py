@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A file under a file system of its own (FUSE, spoken here directly) that records every write and sync that reaches it, in their order.
+"""A file under a file system of its own (FUSE, spoken here directly) that records every write and
+sync that reaches it, in their order.
 
     with Recorder("folder", "file") as recorder:    # folder/file shows the host's file
         ...
         recorder.log                                # ("write", offset, data) and ("sync",)
 
-Nothing is cached between the program that writes and the record. Needs root and /dev/fuse; missing() says what is not there.
+Nothing is cached between the program that writes and the record. Needs root and /dev/fuse;
+missing() says what is not there.
 """
 import contextlib
 import ctypes

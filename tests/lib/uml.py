@@ -34,8 +34,8 @@ LINUX = os.path.abspath(os.environ.get("LINUX", os.path.join(TOP, "linux")))
 EXTRA = os.environ.get("UML_ARGUMENTS", "").split()      # options for every kernel, before those of the test
 OBJECTS = os.path.join(TOP, "build", "tests")
 
-# Time limits are there for what hangs, not for what is slow: callers give what a quiet machine needs amply, and a busy one gets a
-# multiple of it.
+# Time limits are there for what hangs, not for what is slow: callers give what a quiet machine
+# needs amply, and a busy one gets a multiple of it.
 PATIENCE = 10
 
 PROBLEM = re.compile(
@@ -76,6 +76,28 @@ def build(*targets):
         tap.done()
 
 
+def configuration(linux):
+    """The .config of a kernel."""
+    return subprocess.run([linux, "--showconfig"], capture_output=True, text=True).stdout
+
+
+def debug_kernel():
+    """The kernel that checks itself, made here if need be. Files of tests that call this run one
+    after another (rules.yml)."""
+    made = subprocess.run(["make", "-s", "-C", TOP, "linux-debug"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env=clean_environment())
+    if not tap.ok(made.returncode == 0, "make linux-debug builds it", made.stdout + made.stderr):
+        tap.done()
+    return os.path.join(TOP, "build", "linux-debug")
+
+
+def kernel_with(*options):
+    """The kernel under test if it is configured with all of @options, else the one that checks itself.
+    """
+    has = configuration(LINUX).splitlines()
+    return LINUX if all(option in has for option in options) else debug_kernel()
+
+
 def built(name):
     """Path of a built test program, such as guest/regs."""
     return os.path.join(OBJECTS, name)
@@ -114,7 +136,8 @@ def descendants(root):
 
 
 def orphans(known, patience=3.0):
-    """Living children of this process that it did not start, after at most PATIENCE times @patience seconds; kills them."""
+    """Living children of this process that it did not start, after at most PATIENCE times
+    @patience seconds; kills them."""
     deadline = time.monotonic() + patience * PATIENCE
     while True:
         left = []
@@ -144,7 +167,8 @@ class Instance:
     everyone = set()
 
     def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None, env=None):
-        """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor."""
+        """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor.
+        """
         command = [*wrap, linux or LINUX, *EXTRA, *arguments]
         self.command = command
         self.text = ""
@@ -182,12 +206,14 @@ class Instance:
             data = os.read(self.console, 65536)
         except OSError:
             data = b""
-        # Without carriage returns, and without the question for the cursor's place that busybox's shell asks.
+        # Without carriage returns, and without the question for the cursor's place that busybox's
+        # shell asks.
         self.text += data.decode(errors="replace").replace("\r", "").replace("\x1b[6n", "")
         return bool(data)
 
     def expect(self, pattern, timeout, start=0):
-        """Wait until @pattern is on the console at or after @start; the match, or None after PATIENCE times @timeout seconds."""
+        """Wait until @pattern is on the console at or after @start; the match, or None after
+        PATIENCE times @timeout seconds."""
         deadline = time.monotonic() + timeout * PATIENCE
         while True:
             match = re.compile(pattern, re.M).search(self.text, start)
@@ -208,7 +234,8 @@ class Instance:
         return start
 
     def wait(self, timeout):
-        """Read the console to its end; the exit status, or None when it was still running after PATIENCE times @timeout seconds."""
+        """Read the console to its end; the exit status, or None when it was still running after
+        PATIENCE times @timeout seconds."""
         deadline = time.monotonic() + timeout * PATIENCE
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -238,7 +265,8 @@ class Instance:
         return orphans(self.everyone - {self.pid})
 
     def cpu_ticks(self):
-        """Host CPU that the main process and everything below it has used so far, in clock ticks."""
+        """Host CPU that the main process and everything below it has used so far, in clock ticks.
+        """
         return sum((stat_of(pid) or (0, 0, 0))[2] for pid in {self.pid} | descendants(self.pid))
 
 
@@ -304,7 +332,8 @@ def boot_and_judge(arguments, timeout, drive=None, **how):
 
 
 class Program:
-    """One program of a batch: what to call it, its shell command, and seconds that a quiet machine needs at most."""
+    """One program of a batch: what to call it, its shell command, and seconds that a quiet machine
+    needs at most."""
 
     def __init__(self, name, command, seconds=60):
         self.name, self.command, self.seconds = name, command, seconds

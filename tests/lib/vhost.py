@@ -16,6 +16,7 @@ import select
 import socket
 import struct
 import threading
+import zlib
 
 GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
@@ -48,7 +49,9 @@ class Peer:
     def __init__(self, path):
         self.config = bytearray(256)
         self.ring = [Ring() for _ in range(self.rings)]
-        self.memory = None
+        # Guest RAM, and the same in units of 16 bits: indexes of rings are written by one store, while
+        # struct.pack_into() writes zeros first, which the guest may see.
+        self.memory = self.halves = None
         self.ram = None         # descriptor of guest RAM
         self.backend = None     # socket for requests of our own
         self.requests = []      # what the guest's kernel asked for, in order
@@ -141,6 +144,7 @@ class Peer:
         elif request == SET_MEM_TABLE:
             _, _, _, size, self.user, offset = struct.unpack("<IIQQQQ", payload)
             self.memory = mmap.mmap(fds[0], size, offset=offset)
+            self.halves = memoryview(self.memory).cast("H")
             self.ram = fds[0]
         elif request == SET_BACKEND_REQ_FD:
             self.backend = socket.socket(fileno=fds[0])
@@ -185,7 +189,7 @@ class Peer:
 
     def take(self, ring):
         """Head of the next request of the guest, or None."""
-        if ring.base & 0xffff == struct.unpack_from("<H", self.memory, ring.avail + 2)[0]:
+        if ring.base & 0xffff == self.halves[ring.avail // 2 + 1]:
             return None
         head, = struct.unpack_from("<H", self.memory, ring.avail + 4 + 2 * (ring.base % ring.size))
         ring.base += 1
@@ -200,9 +204,9 @@ class Peer:
         self.used(ring, head, length)
 
     def used(self, ring, head, length):
-        index, = struct.unpack_from("<H", self.memory, ring.used + 2)
+        index = self.halves[ring.used // 2 + 1]
         struct.pack_into("<II", self.memory, ring.used + 4 + 8 * (index % ring.size), head, length)
-        struct.pack_into("<H", self.memory, ring.used + 2, (index + 1) & 0xffff)
+        self.halves[ring.used // 2 + 1] = (index + 1) & 0xffff
         os.write(ring.call, struct.pack("<Q", 1))
 
     def work(self, ring):
@@ -229,17 +233,30 @@ class Disk(Peer):
 
 
 class PciDevice(Peer):
-    """<linux/virtio_pcidev.h>: a PCI device with a 4 KiB memory BAR; rings 0 commands, 1 interrupts."""
+    """<linux/virtio_pcidev.h>: a PCI device with memory BARs; rings 0 commands, 1 interrupts."""
 
     rings = 2
-    BAR = 4096
+    bars = {0: 4096}        # sizes
+    wide = ()               # those of them that have addresses of 64 bits, and so two registers
 
     def __init__(self, path, vendor=0x1234, device=0x5678, pci_class=0x070002):
         self.space = bytearray(256)
-        self.bar = bytearray(self.BAR)
+        self.bar = {number: bytearray(size) for number, size in self.bars.items()}
+        self.operations = set()         # that were asked for
         struct.pack_into("<HHHHI", self.space, 0, vendor, device, 0, 0, pci_class << 8)
         self.space[0x3d] = 1            # INTA
+        for number in self.wide:
+            self.space[0x10 + 4 * number] = 0xc
         super().__init__(path)
+
+    def capabilities(self, *these):
+        """Chain @these, a list of (address, bytes), into the configuration space."""
+        self.space[6] |= 0x10
+        link = 0x34
+        for address, data in these:
+            self.space[link] = address
+            self.space[address:address + len(data)] = data
+            link = address + 1
 
     def work(self, ring):
         if ring is self.ring[0]:
@@ -255,6 +272,7 @@ class PciDevice(Peer):
     def serve(self, ring, out, room):
         op, bar, _, size, address = struct.unpack_from("<BBHIQ", out)
         data = out[16:]
+        self.operations.add(op)
         if op == 1:
             return bytes(self.space[address:address + size]).ljust(size, b"\0")
         if op == 2:
@@ -269,17 +287,83 @@ class PciDevice(Peer):
 
     def write_config(self, address, data):
         if 0x10 <= address < 0x28:
-            number, = struct.unpack("<I", data)
-            number = number & -self.BAR & 0xffffffff if address == 0x10 else 0
-            struct.pack_into("<I", self.space, address, number)
+            wanted, = struct.unpack("<I", data)
+            struct.pack_into("<I", self.space, address, self.bar_address((address - 0x10) // 4, wanted))
         elif address in (0x04, 0x3c):
             self.space[address:address + len(data)] = data
 
+    def bar_address(self, number, wanted):
+        """What the register holds after @wanted was written to it."""
+        if number in self.bars:
+            return wanted & -self.bars[number] & 0xfffffff0 | (0xc if number in self.wide else 0)
+        return wanted if number - 1 in self.wide else 0
+
     def read_bar(self, bar, address, size):
-        return bytes(self.bar[address:address + size])
+        return bytes(self.bar[bar][address:address + size])
 
     def write_bar(self, bar, address, data):
-        self.bar[address:address + len(data)] = data
+        self.bar[bar][address:address + len(data)] = data
+
+
+class PciEndpoint(PciDevice):
+    """What Linux's pci_endpoint_test drives: registers in BAR 0 by which it is told to raise
+    interrupts and to copy guest RAM."""
+
+    bars = {0: 8192, 1: 256, 2: 1 << 16, 4: 2 << 20}
+    wide = (4,)
+    MSI, MSIX, TABLE, VECTORS = 0x40, 0x60, 4096, 64
+
+    def __init__(self, path):
+        self.raised = []            # by kind: 0 INTA, 1 MSI, 2 MSI-X
+        super().__init__(path, 0x16c3, 0xedda, 0xff0000)
+
+    def run(self):
+        table = struct.pack("<BBHII", 0x11, 0, self.VECTORS - 1, self.TABLE, self.TABLE + 2048)
+        self.capabilities((self.MSI, struct.pack("<BBHQHH", 5, 0, 0x80 | 5 << 1, 0, 0, 0)),
+                          (self.MSIX, table))
+        super().run()
+
+    def write_config(self, address, data):
+        super().write_config(address, data)
+        if self.MSI + 2 <= address < self.MSI + 16 or address == self.MSIX + 2:
+            self.space[address:address + len(data)] = data
+
+    def write_bar(self, bar, address, data):
+        super().write_bar(bar, address, data)
+        if (bar, address, len(data)) == (0, 4, 4):
+            self.obey(*struct.unpack("<I", data))
+
+    def obey(self, command):
+        """Registers from 12 on: source, destination, size, checksum, kind and number of interrupt."""
+        registers = self.bar[0]
+        source, target, size, checksum, kind, number = struct.unpack_from("<QQIIII", registers, 12)
+        status = 0x40
+        if command & 8:
+            found = ~zlib.crc32(self.memory[source:source + size]) & 0xffffffff
+            status |= 1 if found == checksum else 2
+        if command & 16:
+            data = os.urandom(size)
+            self.memory[target:target + size] = data
+            struct.pack_into("<I", registers, 0x20, ~zlib.crc32(data) & 0xffffffff)
+            status |= 4
+        if command & 32:
+            self.memory[target:target + size] = self.memory[source:source + size]
+            status |= 16
+        struct.pack_into("<I", registers, 8, status)
+        self.raise_interrupt(kind, number - 1)
+
+    def raise_interrupt(self, kind, number):
+        self.raised.append(kind)
+        if kind == 0:
+            self.interrupt(6, 1)
+        elif kind == 1 and self.space[self.MSI + 2] & 1:
+            address, data = struct.unpack_from("<QH", self.space, self.MSI + 4)
+            self.interrupt(7, address, struct.pack("<H", data + number))
+        elif kind == 2 and self.space[self.MSIX + 3] & 0x80:
+            entry = self.TABLE + 16 * number
+            address, data, masked = struct.unpack_from("<QII", self.bar[0], entry)
+            if not masked & 1:
+                self.interrupt(7, address, struct.pack("<I", data))
 
 
 class PciSerial(PciDevice):
@@ -344,10 +428,8 @@ class PciSerialMsi(PciSerial):
         self.messages = 0
 
     def run(self):
-        self.space[6] = 0x10                        # there is a list of capabilities
         struct.pack_into("<HH", self.space, 0x2c, 0xa000, 0x1000)
-        self.space[0x34] = 0x40
-        self.space[0x40:0x44] = b"\5\0\x80\0"      # MSI with 64-bit address
+        self.capabilities((0x40, b"\5\0\x80\0"))  # MSI with 64-bit address
         super().run()
 
     def write_config(self, address, data):

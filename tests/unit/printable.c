@@ -74,6 +74,18 @@ static void logs(void)
 	      "nor is anything of it lost");
 }
 
+static void long_messages(void)
+{
+	char text[24];
+
+	leave_out_middle(text, sizeof(text), "short: do this");
+	check(!strcmp(text, "short: do this"), "a message that fits is whole");
+	leave_out_middle(text, sizeof(text), "ubd0: 2345678901234567; do it");
+	if (strcmp(text, "ubd0: 2345...567; do it"))
+		say("# got %s\n", text);
+	check(!strcmp(text, "ubd0: 2345...567; do it"), "one that is too long loses its middle");
+}
+
 int main(void)
 {
 	shows("disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "text is shown as it is");
@@ -84,5 +96,6 @@ int main(void)
 	shows("exe.\xe2\x80\xaetxt \xe2\x81\xa6", "exe.?txt ?", "nor what turns the direction of writing");
 	every_start();
 	logs();
+	long_messages();
 	return check_done();
 }

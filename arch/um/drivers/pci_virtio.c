@@ -22,6 +22,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pcidev.h>
 
+#include <host/process.h>
 #include <host/time.h>
 
 #include "pci_virtio.h"
@@ -43,9 +44,10 @@ struct pcidev {
 	int slot;
 	raw_spinlock_t lock;		/* commands, message and answer */
 	bool dead;
+	bool odd;			/* an answer had another size; has been said */
 	struct message message;
 	u8 answer[CHUNK];
-	struct interrupt_message interrupt[INTERRUPTS];
+	struct interrupt_message interrupt[INTERRUPTS], *arrived[INTERRUPTS];
 };
 
 static struct pcidev *slots[SLOTS];
@@ -53,32 +55,52 @@ static struct pci_host_bridge *bridge;
 
 /* ---- messages ---- */
 
-static bool wait_for_answer(struct pcidev *device)
+/* 0, -ETIMEDOUT, or -EIO: the ring or the server is lost, of which a line in the log has told. */
+static int wait_for_answer(struct pcidev *device, unsigned int *length)
 {
 	u64 start = host_monotonic_ns();
-	unsigned int length;
 
-	while (!virtqueue_get_buf(device->commands, &length))
-		if (virtqueue_is_broken(device->commands) || host_monotonic_ns() - start > PATIENCE_NS ||
-		    !virtio_uml_pause(device->vdev))
-			return false;
-	return true;
+	while (!virtqueue_get_buf(device->commands, length)) {
+		if (virtqueue_is_broken(device->commands) || !virtio_uml_pause(device->vdev))
+			return -EIO;
+		if (host_monotonic_ns() - start > PATIENCE_NS)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+/* An answer of another size than was asked for is said once. The device goes on. */
+static void check_length(struct pcidev *device, unsigned int length, unsigned int wanted)
+{
+	if (length == wanted || device->odd)
+		return;
+	device->odd = true;
+	dev_warn(&device->vdev->dev,
+		 "PCI device answers with %u bytes where %u are asked for: what is missing reads as ones\n",
+		 length, wanted);
 }
 
 /* Sends device->message with extra bytes of data; wanted bytes come back in device->answer. Under device->lock. */
 static bool exchange(struct pcidev *device, unsigned int extra, unsigned int wanted)
 {
 	struct scatterlist out, in, *lists[] = { &out, &in };
+	unsigned int length;
+	int error;
 
 	sg_init_one(&out, &device->message, sizeof(device->message.header) + extra);
 	sg_init_one(&in, device->answer, wanted);
 	if (device->dead || virtqueue_add_sgs(device->commands, lists, 1, wanted ? 1 : 0, device, GFP_ATOMIC) < 0)
 		return false;
 	virtqueue_kick(device->commands);
-	if (wait_for_answer(device))
+	error = wait_for_answer(device, &length);
+	if (!error) {
+		check_length(device, length, wanted);
 		return true;
+	}
 	device->dead = true;	/* its late answer would be taken for another's */
-	dev_err(&device->vdev->dev, "PCI device does not answer: it is dead\n");
+	if (error == -ETIMEDOUT)
+		dev_err(&device->vdev->dev,
+			"PCI device does not answer within a second: it is dead\n");
 	return false;
 }
 
@@ -287,17 +309,20 @@ static int offer_buffer(struct pcidev *device, struct interrupt_message *message
 	return virtqueue_add_inbuf(device->interrupts, &in, 1, message, GFP_ATOMIC);
 }
 
+/* No buffer goes back before all were looked at: a server that never pauses does not keep us here. */
 static void interrupts_arrived(struct virtqueue *vq)
 {
 	struct pcidev *device = vq->vdev->priv;
 	struct interrupt_message *message, copy;
-	unsigned int length;
+	unsigned int length, count = 0;
 
 	while ((message = virtqueue_get_buf(vq, &length))) {
 		copy = *message;
-		offer_buffer(device, message);
+		device->arrived[count++] = message;
 		pci_virtio_deliver(&copy, min_t(unsigned int, length, sizeof(copy)));
 	}
+	while (count)
+		offer_buffer(device, device->arrived[--count]);
 	virtqueue_kick(vq);
 }
 
@@ -329,6 +354,19 @@ static int find_queues(struct pcidev *device)
 	return 0;
 }
 
+/* Looks for the device in its slot. Under the lock for rescans. */
+static void rescan(struct pcidev *device)
+{
+	struct pci_dev *pci;
+
+	pci_rescan_bus(bridge->bus);
+	pci = pci_get_slot(bridge->bus, PCI_DEVFN(device->slot, 0));
+	if (!pci && !device->dead)
+		dev_warn(&device->vdev->dev,
+			 "the server shows no PCI device: its vendor and device ids read as none\n");
+	pci_dev_put(pci);
+}
+
 static int pcidev_probe(struct virtio_device *vdev)
 {
 	struct pcidev *device;
@@ -350,7 +388,7 @@ static int pcidev_probe(struct virtio_device *vdev)
 	pci_lock_rescan_remove();
 	device->slot = take_slot(device);
 	if (device->slot >= 0)
-		pci_rescan_bus(bridge->bus);
+		rescan(device);
 	pci_unlock_rescan_remove();
 	if (device->slot >= 0)
 		return 0;
@@ -432,7 +470,7 @@ static int __init pci_virtio_init(void)
 	int error = make_bus();
 
 	if (error) {
-		pr_err("PCI over virtio: no bus: error %d\n", -error);
+		pr_err("PCI over virtio: no bus: %s\n", host_error_text(error));
 		return error;
 	}
 	return register_virtio_driver(&pcidev_driver);

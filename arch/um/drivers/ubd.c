@@ -17,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/ratelimit.h>
 
+#include <host/process.h>
 #include <host/vcpu.h>
 
 #include "ubd.h"
@@ -261,7 +262,7 @@ static int __init add_all(void)
 		any = true;
 		error = ubd_add(i);
 		if (error) {
-			pr_err("ubd%u: no block device: error %d\n", i, -error);
+			pr_err("ubd%u: no block device: %s\n", i, host_error_text(error));
 			ubd_remove(i);
 		}
 	}

@@ -76,9 +76,9 @@ static void break_transport(struct transport *transport, int error)
 	if (transport->broken)
 		return;
 	transport->broken = true;
-	dev_err(&transport->vdev.dev, "server %s %s (error %d): the device is broken\n", transport->socket,
+	dev_err(&transport->vdev.dev, "server %s %s (%s): the device is broken\n", transport->socket,
 		error == -ECONNRESET || error == -EPIPE ? "is gone" :
-		error == -ETIMEDOUT ? "does not answer" : "gave a wrong answer", -error);
+		error == -ETIMEDOUT ? "does not answer" : "gave a wrong answer", host_error_text(error));
 	schedule_work(&transport->breaking);
 }
 
@@ -234,8 +234,8 @@ static void get_config(struct virtio_device *vdev, unsigned int offset, void *da
 		return;
 	memset(data, 0, length);
 	if (!transport->broken)
-		dev_warn_once(&vdev->dev, "server %s has no configuration at offset %u: error %d, read as zero\n",
-			      transport->socket, offset, -error);
+		dev_warn_once(&vdev->dev, "server %s has no configuration at offset %u (%s): it reads as zero\n",
+			      transport->socket, offset, host_error_text(error));
 }
 
 static void set_config(struct virtio_device *vdev, unsigned int offset, const void *data, unsigned int length)
@@ -244,8 +244,8 @@ static void set_config(struct virtio_device *vdev, unsigned int offset, const vo
 	int error = REQUEST(transport, host_vhost_set_config(transport->vhost, offset, data, length));
 
 	if (error && !transport->broken)
-		dev_warn(&vdev->dev, "server %s does not take configuration at offset %u: error %d\n",
-			 transport->socket, offset, -error);
+		dev_warn(&vdev->dev, "server %s does not take configuration at offset %u: %s\n",
+			 transport->socket, offset, host_error_text(error));
 }
 
 static u8 get_status(struct virtio_device *vdev)
@@ -321,9 +321,10 @@ static void __noreturn refuse(const char *socket, int error)
 			  error == -EACCES ? "you may not connect to it" :
 			  error == -ENAMETOOLONG ? "the path is too long for a socket" :
 			  error == -ETIMEDOUT ? "the server does not answer; does it serve someone else?" :
+			  error == -ECONNRESET || error == -EPIPE ? "the server hung up; see what it says" :
 			  "the server does not talk vhost-user";
 
-	host_fatal("virtio_uml.device=%s: %s (error %d)", socket, why, -error);
+	host_fatal("virtio_uml.device=%s: %s (%s)", socket, why, host_error_text(error));
 }
 
 static int probe(struct platform_device *platform)

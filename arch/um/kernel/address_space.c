@@ -15,8 +15,8 @@
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <asm/mmu_context.h>
-#include <asm/xstate.h>
 #include <host/engine.h>
+#include <host/process.h>
 #include "counters.h"
 #include "kernel.h"
 
@@ -58,7 +58,8 @@ static int reserve(struct host_space **space, void *page)
 	if (likely(!error))
 		return 0;
 	*space = NULL;
-	pr_warn_once("the host gives no more processes, or what they need (error %d; see ulimit -u, pids.max): fork and exec fail\n", error);
+	pr_warn_once("the host gives no more processes, or what they need (%s; see ulimit -u, pids.max): fork and exec fail\n",
+		     host_error_text(error));
 	return error == -ENOMEM ? -ENOMEM : -EAGAIN;
 }
 

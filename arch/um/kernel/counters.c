@@ -3,9 +3,15 @@
 #include <linux/init.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <asm/machine.h>
 #include "counters.h"
 
 struct counters counters;
+
+void count_call_site(void)
+{
+	counters.call_sites++;
+}
 
 #ifdef CONFIG_PROC_FS
 static int counters_show(struct seq_file *file, void *v)

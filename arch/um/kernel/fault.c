@@ -13,10 +13,8 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <host/engine.h>
-#include "../x86_64/access.h"
 #include "counters.h"
 #include "kernel.h"
-#include <asm/gate.h>
 
 int show_unhandled_signals = 1;
 

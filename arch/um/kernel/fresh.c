@@ -17,6 +17,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <host/memory.h>
+#include <host/process.h>
 #include "counters.h"
 #include "kernel.h"
 
@@ -62,8 +63,8 @@ static void make_huge(unsigned long block)
 		break;
 	default:
 		counters.huge_refused++;
-		pr_info_once("the host gives no huge page for guest RAM (error %d%s): large transfers may be slower\n", error,
-			     error == -EINVAL ? ", as before Linux 6.1" : "");
+		pr_info_once("the host gives no huge page for guest RAM (%s%s): large transfers may be slower\n",
+			     host_error_text(error), error == -EINVAL ? ", as before Linux 6.1" : "");
 	}
 }
 

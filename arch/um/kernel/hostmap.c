@@ -485,8 +485,8 @@ int hostmap_load(struct mm_struct *mm, unsigned long address)
 	if (unlikely(error))
 		error = load(mm, address);
 	if (unlikely(error && error != -ESRCH))
-		pr_err_ratelimited("%s[%d]: killed: the host maps no memory for it (error %d; see ulimit -v and the memory limit of the container)\n",
-				   current->comm, task_pid_nr(current), error);
+		pr_err_ratelimited("%s[%d]: killed: the host maps no memory for it (%s; see ulimit -v and the memory limit of the container)\n",
+				   current->comm, task_pid_nr(current), host_error_text(error));
 	return error;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of arch/um/kernel and arch/um/x86_64 share with each other only. */
+/* Shared by the files of arch/um/kernel only. Those of the processor have <asm/machine.h>. */
 #ifndef UM_KERNEL_H
 #define UM_KERNEL_H
 
@@ -7,6 +7,7 @@
 #include <linux/pgtable.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
+#include <asm/machine.h>
 
 struct pt_regs;
 struct task_struct;
@@ -26,7 +27,6 @@ void paging_init(void);
 int hostmap_sync(struct mm_struct *mm);
 int hostmap_first(struct mm_struct *mm);
 int hostmap_load(struct mm_struct *mm, unsigned long address);
-void hostmap_again(struct mm_struct *mm, unsigned long address);
 
 /* stack.c */
 #define IRQ_STACK_SIZE	16384
@@ -34,12 +34,9 @@ void stack_guard(struct task_struct *task);
 void stack_unguard(struct task_struct *task);
 void *softirq_stack(void);
 const char *stack_overflowed(unsigned long address);
-/* x86_64/entry.S */
-void call_on_stack(void (*function)(void), void *top);
 
 /* options.c */
 void option_flag(const char *name, const char *value);
-bool option_switch(const char *name, const char *value);
 int option_choice(const char *name, const char *value, const char *const *choices, const char *all);
 
 /* address_space.c */
@@ -81,27 +78,6 @@ void __noreturn guest_loop(void);
 
 /* irq.c */
 void handle_interrupts(struct pt_regs *regs);
-
-/* x86_64/call_sites.c */
-void call_site_made(unsigned long ip, unsigned long number);
-void call_sites_roll_back(struct pt_regs *regs, bool stepping);
-bool call_sites_fault(unsigned long address);
-unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn);
-bool call_sites_changed(struct mm_struct *mm, unsigned long address);
-void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long end);
-void call_sites_stop(struct mm_struct *mm);
-void call_sites_lose_thunks(struct mm_struct *mm);
-void call_sites_free(struct mm_struct *mm);
-
-/* x86_64/tsc.c */
-u64 clock_ns(void);
-void tsc_setup(void);
-void tsc_follow(void);
-
-/* x86_64/vdso_map.c */
-void vdso_data_setup(void);
-unsigned long vdso_map_thunks(struct mm_struct *mm, unsigned long address);
-bool vdso_has_thunks(struct mm_struct *mm, unsigned long address);
 
 /* reboot.c */
 extern int exit_code;

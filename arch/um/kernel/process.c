@@ -17,8 +17,6 @@
 #include <linux/stacktrace.h>
 #include <linux/tick.h>
 #include <asm/switch_to.h>
-#include <asm/debug_regs.h>
-#include <asm/xstate.h>
 #include <host/process.h>
 #include "kernel.h"
 
@@ -28,9 +26,6 @@ struct first_frame {
 	unsigned long ip;
 	unsigned long end_of_frames[2];		/* a frame pointer of 0 ends stack traces */
 };
-
-void begin_thread(void);	/* x86_64/entry.S: calls first_run(prev, fn, argument) */
-void __noreturn first_run(struct task_struct *prev, int (*fn)(void *), void *argument);
 
 void __noreturn first_run(struct task_struct *prev, int (*fn)(void *), void *argument)
 {

@@ -9,6 +9,7 @@
 #include <linux/page_reporting.h>
 #include <linux/scatterlist.h>
 #include <host/memory.h>
+#include <host/process.h>
 #include "counters.h"
 #include "kernel.h"
 
@@ -21,7 +22,7 @@ static int give_to_host(struct page_reporting_dev_info *device, struct scatterli
 		int error = host_ram_discard(page_to_phys(sg_page(block)), block->length);
 
 		if (error) {
-			pr_info_once("the host does not take free memory back (error %d)\n", error);
+			pr_info_once("the host does not take free memory back (%s)\n", host_error_text(error));
 			return error;
 		}
 		fresh_again(page_to_pfn(sg_page(block)), block->length / PAGE_SIZE);

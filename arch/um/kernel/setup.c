@@ -23,7 +23,6 @@
 #include <generated/utsrelease.h>
 #include "kernel.h"
 #include <host/engine.h>
-#include <host/file.h>
 #include <host/memory.h>
 #include <host/process.h>
 
@@ -74,7 +73,6 @@ void speak_at_last(void)
 }
 
 /* kernel_start() in x86_64/entry.S comes here, on the initial stack. */
-void __ref __noreturn start_linux(const char *line);
 void __ref __noreturn start_linux(const char *line)
 {
 	if (strscpy(boot_command_line, line, COMMAND_LINE_SIZE) < 0)

@@ -10,7 +10,6 @@
 #include <linux/interrupt.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
-#include <asm/sections.h>
 #include <asm/softirq_stack.h>
 #include <host/memory.h>
 #include <host/process.h>
@@ -51,7 +50,7 @@ void stack_unguard(struct task_struct *task)
 /* ---- of soft interrupts, on a stack of their own, whatever depth they interrupted ---- */
 
 static char softirq_stacks[NR_CPUS][PAGE_SIZE + IRQ_STACK_SIZE] __aligned(PAGE_SIZE)
-	__section(".guarded_stacks,\"aw\",@nobits #");	/* else it would be bytes in the file */
+	__section(".bss..guarded_stacks");	/* compilers know by the name that it is no bytes in the file */
 
 void *softirq_stack(void)
 {

@@ -14,10 +14,9 @@
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <asm/syscall.h>
-#include <asm/xstate.h>
 #include <host/engine.h>
+#include <host/process.h>
 #include "counters.h"
-#include <asm/debug_regs.h>
 #include "kernel.h"
 
 static_assert(sizeof(struct pt_regs) == sizeof(struct host_regs));
@@ -126,7 +125,8 @@ static void __noreturn no_stub(struct pt_regs *regs, int error)
 {
 	irqentry_enter_from_user_mode(regs);
 	local_irq_enable();
-	pr_err_ratelimited("%s[%d]: killed: the host gives no stub process (error %d)\n", current->comm, task_pid_nr(current), error);
+	pr_err_ratelimited("%s[%d]: killed: the host gives no stub process (%s)\n",
+			   current->comm, task_pid_nr(current), host_error_text(error));
 	do_group_exit(SIGKILL);
 }
 

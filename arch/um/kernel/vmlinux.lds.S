@@ -22,7 +22,7 @@ SECTIONS
 
 	.rela.plt : {
 		PROVIDE_HIDDEN(__rela_iplt_start = .);
-		*(.rela.plt .rela.iplt)
+		*(.rela.plt .rela.iplt .rela.dyn)	/* ld.lld calls libc's indirect functions .rela.dyn */
 		PROVIDE_HIDDEN(__rela_iplt_end = .);
 	}
 
@@ -100,7 +100,7 @@ SECTIONS
 	__init_end = .;
 
 	/* Not between __bss_start and __bss_stop, all of which kmemleak reads. */
-	.guarded_stacks (NOLOAD) : { *(.guarded_stacks) }
+	.guarded_stacks (NOLOAD) : { *(.bss..guarded_stacks) }
 	BSS_SECTION(PAGE_SIZE, PAGE_SIZE, 8)
 	. = ALIGN(PAGE_SIZE);
 	_end = .;

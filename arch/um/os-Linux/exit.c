@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,20 +109,38 @@ const char *host_error_text(int error)
 	return strerror(-error);
 }
 
-static void say(const char *format, va_list arguments)
+static void say_in(char *line, int room, const char *format, va_list arguments)
 {
-	char line[1024];
-	int length = snprintf(line, sizeof(line), "linux: ");
+	int length = snprintf(line, room, "linux: ");
 
-	length += vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
-	if (length > (int)sizeof(line) - 2)
-		length = sizeof(line) - 2;
+	length += vsnprintf(line + length, room - length - 1, format, arguments);
+	if (length > room - 2)
+		length = room - 2;
 	line[length] = '\0';
 	make_printable(line);
 	length = strlen(line);
 	line[length++] = '\n';
 	if (write(2, line, length) < 0)
 		return;		/* nobody listens */
+}
+
+/*
+ * There is room for the command line several times, with its longest paths; that much is not on every
+ * stack that this may run on. A message that comes while another is told, from a signal handler or
+ * another thread, has room for a line of the usual length.
+ */
+static void say(const char *format, va_list arguments)
+{
+	static char whole[16384];
+	static atomic_flag in_use = ATOMIC_FLAG_INIT;
+	char usual[1024];
+
+	if (atomic_flag_test_and_set(&in_use)) {
+		say_in(usual, sizeof(usual), format, arguments);
+	} else {
+		say_in(whole, sizeof(whole), format, arguments);
+		atomic_flag_clear(&in_use);
+	}
 }
 
 void host_fatal(const char *format, ...)

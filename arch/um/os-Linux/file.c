@@ -113,7 +113,8 @@ static void note(struct host_nameless *file, const char *place, int error)
 {
 	unsigned long used = strlen(file->why);
 
-	snprintf(file->why + used, sizeof(file->why) - used, "%s%s: %s", used ? "; " : "", place, strerror(-error));
+	snprintf(file->why + used, sizeof(file->why) - used, "%s%.120s%s: %s", used ? "; " : "", place,
+		 strlen(place) > 120 ? "..." : "", strerror(-error));
 }
 
 int host_nameless_make(struct host_nameless *file)

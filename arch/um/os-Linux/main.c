@@ -59,6 +59,7 @@ static const char help[] =
 "  stub_base=<address>    for tests: under seccomp, all stubs lie at this hexadecimal address, not each at a random one\n"
 "  spec=allow|mitigate    mitigate: less speculation of the processor, in ./linux and its guest programs, where the host\n"
 "                         lets a process choose\n"
+"  call_sites=0           do not patch system calls of guest programs: each is a trap by a host signal\n"
 "  nosysemu               ptrace: stop twice for each system call, as on hosts without PTRACE_SYSEMU\n"
 "  noreboot               a panic does not restart\n"
 "  panic=<seconds>        a panic restarts after so many seconds\n"

@@ -10,8 +10,8 @@
  *     Single steps are then made only over instructions that are no system calls.
  *  4. Stubs of ended address spaces are kept, emptied and used again: making one costs some hundred microseconds.
  *
- * Security (HACKING.md, section 5): guest code makes no host call since every one of it stops before it happens; the stub's own run
- * only when the tracer set all registers.
+ * Security (docs/security/model.md, G1): guest code makes no host call, since each of its calls stops
+ * before the host acts. The stub's own calls run only when the tracer set all registers.
  */
 #define _GNU_SOURCE
 #include <elf.h>

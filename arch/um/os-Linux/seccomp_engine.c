@@ -11,10 +11,11 @@
  *  3. Mappings are changed by the stub process's other thread, the mapper (handoff.c).
  *  4. Stub processes of ended address spaces are emptied, proved to be clean (seccomp_stub.c) and used again.
  *
- * Security (HACKING.md, section 5). Guest code can write the frame and the turn, so all that is read here is what it says it is: it can claim a
- * trap that did not happen, with registers of its choice, and go on running while the kernel serves it. What it claims is copied
- * once and then used as its registers. That it may be running is why engine.proves_stop is not set: mappings that are taken
- * away are gone on the host before their pages are used for something else.
+ * Security (docs/security/model.md, G1 to G6). Guest code can write the frame and the turn, so all
+ * that is read here is only what it claims. It can claim a trap that did not happen, with registers
+ * of its choice, and continue to run while the kernel serves it. Its claims are copied once and then
+ * used as its registers. Since it may be running, engine.proves_stop is not set: mappings that are
+ * removed are gone on the host before their pages are reused.
  *
  * Runs on the thread of the virtual CPU.
  */

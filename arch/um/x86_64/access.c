@@ -13,7 +13,7 @@
 #else
 #include <stdbool.h>
 #endif
-#include "access.h"
+#include "../include/asm/access.h"
 
 enum map { ONE_BYTE, MAP_0F, MAP_0F38, MAP_0F3A, OTHER_MAP };
 enum encoding { LEGACY, VEX, EVEX };
@@ -347,7 +347,7 @@ static int (*const writes[3][OTHER_MAP])(const struct instruction *) = {
 
 int instruction_writes(const unsigned char *code, int length)
 {
-	struct instruction in = { LEGACY };
+	struct instruction in = { .encoding = LEGACY };
 	struct bytes bytes = { code, code + length };
 
 	if (!decode(&in, &bytes) || in.map == OTHER_MAP)

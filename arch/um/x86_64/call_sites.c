@@ -30,9 +30,9 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <host/engine.h>
-#include "../kernel/counters.h"
-#include "../kernel/kernel.h"
+#include <asm/machine.h>
 #include "call_plan.h"
+#include "call_sites.h"
 
 #define WARM	64		/* system calls of a program before anything is remembered of them */
 #define HOT	16		/* calls of one site before it is changed */
@@ -295,7 +295,7 @@ static void change(struct thunks *thunks, struct page *page, struct page *copy, 
 	memcpy(code + jump, bytes, sizeof(bytes));
 	if (plan->detour)
 		memcpy(code + plan->start, detour, sizeof(detour));
-	counters.call_sites++;
+	count_call_site();
 }
 
 /* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */

@@ -26,7 +26,7 @@
 #include <vdso/vsyscall.h>
 #include <asm/vdso/vsyscall.h>
 #include <host/time.h>
-#include "../kernel/kernel.h"
+#include <asm/machine.h>
 
 #define REACH_NS	(400 * NSEC_PER_MSEC)
 #define FRESH_NS	(NSEC_PER_MSEC)		/* calibrating takes at least so long */

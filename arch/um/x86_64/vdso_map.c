@@ -23,8 +23,9 @@
 #include <linux/sched.h>
 #include <linux/time_namespace.h>
 #include <vdso/datapage.h>
+#include <asm/machine.h>
 #include <asm/vdso/vsyscall.h>
-#include "../kernel/kernel.h"
+#include "call_sites.h"
 
 #define DATA_PAGES	2
 #define MAX_CODE_PAGES	4

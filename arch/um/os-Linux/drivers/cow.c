@@ -19,13 +19,10 @@
 /* Puts text before what is in why. */
 static void put_before(char *why, const char *text)
 {
-	unsigned long length = strlen(text);
+	char *rest = strdup(why);
 
-	if (length > COW_WHY - 1)
-		length = COW_WHY - 1;
-	memmove(why + length, why, COW_WHY - 1 - length);
-	memcpy(why, text, length);
-	why[COW_WHY - 1] = '\0';
+	cow_error(0, why, "%s%s", text, rest ? rest : "");
+	free(rest);
 }
 
 int cow_lock(const struct cow_options *options, int fd, const char *path, int write, char *why)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cow.h"
@@ -42,9 +43,15 @@ static const struct format
 int cow_error(int error, char *why, const char *format, ...)
 {
 	va_list arguments;
+	char *whole;
 
 	va_start(arguments, format);
-	vsnprintf(why, COW_WHY, format, arguments);
+	if (vasprintf(&whole, format, arguments) >= 0) {
+		leave_out_middle(why, COW_WHY, whole);
+		free(whole);
+	} else {
+		strcpy(why, "out of memory");
+	}
 	va_end(arguments);
 	make_printable(why);	/* paths of headers are a stranger's */
 	return error;

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "../os.h"
+#include "cow.h"
+#include "cow_files.h"
 #include "disk_file.h"
 
 #define PAUSE_NS 10000000		/* between trials to lock what nobody owns any more */
@@ -48,7 +50,7 @@ static int open_either_way(const char *path, int exclusive, struct host_disk_inf
 	if (info->read_only)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == EBUSY)
-		snprintf(info->why, sizeof(info->why), "%s is in use by the host itself, for example mounted", path);
+		cow_error(0, info->why, "%s is in use by the host itself, for example mounted", path);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -146,11 +148,11 @@ static void name_owner(int fd, const char *path, struct flock *lock, struct host
 	if (info->locked_by == getpid())
 		info->locked_by = -1;
 	if (info->locked_by < 0)
-		snprintf(info->why, sizeof(info->why), "%s is another disk already", path);
+		cow_error(0, info->why, "%s is another disk already", path);
 	else if (info->locked_by)
-		snprintf(info->why, sizeof(info->why), "%s is in use by process %d", path, info->locked_by);
+		cow_error(0, info->why, "%s is in use by process %d", path, info->locked_by);
 	else
-		snprintf(info->why, sizeof(info->why), "%s is in use by another process", path);
+		cow_error(0, info->why, "%s is in use by another process", path);
 }
 
 /* 0 or -errno. A process that was killed in the middle of transfers is gone before they are, and its locks go with them. */

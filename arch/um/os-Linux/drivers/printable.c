@@ -89,3 +89,16 @@ unsigned long printable_part(char *part, unsigned long room, const char *text, u
 	make_printable(part);
 	return taken;
 }
+
+void leave_out_middle(char *text, unsigned long room, const char *message)
+{
+	unsigned long length = strlen(message), head = (room - 4) / 2, tail = room - 4 - head;
+
+	if (length < room) {
+		memcpy(text, message, length + 1);
+		return;
+	}
+	memcpy(text, message, head);
+	memcpy(text + head, "...", 3);
+	memcpy(text + head + 3, message + length - tail, tail + 1);
+}

@@ -16,5 +16,10 @@ void make_printable(char *line);
  * byte; room is at least 5. No character is cut.
  */
 unsigned long printable_part(char *part, unsigned long room, const char *text, unsigned long length);
+/*
+ * Copies a message into text, of room bytes. From one that is too long, since it names a long path, the
+ * middle is left out: it begins with what it is about and ends with what to do.
+ */
+void leave_out_middle(char *text, unsigned long room, const char *message);
 
 #endif
