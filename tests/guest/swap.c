@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that is swapped out and read back, without being short of it: MADV_PAGEOUT asks for it. usage: swap [MiB]
+ * Memory that is swapped out and read back, without being short of it: MADV_PAGEOUT asks for it.
+ * usage: swap [MiB]
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -49,8 +50,8 @@ static unsigned long word_of(unsigned long number)
 
 int main(int argc, char **argv)
 {
-	unsigned long size = (argc > 1 ? strtoul(argv[1], NULL, 0) : 16) << 20, words = size / sizeof(long), wrong = 0;
-	unsigned long *area, out = 0;
+	unsigned long size = (argc > 1 ? strtoul(argv[1], NULL, 0) : 16) << 20;
+	unsigned long words = size / sizeof(long), wrong = 0, out = 0, *area;
 
 	if (!there_is_swap()) {
 		check_skip("what was swapped out is read back", "there is no swap");

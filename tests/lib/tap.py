@@ -26,7 +26,8 @@ def diag(text):
 def _explain(sentence, why):
     """Say on standard error, which prove lets through, what failed and why."""
     name = os.path.basename(sys.argv[0])
-    lines = [f"not ok {_count} - {sentence}", *str(why() if callable(why) else why or "").splitlines()]
+    text = str(why() if callable(why) else why or "")
+    lines = [f"not ok {_count} - {sentence}", *text.splitlines()]
     sys.stderr.write("".join(f"# {name}: {line}\n" for line in lines))
     sys.stderr.flush()
 

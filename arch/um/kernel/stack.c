@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guard pages of kernel stacks: whoever runs out of stack meets one, and dies with a message, before it writes to what is
- * not its own. The lowest page of a task's stack is read-only, for Linux reads a mark there; the page below a stack of
- * soft interrupts is inaccessible.
+ * Guard pages of kernel stacks. Code that runs out of stack faults on one, which is an oops, before
+ * it overwrites other memory. The lowest page of a task's stack is read-only, since Linux reads a
+ * mark there. The page below a stack of soft interrupts is inaccessible.
  */
 #include <linux/atomic.h>
 #include <linux/init.h>
@@ -18,8 +18,8 @@
 /* ---- of tasks ---- */
 
 /*
- * Each costs two of the areas that the host allows the kernel process, 65,530 by default, which mappings of vmalloc space
- * need, too. Further tasks do without.
+ * Each costs two of the areas that the host allows the kernel process, 65,530 by default, which
+ * mappings of vmalloc space need, too. Further tasks do without.
  */
 #define GUARDS_AT_MOST	4096
 
@@ -37,7 +37,10 @@ void stack_guard(struct task_struct *task)
 		task->thread.stack_guarded = true;
 }
 
-/* When the task ends: Linux frees the stack without telling us, with a list's head in its lowest page. */
+/*
+ * When the task ends: Linux frees the stack without telling us, with a list's head in its lowest
+ * page.
+ */
 void stack_unguard(struct task_struct *task)
 {
 	if (!task->thread.stack_guarded)
@@ -94,7 +97,7 @@ int kernel_stack_has_room(unsigned long sp)
 	return sp - task_guard() >= needed && sp - softirq_guard() >= needed;
 }
 
-/* What is to be said of an address, if it lies in a guard page of whoever runs here; else NULL. */
+/* Names the overflow if address lies in a guard page of the current task or CPU, else NULL. */
 const char *stack_overflowed(unsigned long address)
 {
 	if (address - task_guard() < PAGE_SIZE)

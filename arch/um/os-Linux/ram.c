@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest RAM: one file without a name, of the whole size but with pages only where something was written or a huge page
- * was asked for, mapped shared and linearly. Also the kernel's other mappings of it.
+ * Guest RAM: one file without a name, of the whole size but with pages only where something was
+ * written or a huge page was asked for, mapped shared and linearly. Also the kernel's other
+ * mappings of it.
  *
- * The host may fail to give a page when it is touched: the file system or the memory is full, the file was made smaller, the page
- * is broken. Nothing can be done without it, so whoever finds out ends ./linux with one line (host_ram_lost): a SIGBUS of
- * the kernel process, on whichever thread; a host call that was handed guest RAM and says EFAULT (host_ram_prove); a
- * SIGBUS of guest code, which makes the kernel touch the page itself (TRAP_RAM).
+ * The host may fail to give a page when it is touched: the file system or the memory is full, the
+ * file was made smaller, the page is broken. Nothing can be done without it, so whoever finds out
+ * ends ./linux with one line (host_ram_lost): a SIGBUS of the kernel process, on whichever thread;
+ * a host call that was handed guest RAM and says EFAULT (host_ram_prove); a SIGBUS of guest code,
+ * which makes the kernel touch the page itself (TRAP_RAM).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,8 +35,9 @@
 #endif
 
 /*
- * A huge page costs some 300 us, 512 small ones a millisecond or more. A host whose memory is in pieces may move pages about for long, in vain even:
- * after an attempt that failed or took so much CPU time some blocks are left out, more each time.
+ * A huge page costs about 300 us, 512 small ones a millisecond or more. A host whose memory is in
+ * pieces may move pages about for long, in vain even: after an attempt that failed or took so much
+ * CPU time some blocks are left out, more each time.
  */
 #define SLOW_NS		10000000
 #define LEFT_OUT_AT_MOST	63
@@ -42,7 +45,10 @@
 int host_ram_fd = -1;
 unsigned long host_ram_size;
 
-/* What a kernel needs to come to its prompt, some 7 MiB and 1/57 of its RAM for the descriptions of pages, and a little to live on. */
+/*
+ * What a kernel needs to come to its prompt, about 7 MiB and 1/57 of its RAM for the descriptions of
+ * pages, and a little to live on.
+ */
 static unsigned long needed_to_boot(unsigned long size)
 {
 	unsigned long needed = (12UL << 20) + size / 50;
@@ -99,7 +105,10 @@ void host_ram_lost(unsigned long address, int by_hardware)
 	host_exit(HOST_RAM_LOST);
 }
 
-/* What is there stays as it is, whoever else writes to it. Memory that is not guest RAM is left alone. */
+/*
+ * What is there stays as it is, whoever else writes to it. Memory that is not guest RAM is left
+ * alone.
+ */
 void host_ram_prove(const void *start, unsigned long length)
 {
 	unsigned long address = (unsigned long)start, end = address + length;
@@ -134,8 +143,8 @@ void host_ram_unprotect(void *page)
 }
 
 /*
- * Through a mapping of its own, which is one area: in the linear map guard pages of stacks divide the block, and what is
- * divided the host leaves as it is and says that it did it.
+ * Through a temporary mapping, which is one area. In the linear map, guard pages of stacks divide
+ * the block into several; the host then reports success without making a huge page.
  */
 static int collapse(unsigned long offset)
 {

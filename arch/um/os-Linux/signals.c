@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Host signals of a virtual CPU: interrupts, exceptions in kernel code, and the wish that ./linux end.
+ * Host signals of a virtual CPU: interrupts, exceptions in kernel code, and the wish that ./linux
+ * end.
  *
- * The handlers run on a stack of their own and decide only what happens next (see host/vcpu.h): the interrupted thread is made to
- * continue at kernel_trap_entry, by changing the registers that the host restores when the handler returns. So no signal frame,
- * which may be larger than a kernel stack has room for, ever stays on a kernel stack.
+ * The handlers run on a stack of their own and decide only what happens next (see host/vcpu.h): the
+ * interrupted thread is made to continue at kernel_trap_entry, by changing the registers that the
+ * host restores when the handler returns. So no signal frame, which may be larger than a kernel
+ * stack has room for, ever stays on a kernel stack.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -104,8 +106,8 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 extern const char host_text_start[], host_text_end[];
 
 /*
- * Ours are the host-side text and the host's vDSO, which libc calls; else code of the kernel side has
- * jumped there, however wild the place, and that is an oops.
+ * Ours are the host-side text and the host's vDSO, which libc calls; else code of the kernel side
+ * has jumped there, however wild the place, and that is an oops.
  */
 static int is_host_side(unsigned long ip)
 {
@@ -115,7 +117,10 @@ static int is_host_side(unsigned long ip)
 	       (vdso && ip - vdso < 16384);
 }
 
-/* The stack has no room for what divert() puts on it: the thread continues on this one, to its oops. */
+/*
+ * The stack has no room for what divert() puts on it: the thread continues on this one, to its
+ * oops.
+ */
 static char last_stack[32768] __attribute__((aligned(16)));
 
 static void on_exception(int signo, siginfo_t *info, void *frame)
@@ -191,8 +196,9 @@ void host_signals_init(void)
 }
 
 /*
- * Before ./linux starts itself again. Interrupts that are pending, or that still come from timers and other threads, must not end it:
- * ignored, which exec keeps, they are dropped. All other handlers are undone by exec.
+ * Before ./linux starts itself again. Interrupts that are pending, or that still come from timers
+ * and other threads, must not end it: ignored, which exec keeps, they are dropped. All other
+ * handlers are undone by exec.
  */
 void host_signals_default(void)
 {

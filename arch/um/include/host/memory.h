@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The contract, part 4: guest RAM and the kernel's own mappings of it. Guest RAM is one file without a name; the offset
- * of a page in it is its guest physical address. All of it is mapped, lazily, at HOST_RAM_BASE.
+ * The contract, part 4: guest RAM and the kernel's own mappings of it. Guest RAM is one file
+ * without a name; the offset of a page in it is its guest physical address. All of it is mapped,
+ * lazily, at HOST_RAM_BASE.
  */
 #ifndef HOST_MEMORY_H
 #define HOST_MEMORY_H
 
-/* The kernel process's address space. Chosen to stay clear of where the host puts libc's mappings. */
+/*
+ * The kernel process's address space. Chosen to stay clear of where the host puts libc's mappings.
+ */
 #define HOST_IMAGE_BASE		0x60000000UL		/* ./linux itself; small code model */
 #define HOST_MODULES_START	0x20000000UL		/* loadable modules, in reach of 32-bit offsets */
 #define HOST_MODULES_END	0x5f000000UL
@@ -27,8 +30,8 @@ int host_kernel_map(unsigned long address, unsigned long length, unsigned long o
 int host_kernel_unmap(unsigned long address, unsigned long length);
 
 /*
- * Makes a page of guest RAM read-only in the linear map, and writable again. 0 or -errno: it is writable still. A host that
- * refuses the second ends ./linux with a line.
+ * Makes a page of guest RAM read-only in the linear map, and writable again. 0 or -errno: it is
+ * writable still. A host that refuses the second ends ./linux with a line.
  */
 int host_ram_protect(const void *page);
 void host_ram_unprotect(void *page);
@@ -36,13 +39,17 @@ void host_ram_unprotect(void *page);
 /* Gives pages of guest RAM back to the host; they read as zero afterwards. */
 int host_ram_discard(unsigned long offset, unsigned long length);
 /*
- * Asks for one huge page of the host for a block of guest RAM, HOST_RAM_BLOCK bytes at a multiple of that. What is in it stays, the rest
- * reads as zero. -errno: it cannot or does not, and the pages that are there stay as they are. -EAGAIN: one of them is in use just now, by a transfer for
- * example; -EALREADY: the host was not asked, since it refused lately or took long. On the thread of a virtual CPU; may take milliseconds.
+ * Asks for one huge page of the host for a block of guest RAM, HOST_RAM_BLOCK bytes at a multiple
+ * of that. What is in it stays, the rest reads as zero. -errno: it cannot or does not, and the
+ * pages that are there stay as they are. -EAGAIN: one of them is in use just now, by a transfer for
+ * example; -EALREADY: the host was not asked, since it refused lately or took long. On the thread
+ * of a virtual CPU; may take milliseconds.
  */
 #define HOST_RAM_BLOCK	(2UL << 20)
 int host_ram_make_huge(unsigned long offset);
-/* Whether the host has no pages there: they read as zero, and will be made when they are touched. */
+/*
+ * Whether the host has no pages there: they read as zero, and will be made when they are touched.
+ */
 int host_ram_is_hole(unsigned long offset, unsigned long length);
 
 #endif
