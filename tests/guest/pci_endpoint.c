@@ -51,7 +51,7 @@ static int copies(unsigned long request)
 	return 1;
 }
 
-/* Whoever waits for its end waits without limit, so not where interrupts do not come. */
+/* The driver waits for the end of a transfer without limit: none where interrupts do not come. */
 static void dma(int interrupts)
 {
 	if (!interrupts)
