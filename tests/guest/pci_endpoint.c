@@ -51,8 +51,11 @@ static int copies(unsigned long request)
 	return 1;
 }
 
-static void dma(void)
+/* The driver waits for the end of a transfer without limit: none where interrupts do not come. */
+static void dma(int interrupts)
 {
+	if (!interrupts)
+		return;
 	check(copies(PCITEST_WRITE), "the device reads guest RAM");
 	check(copies(PCITEST_READ), "the device writes guest RAM");
 	check(copies(PCITEST_COPY), "the device copies within guest RAM");
@@ -67,15 +70,12 @@ int main(void)
 	}
 	bars();
 	check_equal(ioctl(device, PCITEST_SET_IRQTYPE, INTX), 1, "the device gets a line, INTA");
-	check(vectors(PCITEST_INTX_IRQ, 1), "and interrupts by it");
-	dma();
+	dma(check(vectors(PCITEST_INTX_IRQ, 1), "and interrupts by it"));
 	check_equal(ioctl(device, PCITEST_SET_IRQTYPE, MSI), 1, "the device gets messages (MSI)");
-	check(vectors(PCITEST_MSI, 32), "and interrupts by each of 32");
-	dma();
+	dma(check(vectors(PCITEST_MSI, 32), "and interrupts by each of 32"));
 	check_equal(ioctl(device, PCITEST_SET_IRQTYPE, MSIX), 1,
 		    "the device gets messages by a table in a BAR (MSI-X)");
-	check(vectors(PCITEST_MSIX, 64), "and interrupts by each of 64");
-	dma();
+	dma(check(vectors(PCITEST_MSIX, 64), "and interrupts by each of 64"));
 	check_equal(ioctl(device, PCITEST_CLEAR_IRQ), 1, "it gives them back");
 	return check_done();
 }

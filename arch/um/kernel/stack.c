@@ -53,7 +53,7 @@ void stack_unguard(struct task_struct *task)
 /* ---- of soft interrupts, on a stack of their own, whatever depth they interrupted ---- */
 
 static char softirq_stacks[NR_CPUS][PAGE_SIZE + IRQ_STACK_SIZE] __aligned(PAGE_SIZE)
-	__section(".bss..guarded_stacks");	/* compilers know by the name that it is no bytes in the file */
+	__section(".bss..guarded_stacks");	/* the name keeps it out of the file */
 
 void *softirq_stack(void)
 {
