@@ -71,7 +71,8 @@ STYLE = (
 
 # Not to be found: the same things where they are right.
 RIGHT = {
-    "a.c": 'char *a = "begins anew";\t/* "anew" and `anew`: a quotation. */\n/* What is it? */\n'
+    "a.c": 'char *a = "begins anew";\t/* "anew" and `anew`: a quotation. */\n'
+           '/* What is it? */\n/* What it is */\n'
            "/* " + "word\n * " * 20 + "word. " + "Word\n * " * 20 + "word. */\n",
     "long.md": "http://" + "x" * 120 + "\n\n```\nbegins anew\n```\n",
     "arch/um/os-Linux/a.c": 'printf("error %d", status);\n',
@@ -135,6 +136,10 @@ ROOMS = (
      "seccomp_start.c:1: side: "),
     ("a folder's own header in another one", "fs/hostfs/inode.c",
      '#include "../../arch/um/kernel/kernel.h"\n', "inode.c:1: family: "),
+    ("a header of a folder that it has no business in", "tools/uml_mkcow/uml_mkcow.c",
+     '#include "../../arch/um/stub/call.h"\n', "uml_mkcow.c:1: family: "),
+    ("a header that a folder does not open to others", "tools/uml_moo/info.c",
+     '#include "disk_io.h"\n', "info.c:1: family: "),
     ("the contract of another family", "fs/hostfs/inode.c", "#include <host/disk.h>\n",
      "inode.c:1: family: "),
     ("a processor's header in arch/um/kernel", "arch/um/kernel/trap.c", "#include <asm/xstate.h>\n",
@@ -149,16 +154,28 @@ ROOMS = (
 
 
 def check_rooms(top):
-    for number, (what, path, text, part) in enumerate(ROOMS):
-        copy = f"{top}/rooms{number}"
-        for folder in ("arch/um", "fs/hostfs", "tools"):
-            shutil.copytree(f"{TOP}/{folder}", f"{copy}/{folder}", symlinks=True)
-        write(copy, path, text + (read(copy, path) if os.path.exists(f"{copy}/{path}") else ""))
+    copy = top + "/rooms"
+    for folder in ("arch/um", "fs/hostfs", "tools"):
+        shutil.copytree(f"{TOP}/{folder}", f"{copy}/{folder}", symlinks=True)
+    for what, path, text, part in ROOMS:
+        before = read(copy, path) if os.path.exists(f"{copy}/{path}") else None
+        write(copy, path, text + (before or ""))
         status, output = run(TOP + "/scripts/check-rooms", copy)
         lines = output.splitlines()
         found = len(lines) == 1 and part in lines[0]
         tap.ok(status == 1 and found, f"check-rooms finds {what}", output)
-        shutil.rmtree(copy)
+        if before is None:
+            os.remove(f"{copy}/{path}")
+        else:
+            write(copy, path, before)
+    # As Kbuild notes what was read.
+    write(copy, "out/arch/um/os-Linux/.main.host.o.cmd",
+          f"source_main.host.o := {copy}/arch/um/os-Linux/main.c\n\ndeps_main.host.o := \\\n"
+          f"  /usr/include/stdio.h \\\n  {copy}/arch/um/include/host/vcpu.h \\\n"
+          f"  {copy}/build/linux/include/linux/types.h \\\n")
+    status, output = run(TOP + "/scripts/check-rooms", copy, copy + "/out")
+    tap.ok(status == 1 and len(output.splitlines()) == 1 and "linux/types.h" in output,
+           "check-rooms finds a header of Linux that the host side was compiled with", output)
 
 
 def main():
@@ -169,7 +186,9 @@ def main():
         status, output = run(TOP + "/scripts/check-style")
         tap.ok(status == 0, sentence, output)
     objects = TOP + "/build/kernel"
-    built = [TOP, objects] if os.path.exists(objects + "/vmlinux") else []
+    # The folder may have been built by another path of this checkout.
+    here = os.path.realpath(objects + "/source") == os.path.realpath(TOP + "/build/linux")
+    built = [TOP, objects] if here and os.path.exists(objects + "/vmlinux") else []
     status, output = run(TOP + "/scripts/check-rooms", *built)
     tap.ok(status == 0, "every source file is in its room, on its side and in its family", output)
     with tempfile.TemporaryDirectory() as top:

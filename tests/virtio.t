@@ -122,19 +122,26 @@ class Hoarder(vhost.Disk):
 
 
 def hang_up_full(instance):
-    if all(kept.wait(30 * uml.PATIENCE) for kept in disk.kept.values()):
-        disk.close()
+    """The write comes first: who reads has Linux's lock of the device, and a writer seeks under it."""
+    if disk.kept[1].wait(30 * uml.PATIENCE):
+        instance.type("go\n")
+        disk.kept[0].wait(30 * uml.PATIENCE)
+    disk.close()
 
 
 path = socket_name()
 disk = Hoarder(path)
 result = boot("""
-    (dd if=/dev/vda of=/dev/null bs=4096 skip=200 count=1; echo reader-ended-$?) 2>/dev/null &
     (dd if=/dev/zero of=/dev/vda bs=4096 seek=150 count=20 conv=fsync,notrunc; echo writer-ended-$?) 2>/dev/null &
+    read go
+    (dd if=/dev/vda of=/dev/null bs=4096 skip=200 count=1; echo reader-ended-$?) 2>/dev/null &
     wait
-    exit 0""", path, drive=hang_up_full)
-tap.ok("reader-ended-1" in result.output and "writer-ended-1" in result.output and result.status == 0,
-       "what a disk's server has in hand when it goes away ends with an error", result.tail)
+    exit 0""", path, drive=hang_up_full, terminal=True)
+ended = all(word in result.output for word in ("reader-ended-1", "writer-ended-1"))
+tap.ok(ended and result.status == 0,
+       "what a disk's server has in hand when it goes away ends with an error",
+       lambda: f"{[kept.is_set() for kept in disk.kept.values()]}\n{result.tail()}")
+tap.ok(all(kept.is_set() for kept in disk.kept.values()), "which it had: a read and a write")
 
 
 # Servers that lie
