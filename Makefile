@@ -27,7 +27,7 @@ export KSRC
 kconfig = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out)
 kbuild  = $(kconfig) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-tool_names := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/*.c tools/*/Makefile)))))
+tool_names := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/Makefile)))))
 
 all: kernel tools
 .PHONY: all

@@ -13,12 +13,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "../../arch/um/os-Linux/drivers/cow_header.c"
-#include "../../arch/um/os-Linux/drivers/cow_bitmap.c"
-#include "../../arch/um/os-Linux/drivers/cow_data.c"
-#include "../../arch/um/os-Linux/drivers/cow.c"
-#include "../../arch/um/os-Linux/drivers/cow_create.c"
-#include "../../arch/um/os-Linux/drivers/printable.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_header.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_bitmap.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_data.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_create.c"
+#include "../../arch/um/os-Linux/printable.c"
 
 #define MOST (1 << 17)		/* bytes of input that are used */
 #define PIECES 300		/* that are looked at */

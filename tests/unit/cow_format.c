@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The format of COW files (arch/um/os-Linux/drivers/cow*.c): headers of every version and byte order, headers that lie, the bitmap against a
+ * The format of COW files (arch/um/os-Linux/drivers/cow/cow*.c): headers of every version and byte order, headers that lie, the bitmap against a
  * model, and files on each other.
  */
 #define _GNU_SOURCE
-#include "../../arch/um/os-Linux/drivers/cow_header.c"
-#include "../../arch/um/os-Linux/drivers/cow_bitmap.c"
-#include "../../arch/um/os-Linux/drivers/cow_data.c"
-#include "../../arch/um/os-Linux/drivers/cow.c"
-#include "../../arch/um/os-Linux/drivers/cow_create.c"
-#include "../../arch/um/os-Linux/drivers/printable.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_header.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_bitmap.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_data.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow.c"
+#include "../../arch/um/os-Linux/drivers/cow/cow_create.c"
+#include "../../arch/um/os-Linux/printable.c"
 #include "../guest/check.h"
 
 static char why[COW_WHY];

@@ -24,8 +24,8 @@
 #include <host/disk.h>
 #include <host/time.h>
 #include "../../arch/um/os-Linux/os.h"
-#include "../../arch/um/os-Linux/drivers/cow.h"
-#include "../../arch/um/os-Linux/drivers/disk_io.h"
+#include "../../arch/um/os-Linux/drivers/cow/cow.h"
+#include "../../arch/um/os-Linux/drivers/disk/disk_io.h"
 #include "../guest/check.h"
 
 #define SECTOR		512

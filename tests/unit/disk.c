@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The disks of the host side (arch/um/os-Linux/drivers/disk*.c) without a kernel: images, COW files and chains of them, through both
+ * The disks of the host side (arch/um/os-Linux/drivers/disk/disk*.c) without a kernel: images, COW files and chains of them, through both
  * backends, against a model in memory. Many requests are under way at once, each in a part of the disk of its own.
  */
 #define _GNU_SOURCE
@@ -13,7 +13,7 @@
 #include <host/disk.h>
 #include <host/time.h>
 #include "../../arch/um/os-Linux/os.h"
-#include "../../arch/um/os-Linux/drivers/disk_io.h"
+#include "../../arch/um/os-Linux/drivers/disk/disk_io.h"
 #include "../guest/check.h"
 
 /* ---- what the rest of the host side would offer ---- */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a terminal would obey is not printed (arch/um/os-Linux/drivers/printable.c); UTF-8 in its strict form. */
-#include "../../arch/um/os-Linux/drivers/printable.c"
+/* What a terminal would obey is not printed (arch/um/os-Linux/printable.c); UTF-8 in its strict form. */
+#include "../../arch/um/os-Linux/printable.c"
 #include "../guest/check.h"
 
 static void shows(const char *text, const char *wanted, const char *sentence)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../uml_moo/cow_tool.h"
+#include "cow_tool.h"
 
 const char *tool_name = "uml_mkcow";
 

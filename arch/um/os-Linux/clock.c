@@ -17,7 +17,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
-#include "spinning.h"
+#include "engine/spinning.h"
 
 #define NS_PER_SEC 1000000000ULL
 

@@ -24,7 +24,7 @@
 
 #include <host/process.h>
 
-#include "drivers/printable.h"
+#include "printable.h"
 #include "os.h"
 
 #define MAX_AT_EXIT 16

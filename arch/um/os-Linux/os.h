@@ -151,24 +151,20 @@ void host_watch(int fd, int write, int irq);
 void host_unwatch(int fd);
 
 /*
- * drivers/rawmode.c: switches the terminal fd to raw mode. It is as it was before when ./linux ends, whatever ends it, and
+ * rawmode.c: switches the terminal fd to raw mode. It is as it was before when ./linux ends, whatever ends it, and
  * raw again when ./linux goes on after a stop. Does nothing for what is no terminal.
  */
 void host_terminal_raw(int fd);
 
-/* drivers/disk_backend.c: chooses who carries out transfers of disks. Ends with a line and status 1 where there is nobody. */
+/* disk_backend.c: chooses who carries out transfers of disks. Ends with a line and status 1 where there is nobody. */
 void host_disk_backend_start(void);
 /*
- * drivers/disk_backend.c: for host_idle(): sleeps until a disk has something for this virtual CPU, and makes HOST_IRQ_BLOCK pending then, or until a
+ * disk_backend.c: for host_idle(): sleeps until a disk has something for this virtual CPU, and makes HOST_IRQ_BLOCK pending then, or until a
  * signal that is not in mask comes. Returns 0 if that would be no better than just to wait for a signal. All signals are blocked.
  */
 int host_disk_idle(const sigset_t *mask);
 /* Before that, with signals let in: looks whether a disk will have something very soon, while *stop is 0. Not 0: a disk has something to do. */
 int host_disk_look(const unsigned long *stop);
-
-/* drivers/lock_owner.c: process id of who holds a lock on the file, or 0 when the host does not tell. */
-struct stat;
-int host_lock_owner(const struct stat *file);
 
 /* handoff.c, in a signal handler of the virtual CPU: guest code was given the turn and has not given it back */
 int handoff_guest_has_turn(void);

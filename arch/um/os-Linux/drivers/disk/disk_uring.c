@@ -31,7 +31,7 @@
 #include <host/process.h>
 #include <host/time.h>
 
-#include "../os.h"
+#include "os.h"
 #include "disk_io.h"
 
 #define SQ_ENTRIES 256

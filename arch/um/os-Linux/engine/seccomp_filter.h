@@ -5,7 +5,7 @@
 
 #include <linux/filter.h>
 
-#include "../stub/seccomp.h"
+#include "../../stub/seccomp.h"
 
 #define HOST_FILTER_MAX 64	/* instructions of a filter, at most */
 

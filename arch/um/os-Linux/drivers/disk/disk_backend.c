@@ -8,7 +8,7 @@
 #include <host/disk.h>
 #include <host/process.h>
 
-#include "../os.h"
+#include "os.h"
 #include "disk_io.h"
 
 const struct disk_backend *disk_backend;

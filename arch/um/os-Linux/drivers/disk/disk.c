@@ -19,9 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cow.h"
+#include "drivers/cow/cow.h"
+#include "drivers/cow/image_lock.h"
 #include "disk_cow.h"
-#include "../os.h"
+#include "os.h"
 
 _Static_assert(sizeof(struct host_disk_segment) == sizeof(struct iovec), "segments are passed as iovecs");
 
@@ -271,7 +272,7 @@ static int open_raw(struct host_disk *disk, const char *path, struct host_disk_i
 		return 1;
 	}
 	if (!(disk->flags & HOST_DISK_SHARED))
-		error = disk_file_lock(disk->file.fd, path, !info->read_only, info);
+		error = image_lock(disk->file.fd, path, !info->read_only, &info->locked_by, info->why);
 	if (error)
 		disk_file_close(&disk->file);
 	info->fua = 1;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../os.h"
+#include "os.h"
 #include "disk_io.h"
 
 #define POOL_KEEPS 256

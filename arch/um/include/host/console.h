@@ -3,8 +3,8 @@
  * The contract, part 7: terminals and streams of the host, for the console. All functions run on the thread of a
  * virtual CPU.
  */
-#ifndef HOST_FILE_H
-#define HOST_FILE_H
+#ifndef HOST_CONSOLE_H
+#define HOST_CONSOLE_H
 
 /*
  * host_console_open - takes inherited descriptors as a terminal line

@@ -23,8 +23,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../os.h"
-#include "cow.h"
+#include "os.h"
+#include "drivers/cow/cow.h"
+#include "drivers/cow/image_lock.h"
 #include "disk_cow.h"
 
 enum step { IDLE, SYNC_DATA, WRITE_BITS, SYNC_BITS };
@@ -250,7 +251,7 @@ static void unregister_cow(struct disk_cow *cow)
 static int lock_for_disk(void *argument, int fd, const char *path, int write, char why[COW_WHY])
 {
 	struct host_disk_info *info = argument;
-	int error = disk_file_lock(fd, path, write, info);
+	int error = image_lock(fd, path, write, &info->locked_by, info->why);
 
 	if (error == -EAGAIN && why != info->why)
 		snprintf(why, COW_WHY, "%s", info->why);
@@ -327,8 +328,8 @@ void disk_cow_close(struct disk_cow *cow)
 		cow_flush(cow->image);
 	unregister_cow(cow);
 	for (const struct cow_image *image = cow->image; image; image = image->under) {
-		disk_file_unlock(image->fd);
-		disk_file_unlock(image->backing_fd);
+		image_unlock(image->fd);
+		image_unlock(image->backing_fd);
 	}
 	cow_close(cow->image);
 	free(cow);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* disk_file.c: files and block devices as disks: opening, locking, measuring, and the way past the page cache. */
+/* disk_file.c: files and block devices as disks: opening, measuring, and the way past the page cache. */
 #ifndef DISK_FILE_H
 #define DISK_FILE_H
 
@@ -20,13 +20,6 @@ void disk_file_close(struct disk_file *file);
 unsigned long long disk_file_size(const struct disk_file *file);
 /* Opens it a second time with O_DIRECT, or sets info->not_direct. */
 void disk_file_direct(struct disk_file *file, const char *path, struct host_disk_info *info);
-/*
- * Takes a lock for reading or writing on the open file: the same image twice in one ./linux is refused like in two, and the lock ends with the
- * process, whatever ends it. -EAGAIN: info->locked_by and info->why say who has it.
- */
-int disk_file_lock(int fd, const char *path, int write, struct host_disk_info *info);
-/* Before it is closed: a transfer that has ended may let go of the open file a little later, and with it of the lock. -1 does nothing. */
-void disk_file_unlock(int fd);
 /* The descriptor to use for this transfer. */
 int disk_file_fd(const struct disk_file *file, unsigned long long offset, unsigned long long length, const struct iovec *iov, int iovs);
 

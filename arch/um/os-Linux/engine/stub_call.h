@@ -8,7 +8,7 @@
 
 #include <host/engine.h>
 
-#include "../stub/call.h"
+#include "../../stub/call.h"
 
 /* ram: the stub's descriptor of guest RAM. */
 static inline struct stub_call stub_call_for(const struct host_map *change, int ram)

@@ -4,7 +4,7 @@
 #include <linux/init.h>
 #include <linux/kernel.h>
 
-#include <host/file.h>
+#include <host/console.h>
 
 #include "channel.h"
 

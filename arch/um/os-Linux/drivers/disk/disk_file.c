@@ -14,16 +14,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../os.h"
-#include "cow.h"
-#include "cow_files.h"
+#include "drivers/cow/cow.h"
+#include "drivers/cow/cow_files.h"
+#include "drivers/cow/image_lock.h"
 #include "disk_file.h"
-
-#define PAUSE_NS 10000000		/* between trials to lock what nobody owns any more */
-#define TRIAL_SECONDS 1
 
 #define USUAL_ALIGNMENT 4096	/* where the host does not tell */
 
@@ -99,7 +95,7 @@ unsigned long long disk_file_size(const struct disk_file *file)
 
 void disk_file_close(struct disk_file *file)
 {
-	disk_file_unlock(file->fd);
+	image_unlock(file->fd);
 	if (file->fd >= 0)
 		close(file->fd);
 	if (file->direct_fd >= 0)
@@ -135,65 +131,6 @@ void disk_file_direct(struct disk_file *file, const char *path, struct host_disk
 	info->not_direct = 1;
 	if (fd >= 0)
 		close(fd);
-}
-
-static void name_owner(int fd, const char *path, struct flock *lock, struct host_disk_info *info)
-{
-	struct stat status;
-
-	if (fcntl(fd, F_OFD_GETLK, lock) == 0 && lock->l_type != F_UNLCK && lock->l_pid > 0)
-		info->locked_by = lock->l_pid;
-	else if (fstat(fd, &status) == 0)
-		info->locked_by = host_lock_owner(&status);
-	if (info->locked_by == getpid())
-		info->locked_by = -1;
-	if (info->locked_by < 0)
-		cow_error(0, info->why, "%s is another disk already", path);
-	else if (info->locked_by)
-		cow_error(0, info->why, "%s is in use by process %d", path, info->locked_by);
-	else
-		cow_error(0, info->why, "%s is in use by another process", path);
-}
-
-/* 0 or -errno. A process that was killed in the middle of transfers is gone before they are, and its locks go with them. */
-static int lock_in_time(int fd, const struct flock *lock)
-{
-	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	struct timespec start, now;
-	struct stat status;
-
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (fcntl(fd, F_OFD_SETLK, lock) < 0) {
-		int error = -errno;
-
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((error != -EAGAIN && error != -EACCES) || now.tv_sec > start.tv_sec + TRIAL_SECONDS || fstat(fd, &status) < 0 ||
-		    host_lock_owner(&status))
-			return error;
-		nanosleep(&pause, NULL);
-	}
-	return 0;
-}
-
-int disk_file_lock(int fd, const char *path, int write, struct host_disk_info *info)
-{
-	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
-	int error = lock_in_time(fd, &lock);
-
-	if (!error || error == -ENOLCK || error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
-		return 0;	/* or there are no locks there */
-	if (error != -EAGAIN && error != -EACCES)
-		return error;
-	name_owner(fd, path, &lock, info);
-	return -EAGAIN;
-}
-
-void disk_file_unlock(int fd)
-{
-	const struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-
-	if (fd >= 0)
-		fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 int disk_file_fd(const struct disk_file *file, unsigned long long offset, unsigned long long length, const struct iovec *iov, int iovs)

@@ -27,7 +27,7 @@
 #include <linux/tty_driver.h>
 #include <linux/tty_flip.h>
 
-#include <host/file.h>
+#include <host/console.h>
 #include <host/process.h>
 #include <host/vcpu.h>
 

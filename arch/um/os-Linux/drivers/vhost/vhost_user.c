@@ -35,7 +35,7 @@
 #include <host/vcpu.h>
 #include <host/vhost.h>
 
-#include "../os.h"
+#include "os.h"
 
 #define PATIENCE	10	/* seconds for an answer */
 #define PATIENCE_NS	(PATIENCE * 1000000000ULL)

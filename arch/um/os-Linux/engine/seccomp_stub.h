@@ -3,7 +3,7 @@
 #ifndef SECCOMP_STUB_H
 #define SECCOMP_STUB_H
 
-#include "../stub/seccomp.h"
+#include "../../stub/seccomp.h"
 #include "seccomp_frame.h"
 
 /* parked.c: what it knows of a guest thread that has claimed a trap. CPU times in ns, at the last look. */

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../os.h"
+#include "image_lock.h"
 
 static int holds_lock(const char *pid, const char *fd)
 {
@@ -51,7 +51,7 @@ static int locks(const char *pid, const struct stat *file)
 	return found;
 }
 
-int host_lock_owner(const struct stat *file)
+int lock_owner(const struct stat *file)
 {
 	DIR *processes = opendir("/proc");
 	struct dirent *entry;

@@ -6,7 +6,7 @@
 #include <sys/user.h>
 
 #include "stub_address.h"
-#include "../stub/call.h"
+#include "../../stub/call.h"
 
 /*
  * Guest addresses end where the stub's two pages begin: its code, then the page of requests, which it can only read. They

@@ -18,7 +18,7 @@
 
 #include <host/vcpu.h>
 
-#include "../os.h"
+#include "os.h"
 #include "disk_cow.h"
 
 static int notify = -1;

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
-#include "../os.h"
+#include "os.h"
 #include "disk_io.h"
 
 #define MOST_THREADS 16

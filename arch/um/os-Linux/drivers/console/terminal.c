@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Inherited descriptors as terminal lines: the host half of the consoles, <host/file.h>.
+ * Inherited descriptors as terminal lines: the host half of the consoles, <host/console.h>.
  *
  * Nothing here may make a virtual CPU wait, yet O_NONBLOCK is not for us to set: it belongs to the open file, which the shell
  * and others share with us. So each descriptor gets the gentlest way that works:
@@ -26,10 +26,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <host/file.h>
+#include <host/console.h>
 #include <host/vcpu.h>
 
-#include "../os.h"
+#include "os.h"
 #include "printable.h"
 
 #define MAX_CONSOLES	80	/* 16 consoles and 64 serial lines */

@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../arch/um/os-Linux/os.h"
 #include "cow_tool.h"
-#include "disk_file.h"
+#include "image_lock.h"
 #include "printable.h"
 
 static void say(const char *format, va_list arguments)
@@ -91,17 +90,17 @@ int locked_by(int fd, int write)
 		return 0;
 	if (lock.l_pid > 0)
 		return lock.l_pid;
-	owner = fstat(fd, &file) == 0 ? host_lock_owner(&file) : 0;
+	owner = fstat(fd, &file) == 0 ? lock_owner(&file) : 0;
 	return owner ? owner : -1;
 }
 
 int lock_file(void *unused, int fd, const char *path, int write, char why[COW_WHY])
 {
-	struct host_disk_info info = { 0 };
-	int error = disk_file_lock(fd, path, write, &info);
+	char said[COW_WHY];
+	int owner, error = image_lock(fd, path, write, &owner, said);
 
 	(void)unused;
 	if (error == -EAGAIN)
-		snprintf(why, COW_WHY, "%.*s; end that first", COW_WHY - 32, info.why);
+		snprintf(why, COW_WHY, "%.*s; end that first", COW_WHY - 32, said);
 	return error;
 }

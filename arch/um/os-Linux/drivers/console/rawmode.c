@@ -34,7 +34,7 @@
 #include <host/memory.h>
 #include <host/process.h>
 
-#include "../os.h"
+#include "os.h"
 
 #define MAX_TERMINALS 16
 
