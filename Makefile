@@ -16,7 +16,7 @@ top    := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 build  := $(top)/build
 tree   := $(build)/linux
 out    := $(build)/kernel$(if $(filter-out default,$(CONFIG)),-$(CONFIG))
-# The default kernel is ./linux itself; the others lie beside their objects.
+# The default kernel is ./linux itself; the others lie next to their objects.
 binary := $(if $(filter default,$(CONFIG)),$(top)/linux,$(build)/linux-$(CONFIG))
 defconfig := $(if $(filter default,$(CONFIG)),defconfig,$(CONFIG)_defconfig)
 initramfs := $(build)/initramfs.cpio
@@ -37,19 +37,22 @@ help:
 
 #: Targets:
 #:   make                  ./linux (with its embedded initramfs) and build/tools/*
-#:   make run              install what is needed, build, boot to a shell here; ARGS="mem=1G ..." are passed on
-#:   make test             install what is needed, build, run every test; PROVE_FLAGS="-v" or TESTS=tests/some.t
-#:   make test-configs     build and boot many configurations with gcc and clang, for hours; CONFIGS="'gcc-*'" for some
+#:   make run              install what is needed, build, boot to a shell here; ARGS="mem=1G ..."
+#:   make test             install what is needed, build, run every test; PROVE_FLAGS="-v",
+#:                         TESTS=tests/some.t
+#:   make test-configs     build and boot many configurations with gcc and clang, for hours;
+#:                         CONFIGS="'gcc-*'" for some
 #:   make bench            measure natively and in the guest, side by side
-#:   make menuconfig       change the configuration (also nconfig); the change is kept until the next `make defconfig`
+#:   make menuconfig       change the configuration (also nconfig), until the next `make defconfig`
 #:   make defconfig        go back to arch/um/configs
 #:   make kernel-modules   build the modules and install them below build/modules
 #:   make debian.img       a Debian 12 with systemd, in build/debian.img
-#:   make check            check-style and check-rooms: lines and words, and which file includes what
-#:   make check-objects    prove that nothing was built from Linux's own arch/um, arch/x86/um or fs/hostfs
+#:   make check            check the style of all files, and which file may include which
+#:   make check-objects    prove that nothing was built from Linux's own um port
 #:   make linux-tiny       the kernel that only boots the initramfs: build/linux-tiny
 #:   make linux-debug      the kernel with lockdep and other checks: build/linux-debug
-#:   make clean            remove what was built, but build/debian.img; `make distclean` removes all of build
+#:   make clean            remove what was built, but build/debian.img
+#:   make distclean        remove all of build
 #: Variables:
 #:   CONFIG=default|tiny|debug    which configuration the targets above are about
 #:   LLVM=1                       build with clang and ld.lld (LLVM=-19: those of version 19)
@@ -60,7 +63,8 @@ help:
 
 kernel: configured
 	$(kbuild) linux
-	@cmp -s $(out)/linux $(binary) || { cp $(out)/linux $(binary).new && mv $(binary).new $(binary); }
+	@cmp -s $(out)/linux $(binary) || \
+		{ cp $(out)/linux $(binary).new && mv $(binary).new $(binary); }
 
 linux: kernel
 linux-tiny linux-debug: linux-%:
@@ -94,10 +98,11 @@ check:
 $(initramfs): scripts/make-initramfs scripts/initramfs-rc scripts/initramfs-session | tree
 	@scripts/make-initramfs $@
 
-.PHONY: help kernel linux linux-tiny linux-debug tree configured defconfig menuconfig nconfig xconfig oldconfig savedefconfig
+.PHONY: help kernel linux linux-tiny linux-debug tree configured defconfig
+.PHONY: menuconfig nconfig xconfig oldconfig savedefconfig
 .PHONY: kernel-modules check check-objects
 
-### The tools: one folder each, with a Makefile of its own (called with OUT=<where the program goes>) or just C files
+### The tools: one folder each, with its own Makefile (called with OUT=<folder>) or just C files
 
 export HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
 TOOL_CFLAGS = -O2 -g -Wall -Wextra -D_GNU_SOURCE -I$(top)/arch/um/include/host
@@ -150,7 +155,8 @@ $(build)/debian.img: scripts/make-debian-image
 ### Cleaning
 
 clean:
-	rm -rf $(build)/kernel* $(build)/configs $(build)/kunit $(tree)/.kunit $(build)/tools $(build)/modules $(build)/linux-* $(build)/tests
+	rm -rf $(build)/kernel* $(build)/configs $(build)/kunit $(tree)/.kunit $(build)/tools
+	rm -rf $(build)/modules $(build)/linux-* $(build)/tests
 	rm -rf $(build)/bench*.json $(initramfs) linux linux.new tests/*/__pycache__
 
 distclean: clean

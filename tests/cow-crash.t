@@ -41,7 +41,8 @@ def kill_soon(instance):
 kept, wrong, first = ext4check.Kept(), [], 0
 arguments = ["ubd1=cow,base"]
 for attempt in range(KILLS):
-    result = uml.run(f"mkdir -p /data; mount -t ext4 /dev/ubdb /data && fsyncer /data {first}", mem="96M", arguments=arguments,
+    result = uml.run(f"mkdir -p /data; mount -t ext4 /dev/ubdb /data && fsyncer /data {first}",
+                     mem="96M", arguments=arguments,
                      files={"bin/fsyncer": uml.built("guest/fsyncer")}, drive=kill_soon, timeout=30)
     arguments = ["ubd1=cow"]
     count = kept.note(result.console)
@@ -56,6 +57,7 @@ for attempt in range(KILLS):
     wrong += [f"{attempt}: {words}" for words in ext4check.check("merged", kept)]
     if wrong:
         break
-tap.ok(not wrong, f"killed {KILLS} times, a COW file holds all that its guest had synced", "\n".join(wrong[:20]))
+tap.ok(not wrong, f"killed {KILLS} times, a COW file holds all that its guest had synced",
+       "\n".join(wrong[:20]))
 tap.diag(f"{kept.total} files were synced")
 tap.done()

@@ -61,7 +61,8 @@ def watch(instance):
 
 
 with record:
-    result = uml.run("mkdir -p /data; mount -t ext4 /dev/ubdb /data && fsyncer /data 0", mem="96M", arguments=["ubd1=mounted/cow"],
+    result = uml.run("mkdir -p /data; mount -t ext4 /dev/ubdb /data && fsyncer /data 0", mem="96M",
+                     arguments=["ubd1=mounted/cow"],
                      files={"bin/fsyncer": uml.built("guest/fsyncer")}, drive=watch, timeout=60)
 log = record.log
 writes, syncs = sum(e[0] == "write" for e in log), sum(e[0] == "sync" for e in log)
@@ -91,7 +92,8 @@ def settle(old, new, choice, bits):
         one, other = random.choice([old, *new]), random.choice([old, *new])
         cut = random.choice((0, 0, random.randrange(SECTOR)))
         return other[:cut] + one[cut:]
-    return new[-1] if choice == NEWEST or (choice != OLDEST and (choice == NEW_BITS) == bits) else old
+    return new[-1] if choice == NEWEST or (choice != OLDEST
+                                           and (choice == NEW_BITS) == bits) else old
 
 
 def lose_power(durable, pending, choice):
@@ -137,6 +139,8 @@ with open("durable", "r+b") as durable:
         wrong += [f"after {at} events, choice {choice}: {words}" for words in examine(at)]
         if wrong:
             break
-tap.ok(not wrong, f"the power failed at {len(moments)} moments: all that the guest had synced is there", "\n".join(wrong[:20]))
+tap.ok(not wrong,
+       f"the power failed at {len(moments)} moments: all that the guest had synced is there",
+       "\n".join(wrong[:20]))
 tap.diag(f"{writes} writes, {syncs} syncs, {len(acks)} files kept")
 tap.done()

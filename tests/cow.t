@@ -25,17 +25,20 @@ random.seed(4)
 os.environ["ASAN_OPTIONS"] = "detect_leaks=0"     # a tool that ends frees nothing
 
 MOO, MKCOW = cowfile.build_tools()
-OLD_MOO, OLD_MKCOW = (next((p for p in (f"/usr/bin/{n}", f"/usr/local/bin/{n}") if os.access(p, os.X_OK)), None) for n in ("uml_moo", "uml_mkcow"))
+OLD_MOO, OLD_MKCOW = (next((p for p in (f"/usr/bin/{n}", f"/usr/local/bin/{n}")
+                            if os.access(p, os.X_OK)), None) for n in ("uml_moo", "uml_mkcow"))
 os.chdir(os.path.dirname(uml.scratch("x")))
 
 
 def run(*command, timeout=300, **how):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, **how)
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=timeout, **how)
 
 
 def works(sentence, *command):
     ended = run(*command)
-    return tap.ok(ended.returncode == 0, sentence, lambda: f"{command}: status {ended.returncode}\n{ended.stderr}")
+    return tap.ok(ended.returncode == 0, sentence,
+                  lambda: f"{command}: status {ended.returncode}\n{ended.stderr}")
 
 
 def content(path):
@@ -67,9 +70,11 @@ tap.equal(os.path.getsize("ours.cow"), 10498048, "it is as long as the format ha
 tap.ok(blocks("ours.cow") <= 65536, "and takes no space", f"{blocks('ours.cow')} bytes")
 if OLD_MKCOW:
     run(OLD_MKCOW, "theirs.cow", "back")
-    tap.ok(content("ours.cow") == content("theirs.cow"), "byte for byte as uml_mkcow of uml-utilities makes it")
+    tap.ok(content("ours.cow") == content("theirs.cow"),
+           "byte for byte as uml_mkcow of uml-utilities makes it")
 else:
-    tap.skip("byte for byte as uml_mkcow of uml-utilities makes it", "uml-utilities is not installed")
+    tap.skip("byte for byte as uml_mkcow of uml-utilities makes it",
+             "uml-utilities is not installed")
 tap.equal(run(MKCOW, "ours.cow", "back").returncode, 1, "a file that is there is not overwritten")
 works("with -f it is", MKCOW, "-f", "ours.cow", "back")
 with open("odd", "wb") as out:
@@ -122,7 +127,8 @@ with cowfile.CowFile("odd.cow") as image:
     image.write(3, b"start".ljust(512, b"!"))
 works("a disk that ends within a sector is merged", MOO, "odd.cow", "odd.new")
 tail = 1000003 % 512
-same("odd.new", backing[:1536] + b"start".ljust(512, b"!") + backing[2048:1000003 - tail] + b"end of disk".ljust(512, b"!")[:tail],
+same("odd.new", backing[:1536] + b"start".ljust(512, b"!") + backing[2048:1000003 - tail]
+     + b"end of disk".ljust(512, b"!")[:tail],
      "with its last bytes")
 with cowfile.CowFile("huge.cow") as image:
     image.write((4 << 40) // 512, b"far away".ljust(512))
@@ -130,7 +136,8 @@ with cowfile.CowFile("huge.cow") as image:
 works("a sparse disk of 5 TiB is merged", MOO, "--verify", "huge.cow", "huge.new")
 with open("huge.new", "rb") as source:
     source.seek(4 << 40)
-    tap.ok(source.read(8) == b"far away" and blocks("huge.new") < 1 << 20 and os.path.getsize("huge.new") == (5 << 40) + 777,
+    tap.ok(source.read(8) == b"far away" and blocks("huge.new") < 1 << 20
+           and os.path.getsize("huge.new") == (5 << 40) + 777,
            "to an image that is sparse", f"{blocks('huge.new')} bytes")
 for name in ("huge", "huge.new", "huge.cow"):
     os.unlink(name)
@@ -142,7 +149,8 @@ with cowfile.CowFile("holes.cow") as image:
         image.write(sector, b"x" * 512)
     image.write(1, bytes(512))
 works("single sectors over a hole are merged", MOO, "--verify", "holes.cow", "holes.new")
-tap.ok(blocks("holes.new") <= SIZE // 65536 * 4096 + 65536, "and the holes between them stay", f"{blocks('holes.new')} bytes")
+tap.ok(blocks("holes.new") <= SIZE // 65536 * 4096 + 65536, "and the holes between them stay",
+       f"{blocks('holes.new')} bytes")
 works("a COW file stands on a COW file", MKCOW, "top.cow", "ours.cow")
 want_top = scatter("top.cow", want, 60)
 works("and is merged with all below it", MOO, "--verify", "top.cow", "top.new")
@@ -166,7 +174,8 @@ if os.path.isdir("/dev/shm") and os.stat("/dev/shm").st_dev != os.stat(".").st_d
         shutil.copy2("back", far)
         run(MKCOW, "far.cow", far)
         want_far = scatter("far.cow", backing, 60)
-        works("a backing file on another file system is merged", MOO, "--verify", "far.cow", "far.new")
+        works("a backing file on another file system is merged", MOO, "--verify", "far.cow",
+              "far.new")
         same("far.new", want_far, "to what the disk was")
         works("in place too", MOO, "--verify", "-d", "far.cow")
         same(far, want_far, "to the same")
@@ -174,7 +183,8 @@ if os.path.isdir("/dev/shm") and os.stat("/dev/shm").st_dev != os.stat(".").st_d
         os.unlink(far)
 else:
     tap.skip("a backing file on another file system is merged", "there is one file system only")
-loop = run("losetup", "-f", "--show", "other", env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+loop = run("losetup", "-f", "--show", "other",
+           env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
 if loop.returncode == 0:
     device = loop.stdout.strip()
     try:
@@ -188,7 +198,8 @@ if loop.returncode == 0:
         works("an image is merged to a block device", MOO, "--verify", "ours.cow", device)
         same(device, want, "which is the disk then")
     finally:
-        run("losetup", "-d", device, env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+        run("losetup", "-d", device,
+            env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
 else:
     tap.skip("a COW file stands on a block device", "no loop device to be had")
 
@@ -197,7 +208,8 @@ else:
 def refuses(sentence, words, *command, status=1):
     ended = run(*command)
     lines = ended.stderr.splitlines()
-    return tap.ok(ended.returncode == status and len(lines) == 1 and re.search(words, lines[0]) and not ended.stdout, sentence,
+    return tap.ok(ended.returncode == status and len(lines) == 1 and re.search(words, lines[0])
+                  and not ended.stdout, sentence,
                   f"status {ended.returncode}: {ended.stderr}")
 
 
@@ -220,7 +232,8 @@ os.utime("back", (stamp, stamp))
 os.truncate("moved", SIZE - 512)
 refuses("a backing file of another size", "size is", MOO, "-b", "moved", "ours.cow", "x")
 header = content("ours.cow")[:8192]
-for offset, length, value, words in ((4, 4, 9, "version"), (12, 8, 1 << 63, "size"), (20, 4, 3, "sector size"), (24, 4, 7, "alignment"),
+for offset, length, value, words in ((4, 4, 9, "version"), (12, 8, 1 << 63, "size"),
+                                     (20, 4, 3, "sector size"), (24, 4, 7, "alignment"),
                                      (28, 4, 5, "format"), (32, 1, 0, "no backing file")):
     with open("bad.cow", "wb") as out:
         out.write(header[:offset] + value.to_bytes(length, "big") + header[offset + length:])
@@ -232,10 +245,12 @@ shutil.copy("ours.cow", "short.cow")
 os.truncate("short.cow", 2 * 1024 * 1024)
 refuses("a COW file whose data are cut off", "cut off", MOO, "short.cow", "x")
 refuses("and --verify says so", "cut off", MOO, "--verify", "short.cow")
-tap.ok(not [n for n in os.listdir(".") if "partial" in n or n == "x"], "a merge that fails leaves nothing", os.listdir("."))
+tap.ok(not [n for n in os.listdir(".") if "partial" in n or n == "x"],
+       "a merge that fails leaves nothing", os.listdir("."))
 with cowfile.locked("ours.cow", write=True) as pid:
     refuses("a COW file that is in use", f"in use by process {pid}", MOO, "ours.cow", "x")
-    refuses("it is not made anew either", f"in use by process {pid}", MKCOW, "-f", "ours.cow", "back")
+    refuses("it is not made anew either", f"in use by process {pid}", MKCOW, "-f", "ours.cow",
+            "back")
     info = json.loads(run(MOO, "--info", "--json", "ours.cow").stdout)
     tap.ok(info["locked_by"] == pid, "--info names who uses it", str(info))
 with cowfile.locked("back", write=False) as pid:
@@ -248,8 +263,10 @@ text = run(MOO, "--info", "ours.cow").stdout
 info = json.loads(run(MOO, "--info", "--json", "ours.cow").stdout)
 with cowfile.CowFile("ours.cow") as image:
     present = image.present()
-tap.ok(f"{present} sectors" in text and "state:         ok" in text, "--info tells what a COW file is", text)
-tap.ok(info["sectors"] == present and info["size"] == SIZE and info["backing_file"] == os.path.abspath("back") and
+tap.ok(f"{present} sectors" in text and "state:         ok" in text,
+       "--info tells what a COW file is", text)
+tap.ok(info["sectors"] == present and info["size"] == SIZE
+       and info["backing_file"] == os.path.abspath("back") and
        info["backing_state"] == "ok" and info["version"] == 3, "so does --info --json", str(info))
 name = b"a \"b\" \xff\xc3\xa9"
 shutil.copy2("back", name)
@@ -260,23 +277,32 @@ with open(evil, "wb") as out:
     out.truncate(SIZE)
 run(MKCOW, "evil.cow", evil)
 os.unlink(evil)
-for arguments in (["--info", "evil.cow"], ["--verify", "evil.cow"], ["evil.cow", "merged"], ["-d", "evil.cow"]):
+for arguments in (["--info", "evil.cow"], ["--verify", "evil.cow"], ["evil.cow", "merged"],
+                  ["-d", "evil.cow"]):
     shown = run(MOO, *arguments, check=False)
-    tap.ok("x?]0;owned??[2J?" in shown.stdout + shown.stderr and not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", shown.stdout + shown.stderr),
-           f"uml_moo {' '.join(arguments)}: nothing in a path is obeyed by the terminal", repr(shown.stdout + shown.stderr))
+    tap.ok("x?]0;owned??[2J?" in shown.stdout + shown.stderr
+           and not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", shown.stdout + shown.stderr),
+           f"uml_moo {' '.join(arguments)}: nothing in a path is obeyed by the terminal",
+           repr(shown.stdout + shown.stderr))
 shutil.copy2("back", "control\x9b")
 run(MKCOW, "control.cow", "control\x9b")
 shown = run(MOO, "--info", "--json", "control.cow").stdout
-tap.ok(shown.isascii() and json.loads(shown)["backing_file"].endswith("control\x9b"), "--json has control characters as numbers", repr(shown))
-ended = [run(*words) for words in ((MOO, "--\x1b[2J"), (MOO, "-\x1b"), (MOO, "--info=\x1b", "x"), (MOO, "--info", "-b"), (MKCOW, "-\x1b", "a", "b"))]
-tap.ok(all(e.returncode == 2 and "\x1b" not in e.stderr and e.stderr.count("\n") == 1 and "--help" in e.stderr for e in ended),
-       "a wrong option is one line that names --help, with nothing for the terminal to obey, and status 2", str(ended))
-tap.ok(json.loads(run(MOO, "--info", "--json", "name.cow").stdout)["backing_file"].endswith('a "b" \u00ff\u00e9'),
+tap.ok(shown.isascii() and json.loads(shown)["backing_file"].endswith("control\x9b"),
+       "--json has control characters as numbers", repr(shown))
+ended = [run(*words) for words in ((MOO, "--\x1b[2J"), (MOO, "-\x1b"), (MOO, "--info=\x1b", "x"),
+                                   (MOO, "--info", "-b"), (MKCOW, "-\x1b", "a", "b"))]
+tap.ok(all(e.returncode == 2 and "\x1b" not in e.stderr and e.stderr.count("\n") == 1
+           and "--help" in e.stderr for e in ended),
+       "a wrong option is one line that names --help, with nothing for the terminal to obey, and "
+       "status 2", str(ended))
+tap.ok(json.loads(run(MOO, "--info", "--json",
+                      "name.cow").stdout)["backing_file"].endswith('a "b" \u00ff\u00e9'),
        "a path of any bytes gives good JSON")
 tap.ok("is sound" in run(MOO, "--verify", "ours.cow").stdout, "--verify alone checks a COW file")
 for tool in (MOO, MKCOW):
     ended = run(tool, "--help"), run(tool, "--version")
-    tap.ok(all(e.returncode == 0 and e.stdout and not e.stderr for e in ended), f"{os.path.basename(tool)} has --help and --version")
+    tap.ok(all(e.returncode == 0 and e.stdout and not e.stderr for e in ended),
+           f"{os.path.basename(tool)} has --help and --version")
 
 if shutil.which("script"):
     # Slow enough to be seen: a disk of half a gigabyte.
@@ -285,12 +311,15 @@ if shutil.which("script"):
             out.write(backing[:1 << 20] * 2)
     run(MKCOW, "large.cow", "large")
     started = time.monotonic()
-    shown = run("script", "-qec", f"{MOO} large.cow large.new", "/dev/null", stdin=subprocess.DEVNULL)
+    shown = run("script", "-qec", f"{MOO} large.cow large.new", "/dev/null",
+                stdin=subprocess.DEVNULL)
     if time.monotonic() - started > 1:
-        tap.ok(re.search(r"merging, +\d+% of 512.0 MiB", shown.stdout) and shown.returncode == 0, "on a terminal it says how far it is",
+        tap.ok(re.search(r"merging, +\d+% of 512.0 MiB", shown.stdout) and shown.returncode == 0,
+               "on a terminal it says how far it is",
                shown.stdout)
     else:
-        tap.skip("on a terminal it says how far it is", "the host copies too fast, or shares blocks")
+        tap.skip("on a terminal it says how far it is",
+                 "the host copies too fast, or shares blocks")
     for name in ("large", "large.cow", "large.new"):
         os.unlink(name)
 else:
@@ -313,7 +342,8 @@ wanted = fresh()
 works("uml_moo -d merges in place", MOO, "--verify", "-d", "m.cow")
 same("m.back", wanted, "the backing file is as the disk was")
 info = json.loads(run(MOO, "--info", "--json", "m.cow").stdout)
-tap.ok(info["sectors"] == 0 and info["backing_state"] == "ok" and not info["merge_interrupted"] and info["allocated"] <= 65536,
+tap.ok(info["sectors"] == 0 and info["backing_state"] == "ok" and not info["merge_interrupted"]
+       and info["allocated"] <= 65536,
        "the COW file is empty and of use", str(info))
 works("doing it again changes nothing", MOO, "-d", "m.cow")
 same("m.back", wanted, "the backing file is the same")
@@ -330,7 +360,8 @@ run(MKCOW, "-f", "odd.cow", "odd.back")
 with cowfile.CowFile("odd.cow") as image:
     image.write(1000003 // 512, b"end of disk".ljust(512, b"!"))
 works("a disk that ends within a sector is merged in place", MOO, "--verify", "-d", "odd.cow")
-same("odd.back", backing[:1000003 - tail] + b"end of disk".ljust(512, b"!")[:tail], "with its last bytes, and is no longer")
+same("odd.back", backing[:1000003 - tail] + b"end of disk".ljust(512, b"!")[:tail],
+     "with its last bytes, and is no longer")
 if OLD_MOO:
     wanted = fresh()
     run(OLD_MOO, "-d", "m.cow")
@@ -362,7 +393,9 @@ for attempt in range(KILLS):
     again = run(MOO, "-d", "k.cow")
     if again.returncode or content("k.back") != wanted:
         wrong.append(f"{attempt}: status {again.returncode} {again.stderr}")
-tap.ok(not wrong and killed, f"killed {killed} times ({marked} of them in the middle), -d again completes it", "\n".join(wrong))
+tap.ok(not wrong and killed,
+       f"killed {killed} times ({marked} of them in the middle), -d again completes it",
+       "\n".join(wrong))
 # The same at every step: a program that dies before the n-th change it makes to a file.
 if shutil.which("strace"):
     wrong, steps = [], 0
@@ -379,7 +412,8 @@ if shutil.which("strace"):
         if last:
             break
         steps += 0 if steps < 12 or KILLS > 100 else 11
-    tap.ok(not wrong and last, "killed at one step after the other, -d again completes it", "\n".join(wrong))
+    tap.ok(not wrong and last, "killed at one step after the other, -d again completes it",
+           "\n".join(wrong))
 else:
     tap.skip("killed at one step after the other, -d again completes it", "no strace")
 
@@ -389,7 +423,9 @@ fuzzer = cowfile.build_fuzzer()
 for path in sorted(glob.glob("*.cow")):
     with open(path, "rb") as source, open(uml.scratch(f"corpus-{path}"), "wb") as out:
         out.write(source.read(20000))
-ended = run(*cowfile.fuzz_command(fuzzer, FUZZ_SECONDS, glob.glob(uml.scratch("corpus-*"))), timeout=FUZZ_SECONDS + 300)
-tap.ok(ended.returncode == 0, f"{FUZZ_SECONDS} seconds of changed headers and bitmaps do no harm", (ended.stdout + ended.stderr)[-3000:])
+ended = run(*cowfile.fuzz_command(fuzzer, FUZZ_SECONDS, glob.glob(uml.scratch("corpus-*"))),
+            timeout=FUZZ_SECONDS + 300)
+tap.ok(ended.returncode == 0, f"{FUZZ_SECONDS} seconds of changed headers and bitmaps do no harm",
+       (ended.stdout + ended.stderr)[-3000:])
 tap.diag(" ".join(re.findall(r"\d+ inputs.*|Done \d+ runs.*", ended.stdout + ended.stderr)))
 tap.done()

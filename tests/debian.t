@@ -21,7 +21,8 @@ uml.require()
 ENVIRONMENT = dict(uml.clean_environment(), PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
 source = os.environ.get("DEBIAN_IMAGE", os.path.join(uml.TOP, "build", "debian.img"))
 if not os.path.exists(source):
-    made = subprocess.run(["make", "-s", "-C", uml.TOP, "debian.img"], capture_output=True, text=True, env=ENVIRONMENT)
+    made = subprocess.run(["make", "-s", "-C", uml.TOP, "debian.img"], capture_output=True,
+                          text=True, env=ENVIRONMENT)
     if made.returncode:
         tap.diag("\n".join((made.stdout + made.stderr).splitlines()[-10:]))
         tap.skip_all("no build/debian.img, and it cannot be made here")
@@ -74,24 +75,35 @@ def test(instance):
     if not up:
         return
     shell = Shell(instance)
-    shell.run("unset PROMPT_COMMAND; PS1='# '; bind 'set enable-bracketed-paste off'; export TERM=dumb PAGER=cat; cd /root")
-    shell.check("systemctl is-system-running --wait; systemctl --failed --no-legend --plain | tee /tmp/failed; test ! -s /tmp/failed",
+    shell.run("unset PROMPT_COMMAND; PS1='# '; bind 'set enable-bracketed-paste off'; export "
+              "TERM=dumb PAGER=cat; cd /root")
+    shell.check("systemctl is-system-running --wait; systemctl --failed --no-legend --plain | tee "
+                "/tmp/failed; test ! -s /tmp/failed",
                 r"running", "no unit failed", 120)
     shell.run("cat > sum.c <<'END'\n" + PROGRAM + "END")
-    shell.check("gcc -g -O0 -o sum sum.c && ./sum", r"^sum 42$", "a C program is compiled and runs", 120)
-    shell.check("gdb -q -batch -ex 'break add' -ex run -ex bt -ex 'print first + second' -ex finish -ex continue ./sum",
-                r"Breakpoint 1, add \(first=40, second=2\)[\s\S]*#1 .* main[\s\S]*\$1 = 42[\s\S]*sum 42[\s\S]*exited normally",
+    shell.check("gcc -g -O0 -o sum sum.c && ./sum", r"^sum 42$", "a C program is compiled and runs",
+                120)
+    shell.check("gdb -q -batch -ex 'break add' -ex run -ex bt -ex 'print first + second' -ex "
+                "finish -ex continue ./sum",
+                r"Breakpoint 1, add \(first=40, second=2\)[\s\S]*#1 .* main[\s\S]*\$1 = "
+                r"42[\s\S]*sum 42[\s\S]*exited normally",
                 "gdb stops at a breakpoint, shows the stack and goes on", 120)
-    shell.check("gdb -q -batch -ex start -ex next -ex 'info registers rip' -ex stepi -ex stepi -ex kill ./sum", r"^rip +0x",
+    shell.check("gdb -q -batch -ex start -ex next -ex 'info registers rip' -ex stepi -ex stepi -ex "
+                "kill ./sum", r"^rip +0x",
                 "gdb steps", 120)
-    shell.check("echo core > /proc/sys/kernel/core_pattern; (ulimit -c unlimited; ./sum crash); gdb -q -batch -ex bt -ex 'info registers rip' ./sum core",
-                r"terminated with signal SIGSEGV[\s\S]*#0 .*add \(first=40, second=0\)[\s\S]*#1 .* main[\s\S]*rip +0x[0-9a-f]+ .*<add\+",
+    shell.check("echo core > /proc/sys/kernel/core_pattern; (ulimit -c unlimited; ./sum crash); "
+                "gdb -q -batch -ex bt -ex 'info registers rip' ./sum core",
+                r"terminated with signal SIGSEGV[\s\S]*#0 .*add \(first=40, second=0\)[\s\S]*#1 .* "
+                r"main[\s\S]*rip +0x[0-9a-f]+ .*<add\+",
                 "gdb reads the core that a crash left", 120)
-    shell.check("strace -f -o trace ./sum; grep -c . trace; grep 'write(1, \"sum 42' trace", r'write\(1, "sum 42\\n", 7\) += 7',
+    shell.check("strace -f -o trace ./sum; grep -c . trace; grep 'write(1, \"sum 42' trace",
+                r'write\(1, "sum 42\\n", 7\) += 7',
                 "strace shows its system calls", 60)
-    shell.check("python3 -c 'import decimal, threading; print(sum(decimal.Decimal(i) for i in range(10)))'", r"^45$",
+    shell.check("python3 -c 'import decimal, threading; print(sum(decimal.Decimal(i) for i in "
+                "range(10)))'", r"^45$",
                 "Python runs")
-    shell.check("python3 -m test -q test_struct test_json test_signal test_mmap", r"Result: SUCCESS|Tests result: SUCCESS",
+    shell.check("python3 -m test -q test_struct test_json test_signal test_mmap",
+                r"Result: SUCCESS|Tests result: SUCCESS",
                 "Python's own tests of struct, json, signal and mmap pass", 300)
 
     # Job control
@@ -101,9 +113,11 @@ def test(instance):
     start = instance.type("tail -f nap\n")
     instance.expect("^started$", 10, start)
     start = instance.type("\x1a")
-    tap.ok(instance.expect(r"\[1\]\+ +Stopped +tail -f nap", 10, start), "Ctrl-Z stops the foreground job",
+    tap.ok(instance.expect(r"\[1\]\+ +Stopped +tail -f nap", 10, start),
+           "Ctrl-Z stops the foreground job",
            lambda: instance.text[start:])
-    shell.check("bg; jobs", r"\[1\]\+ +Running +tail -f nap &", "bg goes on with it in the background")
+    shell.check("bg; jobs", r"\[1\]\+ +Running +tail -f nap &",
+                "bg goes on with it in the background")
     shell.check("kill %1; wait %1; echo ended-$?", r"^ended-143$", "it is killed by its job number")
     start = instance.type("tail -f nap\n")
     instance.expect("^started$", 10, start)
@@ -111,8 +125,10 @@ def test(instance):
     instance.expect("# $", 10, start)
     shell.check("echo $?", r"^130$", "Ctrl-C interrupts the foreground job")
 
-    shell.check("apt-get -q update", r"Reading package lists", "apt-get update reads the local folder", 120)
-    shell.check("apt-get -q -y install hello </dev/null && hello", r"^Hello, world!$", "apt-get installs a package from it", 180)
+    shell.check("apt-get -q update", r"Reading package lists",
+                "apt-get update reads the local folder", 120)
+    shell.check("apt-get -q -y install hello </dev/null && hello", r"^Hello, world!$",
+                "apt-get installs a package from it", 180)
     shell.run("dmesg")
     problems = [line for line in shell.last.splitlines() if uml.PROBLEM.search(line)]
     tap.ok(not problems, "the kernel log has no warning", "\n".join(problems))

@@ -67,10 +67,12 @@ result = uml.run("""
     exit 0""", mem="128M", arguments=[f"ubd1={disk}", f"ubd2r={other}"])
 tap.ok(re.search(r"\b98, +16\b", result.output), "ubd1 is /dev/ubdb, major 98", result.tail)
 tap.ok("size-right" in result.output, "it has the image's size", result.tail)
-tap.ok(any(line.strip() == "4097" for line in result.output.splitlines()), "a sector reads as the image has it", result.tail)
+tap.ok(any(line.strip() == "4097" for line in result.output.splitlines()),
+       "a sector reads as the image has it", result.tail)
 with open(disk, "rb") as source:
     source.seek(51200)
-    tap.ok("written" in result.output and source.read(6) == b"marked", "what is written and synced is in the image", result.tail)
+    tap.ok("written" in result.output and source.read(6) == b"marked",
+           "what is written and synced is in the image", result.tail)
 tap.ok("marked-read-only" in result.output, "with the flag r a device is read-only", result.tail)
 uml.clean(result)
 
@@ -87,7 +89,8 @@ result = uml.run("""
     dd if=/dev/ubdb of=/dev/null bs=4096 skip=1000 count=1 2>&1 | grep -i 'i/o error\\|input/output' && echo read-fails
     dd if=/dev/ubdb of=/dev/null bs=4096 skip=10 count=1 2>/dev/null && echo rest-reads
     exit 0""", mem="128M", arguments=[f"ubd1={disk}"], drive=cut, terminal=True)
-tap.ok("read-fails" in result.output, "a read that the host cannot serve is an I/O error", result.tail)
+tap.ok("read-fails" in result.output, "a read that the host cannot serve is an I/O error",
+       result.tail)
 tap.ok("rest-reads" in result.output and result.status == 0, "and the guest goes on", result.tail)
 
 # A host that is killed after fsync has the data.
@@ -101,19 +104,24 @@ def kill(instance):
     instance.process.kill()
 
 
-result = uml.run("printf synced | dd of=/dev/ubdb bs=512 seek=7 conv=notrunc,fsync 2>/dev/null; echo SYNCED; sleep 100",
+result = uml.run("printf synced | dd of=/dev/ubdb bs=512 seek=7 conv=notrunc,fsync 2>/dev/null; "
+                 "echo SYNCED; sleep 100",
                  mem="64M", arguments=[f"ubd1={tree_disk}"], drive=kill, timeout=30)
 with open(tree_disk, "rb") as source:
     source.seek(7 * 512)
-    tap.ok(source.read(6) == b"synced" and result.exit == -9, "synced data is in the image after SIGKILL", result.tail)
+    tap.ok(source.read(6) == b"synced" and result.exit == -9,
+           "synced data is in the image after SIGKILL", result.tail)
 
 # Two instances on one image
-first = uml.Instance(["mem=64M", f"ubd0={tree_disk}", "initrd=" + uml.scratch("guest.cpio"), "rdinit=/init"])
+first = uml.Instance(["mem=64M", f"ubd0={tree_disk}", "initrd=" + uml.scratch("guest.cpio"),
+                      "rdinit=/init"])
 up = first.expect("^GUEST-READY$", 30)
 second = uml.boot_and_judge(["mem=64M", f"ubd0={tree_disk}"], 20)
 lines = [line for line in second.console.splitlines() if line.strip() and not line.startswith("[ ")]
-tap.ok(up and second.exit == 1 and len(lines) == 1 and tree_disk in second.console and f"process {first.pid};" in second.console,
-       "an image in use by another instance is refused in one line that names its process", "\n".join(lines[-10:]))
+tap.ok(up and second.exit == 1 and len(lines) == 1 and tree_disk in second.console
+       and f"process {first.pid};" in second.console,
+       "an image in use by another instance is refused in one line that names its process",
+       "\n".join(lines[-10:]))
 first.close()
 
 
@@ -150,14 +158,17 @@ result = uml.run("""
     exit 0""", mem="128M", files={"test/swap": uml.built("guest/swap")},
                  arguments=[f"ubdb={parts},,WD-1234", f"ubd2ts={plain}",
                             f"ubddcr={shared}", f"ubd4rc={shared}"])
-for sentence, mark in (("a partition has its size", "partition-size-right"), ("and its numbers, major 98, minor 18", "numbers-right"),
+for sentence, mark in (("a partition has its size", "partition-size-right"),
+                       ("and its numbers, major 98, minor 18", "numbers-right"),
                        ("the guest swaps to one", "swap-is-on"), ("in earnest", "swap-is-used"),
                        ("and gets back what it swapped out", "swapped-data-right"),
                        ("the serial number is in sysfs", "serial WD-1234, none ''"),
-                       ("without flags, a disk has a write cache and discards", "b: ro 0 cache write back discard 4"),
+                       ("without flags, a disk has a write cache and discards",
+                        "b: ro 0 cache write back discard 4"),
                        ("with s and t it has neither", "c: ro 0 cache write through discard 0"),
                        ("and works", "synchronous-works"),
-                       ("the letters come in any order, and two disks may share an image", "d: ro 1 cache write back discard 0")):
+                       ("the letters come in any order, and two disks may share an image",
+                        "d: ro 1 cache write back discard 0")):
     tap.ok(mark in result.output, sentence, result.tail)
 uml.clean(result)
 
@@ -177,16 +188,20 @@ result = uml.run("""
     printf last | dd of=/dev/ubdc bs=512 seek=2050 conv=notrunc,fsync 2>/dev/null && echo odd-written
     cat /dev/ubdc | wc -c
     exit 0""", mem="64M", arguments=[f"ubd1={huge}", f"ubd2={odd}"])
-tap.ok("huge-size-right" in result.output and "far-away" in result.output, "an image of 3 TiB is one, to its end", result.tail)
+tap.ok("huge-size-right" in result.output and "far-away" in result.output,
+       "an image of 3 TiB is one, to its end", result.tail)
 with open(huge, "rb") as source:
     source.seek(6442450945 * 512)
     tap.equal(source.read(8), b"far-away", "on the host too")
-tap.ok("odd-size-right" in result.output and "\n0\n" in result.output and f"\n{2051 * 512}\n" in result.output,
+tap.ok("odd-size-right" in result.output and "\n0\n" in result.output
+       and f"\n{2051 * 512}\n" in result.output,
        "an image of an odd size has all its whole sectors", result.tail)
 with open(odd, "rb") as source:
     source.seek(2050 * 512)
-    tap.ok(source.read() == b"last" + b"L" * 508 + b"T" * 100, "and keeps what is behind them", result.tail)
-tap.ok(re.search(r"ubd2: the size of \S+ is no multiple of 512 bytes: the last 100 bytes are not used", result.log),
+    tap.ok(source.read() == b"last" + b"L" * 508 + b"T" * 100, "and keeps what is behind them",
+           result.tail)
+tap.ok(re.search(r"ubd2: the size of \S+ is no multiple of 512 bytes: the last 100 bytes are not "
+                 r"used", result.log),
        "which the log says", result.tail)
 uml.clean(result)
 
@@ -201,17 +216,22 @@ result = uml.run("""
     sync; exit 0""", mem="64M", arguments=[f"ubd1={holes}"], tree=guest_with("blkdiscard"))
 with open(holes, "rb") as source:
     content = source.read()
-tap.ok("discarded" in result.output and os.stat(holes).st_blocks * 512 <= 7 << 20, "discarding frees the host's space",
+tap.ok("discarded" in result.output and os.stat(holes).st_blocks * 512 <= 7 << 20,
+       "discarding frees the host's space",
        lambda: f"{os.stat(holes).st_blocks} blocks\n" + result.tail())
-tap.ok("zeroed" in result.output and content[3 << 20:4 << 20] == bytes(1 << 20) and content[4 << 20:] == b"x" * (4 << 20) and
-       content[2 << 20:3 << 20] == b"x" * (1 << 20), "zeroing zeroes the range and nothing else", result.tail)
+tap.ok("zeroed" in result.output and content[3 << 20:4 << 20] == bytes(1 << 20)
+       and content[4 << 20:] == b"x" * (4 << 20) and
+       content[2 << 20:3 << 20] == b"x" * (1 << 20), "zeroing zeroes the range and nothing else",
+       result.tail)
 uml.clean(result)
 
 # A host that is full
 full = uml.scratch("full")
 os.mkdir(full)
-if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", full], capture_output=True).returncode:
-    tap.skip("a full host is an error of the writes that find no space", "may not mount a tmpfs here")
+if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", full],
+                  capture_output=True).returncode:
+    tap.skip("a full host is an error of the writes that find no space",
+             "may not mount a tmpfs here")
 else:
     try:
         image_there = os.path.join(full, "image")
@@ -224,9 +244,12 @@ else:
             sync; exit 0""", mem="64M", arguments=[f"ubd1={image_there}"])
         with open(image_there, "rb") as source:
             content = source.read()
-        tap.ok("fits" in result.output and re.search("no space", result.output, re.I) and "goes-on" in result.output,
-               "a full host is an error of the writes that find no space, and of no others", result.tail)
-        tap.ok(content.startswith(b"z" * (256 << 10) + b"y" * (512 << 10)), "and what was acknowledged is there", result.tail)
+        tap.ok("fits" in result.output and re.search("no space", result.output, re.I)
+               and "goes-on" in result.output,
+               "a full host is an error of the writes that find no space, and of no others",
+               result.tail)
+        tap.ok(content.startswith(b"z" * (256 << 10) + b"y" * (512 << 10)),
+               "and what was acknowledged is there", result.tail)
         uml.clean(result)
     finally:
         subprocess.run(["umount", full], check=False)
@@ -260,8 +283,10 @@ else:
             name=write-after; piece if=/dev/zero of=/dev/ubdb seek=513 oflag=direct
             name=sync; dd if=/dev/zero of=/dev/ubdb seek=512 bs=4k count=1 conv=fsync 2>/dev/null || echo sync-fails
             exit 0""", mem="64M", arguments=[f"ubd1={folder}/worn"])
-    tap.ok({"read-fails", "read-before-works", "write-fails", "write-after-works", "sync-fails"} <= set(result.output.split()),
-           "EIO of the host is an error of the request that it concerns, and of no other", result.tail)
+    tap.ok({"read-fails", "read-before-works", "write-fails", "write-after-works",
+            "sync-fails"} <= set(result.output.split()),
+           "EIO of the host is an error of the request that it concerns, and of no other",
+           result.tail)
     tap.ok(not result.leaked and result.status == 0, "and the guest goes on", result.tail)
 
 # Images that grow while they are in use
@@ -277,7 +302,8 @@ def grows(image_path, option, steps, script="", events=1):
     waits = "".join(f"""
         echo STEP {number}
         until [ $(blockdev --getsize64 /dev/ubdb) = {size} ]; do {script or 'sleep 0.1'}; done
-        cat /sys/block/ubdb/size /sys/block/ubdb/ubdb1/size""" for number, (_, size) in enumerate(steps))
+        cat /sys/block/ubdb/size /sys/block/ubdb/ubdb1/size"""
+                    for number, (_, size) in enumerate(steps))
     return uml.run(f"""
         uevent sh -c '[ "$RESIZE" = 1 ] && echo "event $DEVNAME $SUBSYSTEM" >>/tmp/events' &
         {waits}
@@ -320,19 +346,27 @@ for option in ("ubd1", "ubd1r", "ubd1s"):
         (lambda: os.truncate(growing, 12 * MIB), 12 * MIB),
         (by_writing(growing, 13 * MIB), 13 * MIB)], events=3)
     tap.ok(result.status == 0 and result.output.count("event ubdb block") == 3,
-           f"{option}: an image that grows on the host, however it does, is a larger disk to an idle guest, with an event", result.tail)
-    tap.ok(result.output.split().count("2048") == 3 and str(13 * MIB // 512) in result.output.split(), "its partitions stay as they are",
+           f"{option}: an image that grows on the host, however it does, is a larger disk to an "
+           "idle guest, with an event", result.tail)
+    tap.ok(result.output.split().count("2048") == 3
+           and str(13 * MIB // 512) in result.output.split(), "its partitions stay as they are",
            result.tail)
     uml.clean(result)
 image_with_partition(growing, 8 * MIB)
-result = grows(growing, "ubd1", [(lambda: os.truncate(growing, 4 * MIB), 8 * MIB), (lambda: os.truncate(growing, 9 * MIB), 9 * MIB)],
-               script="dd if=/dev/ubdb of=/dev/null bs=512 count=1 skip=9 iflag=direct 2>/dev/null; sleep 0.1")
-tap.ok(result.status == 0 and result.output.count("event ubdb block") == 1, "one that becomes smaller keeps its size, until it is larger again",
+result = grows(growing, "ubd1",
+               [(lambda: os.truncate(growing, 4 * MIB), 8 * MIB),
+                (lambda: os.truncate(growing, 9 * MIB), 9 * MIB)],
+               script="dd if=/dev/ubdb of=/dev/null bs=512 count=1 skip=9 iflag=direct "
+                      "2>/dev/null; sleep 0.1")
+tap.ok(result.status == 0 and result.output.count("event ubdb block") == 1,
+       "one that becomes smaller keeps its size, until it is larger again",
        result.tail)
 image_with_partition(growing, 4 * MIB)
-loop = subprocess.run(["losetup", "-f", "--show", growing], capture_output=True, text=True, env=ENVIRONMENT)
+loop = subprocess.run(["losetup", "-f", "--show", growing], capture_output=True, text=True,
+                      env=ENVIRONMENT)
 if loop.returncode:
-    tap.skip("a block device that grows is larger at the next flush", "no loop device to be had here: " + loop.stderr.strip())
+    tap.skip("a block device that grows is larger at the next flush",
+             "no loop device to be had here: " + loop.stderr.strip())
 else:
     def grow_device():
         os.truncate(growing, 8 * MIB)
@@ -340,27 +374,33 @@ else:
 
     try:
         result = grows(loop.stdout.strip(), "ubd1", [(grow_device, 8 * MIB)],
-                       script="dd if=/dev/zero of=/dev/ubdb bs=512 seek=4096 count=1 conv=fsync 2>/dev/null; sleep 0.1")
+                       script="dd if=/dev/zero of=/dev/ubdb bs=512 seek=4096 count=1 conv=fsync "
+                              "2>/dev/null; sleep 0.1")
     finally:
         subprocess.run(["losetup", "-d", loop.stdout.strip()], check=False, env=ENVIRONMENT)
-    tap.ok(result.status == 0 and "event ubdb block" in result.output, "a block device that grows is larger at the next flush", result.tail)
+    tap.ok(result.status == 0 and "event ubdb block" in result.output,
+           "a block device that grows is larger at the next flush", result.tail)
 
 # A block device, and a file system without O_DIRECT
-loop = subprocess.run(["losetup", "-f", "--show", holes], capture_output=True, text=True, env=ENVIRONMENT)
+loop = subprocess.run(["losetup", "-f", "--show", holes], capture_output=True, text=True,
+                      env=ENVIRONMENT)
 if loop.returncode:
-    tap.skip("a block device of the host is a disk", "no loop device to be had here: " + loop.stderr.strip())
+    tap.skip("a block device of the host is a disk",
+             "no loop device to be had here: " + loop.stderr.strip())
 else:
     try:
         result = uml.run("""
             [ $(blockdev --getsize64 /dev/ubdb) = 8388608 ] && echo size-right
             printf block | dd of=/dev/ubdb bs=512 seek=9 conv=notrunc,fsync 2>/dev/null
             /usr/bin/blkdiscard -o 5242880 -l 1048576 /dev/ubdb && dd if=/dev/ubdb bs=1M skip=5 count=1 2>/dev/null | tr -d '\\0' | wc -c
-            exit 0""", mem="64M", arguments=[f"ubd1o={loop.stdout.strip()}"], tree=guest_with("blkdiscard"))
+            exit 0""", mem="64M", arguments=[f"ubd1o={loop.stdout.strip()}"],
+                         tree=guest_with("blkdiscard"))
     finally:
         subprocess.run(["losetup", "-d", loop.stdout.strip()], check=False, env=ENVIRONMENT)
     with open(holes, "rb") as source:
         source.seek(9 * 512)
-        tap.ok("size-right" in result.output and source.read(5) == b"block" and "\n0\n" in result.output,
+        tap.ok("size-right" in result.output and source.read(5) == b"block"
+               and "\n0\n" in result.output,
                "a block device of the host is a disk, with O_DIRECT and discards", result.tail)
     uml.clean(result)
 undirect = uml.scratch("undirect")
@@ -371,20 +411,26 @@ else:
     try:
         with open(os.path.join(undirect, "image"), "wb") as out:
             out.write(bytes(1 << 20))
-        result = uml.run("dd if=/dev/ubdb of=/dev/null bs=64k count=16 && echo reads; exit 0", mem="64M",
+        result = uml.run("dd if=/dev/ubdb of=/dev/null bs=64k count=16 && echo reads; exit 0",
+                         mem="64M",
                          arguments=[f"ubd1o={undirect}/image"])
-        tap.ok("reads" in result.output and len(re.findall("O_DIRECT", result.log)) == 1, "where the host has no O_DIRECT, one line says so",
+        tap.ok("reads" in result.output and len(re.findall("O_DIRECT", result.log)) == 1,
+               "where the host has no O_DIRECT, one line says so",
                lambda: result.tail() + result.log[-2000:])
         uml.clean(result)
     finally:
         subprocess.run(["umount", undirect], check=False)
 
 # Options that are wrong
-for option, pattern in ((f"ubd0x={plain}", "no flag 'x'"), ("ubd0=", "file is missing"), (f"ubd16={plain}", "no such disk"),
-                        (f"ubd0={plain},a,b,c", "after the serial number"), (f"ubd0=/nonexistent", "does not exist"),
-                        (f"ubd0={plain},,{'s' * 21}", "longer than 20"), (f"ubd0d={plain},{shared}", "no backing file")):
+for option, pattern in ((f"ubd0x={plain}", "no flag 'x'"), ("ubd0=", "file is missing"),
+                        (f"ubd16={plain}", "no such disk"),
+                        (f"ubd0={plain},a,b,c", "after the serial number"),
+                        (f"ubd0=/nonexistent", "does not exist"),
+                        (f"ubd0={plain},,{'s' * 21}", "longer than 20"),
+                        (f"ubd0d={plain},{shared}", "no backing file")):
     result = uml.boot_and_judge(["mem=64M", option], 20)
     lines = [line for line in result.console.splitlines() if line.strip()]
-    tap.ok(result.exit == 1 and len(lines) == 1 and re.search(pattern, lines[0]), f"{option.split('=')[0]}: {pattern}: is one line",
+    tap.ok(result.exit == 1 and len(lines) == 1 and re.search(pattern, lines[0]),
+           f"{option.split('=')[0]}: {pattern}: is one line",
            result.console[-500:])
 tap.done()

@@ -31,7 +31,8 @@ PARTITION = "/dev/ubdd1"
 
 
 def judge(name, result):
-    tap.ok(result.status == 0, f"{name}: files under random operations are what their models are", lambda: result.tail(60))
+    tap.ok(result.status == 0, f"{name}: files under random operations are what their models are",
+           lambda: result.tail(60))
     for line in result.output.splitlines():
         if re.match(r"# (seed|\d+ operations)", line):
             tap.diag(f"{name}: {line[2:]}")
@@ -56,7 +57,8 @@ def same_on_host(name, result, place_of):
             content = source.read(length)
         if (len(content), fsmodel.checksum(content)) != (int(size), total):
             differ.append(f"{path}: {len(content)} bytes on the host, {size} in the model")
-    tap.ok(seen and not differ, f"{name}: the host has the same bytes at the end", "\n".join(differ) or result.tail)
+    tap.ok(seen and not differ, f"{name}: the host has the same bytes at the end",
+           "\n".join(differ) or result.tail)
 
 
 def image(name, size=DISK):
@@ -106,9 +108,11 @@ def hostfs(name, options, arguments=(), place=None):
                      files=PROGRAM, arguments=arguments, timeout=SECONDS + 90)
     judge(name, result)
     host.stop()
-    tap.ok(host.answered and not host.errors, f"{name}: someone on the host changed files in between, too", "\n".join(host.errors))
+    tap.ok(host.answered and not host.errors,
+           f"{name}: someone on the host changed files in between, too", "\n".join(host.errors))
     places = {"/tmp/d": None, "/dev/loop0": disk}
-    same_on_host(name, result, lambda path: places.get(path, os.path.join(place, os.path.basename(path))))
+    same_on_host(name, result,
+                 lambda path: places.get(path, os.path.join(place, os.path.basename(path))))
     shutil.rmtree(control)
     shutil.rmtree(place)
 
@@ -135,7 +139,8 @@ def hostfs_on_xfs(name):
 
 def merge(cow):
     merged = cow + ".merged"
-    subprocess.run([os.path.join(uml.TOP, "build", "tools", "uml_moo"), cow, merged], check=True, capture_output=True)
+    subprocess.run([os.path.join(uml.TOP, "build", "tools", "uml_moo"), cow, merged], check=True,
+                   capture_output=True)
     return merged
 
 
@@ -144,12 +149,17 @@ def disks(name, wrap, arguments=()):
         return
     raw, direct, base, whole = image("raw"), image("direct"), image("base"), partitioned("whole")
     cow, cow_whole = uml.scratch("cow"), uml.scratch("cow-whole")
-    result = uml.run(f"/fsmodel /dev/ubda,/dev/ubdb,/dev/ubdc,/tmp/d,{PARTITION} {SECONDS} {SEED}", files=PROGRAM, wrap=wrap, timeout=SECONDS + 90,
-                     arguments=[f"ubd0={raw}", f"ubd1o={direct}", f"ubd2={cow},{base}", f"ubd3={cow_whole},{whole}", *arguments])
+    result = uml.run(f"/fsmodel /dev/ubda,/dev/ubdb,/dev/ubdc,/tmp/d,{PARTITION} {SECONDS} {SEED}",
+                     files=PROGRAM, wrap=wrap, timeout=SECONDS + 90,
+                     arguments=[f"ubd0={raw}", f"ubd1o={direct}", f"ubd2={cow},{base}",
+                                f"ubd3={cow_whole},{whole}", *arguments])
     judge(name, result)
     merged, merged_whole = merge(cow), merge(cow_whole)
-    same_on_host(name, result, {"/dev/ubda": raw, "/dev/ubdb": direct, "/dev/ubdc": merged, PARTITION: merged_whole}.get)
-    tap.ok(around(merged_whole) == around(whole), f"{name}: what lies around a partition is as it was")
+    same_on_host(name, result,
+                 {"/dev/ubda": raw, "/dev/ubdb": direct, "/dev/ubdc": merged,
+                  PARTITION: merged_whole}.get)
+    tap.ok(around(merged_whole) == around(whole),
+           f"{name}: what lies around a partition is as it was")
     for path in (raw, direct, base, cow, merged, whole, cow_whole, merged_whole):
         os.unlink(path)
 
@@ -164,7 +174,8 @@ def on_ext4(name, wrap, arguments=()):
         mkdir -p /disk /host; mount /dev/ubda /disk; mount -t hostfs none /host -o {shared}
         /fsmodel /disk/a,/disk/b,/host/c,/dev/ubdb {SECONDS} {SEED}; status=$?
         umount /disk; exit $status""", files=PROGRAM, wrap=wrap,
-                     arguments=[f"ubd0={uml.scratch('ext4.cow')},{place}", f"ubd1={image('raw')}", *arguments], timeout=SECONDS + 90)
+                     arguments=[f"ubd0={uml.scratch('ext4.cow')},{place}", f"ubd1={image('raw')}",
+                                *arguments], timeout=SECONDS + 90)
     judge(name, result)
     os.unlink(uml.scratch("ext4.cow"))
     shutil.rmtree(shared)

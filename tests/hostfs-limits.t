@@ -29,21 +29,25 @@ SCRIPT = f"""
 
 
 def with_limit(kind, files):
-    return uml.run(SCRIPT.replace("$FILES", str(files)), wrap=["sh", "-c", f'ulimit {kind} 64; exec "$0" "$@"'])
+    return uml.run(SCRIPT.replace("$FILES", str(files)),
+                   wrap=["sh", "-c", f'ulimit {kind} 64; exec "$0" "$@"'])
 
 
 ENTRIES = 1 + DEPTH + FILES
 result = with_limit("-n", 200)
 tap.ok(f"found {ENTRIES} archived {ENTRIES}" in result.output,
        f"with 64 descriptors in all, find and tar go {DEPTH} directories deep, which they hold open", result.tail)
-tap.ok("Too many open files in system" in result.output and "deepest" not in result.output, "files beyond that are refused with ENFILE",
+tap.ok("Too many open files in system" in result.output and "deepest" not in result.output,
+       "files beyond that are refused with ENFILE",
        result.tail)
 tap.ok("raise its hard limit" in result.log, "and the log says what to do", result.tail)
-tap.ok(f"afterwards x {FILES + 1}" in result.output, "the guest goes on, with new processes too", result.tail)
+tap.ok(f"afterwards x {FILES + 1}" in result.output, "the guest goes on, with new processes too",
+       result.tail)
 uml.clean(result)
 
 result = with_limit("-Sn", FILES - 1)
-tap.ok("deepest" in result.output and "raise its" not in result.log, f"a soft limit of 64 is raised: {FILES - 1} files are open at once",
+tap.ok("deepest" in result.output and "raise its" not in result.log,
+       f"a soft limit of 64 is raised: {FILES - 1} files are open at once",
        result.tail)
 uml.clean(result)
 # What was not removed after all holds nothing.
@@ -80,6 +84,7 @@ for options in ("", ",map=xattr"):
         [ -e /mnt/level0/level1/version ] && echo STILL-MOUNTED
         exit 0""", wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
     tap.ok("Too many open files in system" in result.output and "STILL-MOUNTED" in result.output,
-           f"what is mounted below hostfs{options.replace(',', ' ')} stays so when the host has no descriptor left", result.tail)
+           f"what is mounted below hostfs{options.replace(',', ' ')} stays so when the host has no "
+           "descriptor left", result.tail)
     uml.clean(result)
 tap.done()

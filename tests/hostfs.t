@@ -71,7 +71,8 @@ write(os.path.join(shared, "old"), "old content")
 write(os.path.join(shared, odd), "odd")
 write(os.path.join(shared, "victim"), "first")
 write(os.path.join(shared, "tail"), "one\n")
-write(os.path.join(shared, "both"), "".join(start.ljust(4095, ".") + "\n" for start in ("old", "", "old")))
+write(os.path.join(shared, "both"),
+      "".join(start.ljust(4095, ".") + "\n" for start in ("old", "", "old")))
 os.mkdir(os.path.join(shared, "large"))
 for number in range(100_000):
     os.close(os.open(os.path.join(shared, "large", f"e{number}"), os.O_CREAT | os.O_WRONLY))
@@ -128,16 +129,22 @@ result = uml.run(mounted(shared) + r"""
     [ $(find large -type f | sort -u | wc -l) = 100000 ] && echo all-found
     df /mnt >/dev/null && echo df
     exit 0""", timeout=240, drive=host_side)
-tap.ok(seen.get("written") == "from the guest\n", "what the guest wrote is there on the host when it closed the file", result.tail)
+tap.ok(seen.get("written") == "from the guest\n",
+       "what the guest wrote is there on the host when it closed the file", result.tail)
 tap.ok(seen.get("synced") == "early\n", "or when it called sync", result.tail)
-tap.ok("after: NEW content appeared second" in result.output, "what the host changed, made and replaced is seen at the next open",
+tap.ok("after: NEW content appeared second" in result.output,
+       "what the host changed, made and replaced is seen at the next open",
        result.tail)
 tap.ok("both: GUEST host more from the host" in " ".join(result.output.split()),
-       "so is, beyond what times can tell, what it changed and added in a file that the guest then wrote back", result.tail)
+       "so is, beyond what times can tell, what it changed and added in a file that the guest then "
+       "wrote back", result.tail)
 tap.ok("same-inode" in result.output, "a file keeps its inode number", result.tail)
-tap.ok("grown: two" in result.output, "who has a file open sees it grow after the time-out", result.tail)
-tap.ok("not-yet" in lines_of(result) and "odd-M-^?M-~" in result.output, "names that are not UTF-8 are listed as they are", result.tail)
-tap.ok("all-listed" in result.output and "all-found" in result.output, "a directory with 100,000 entries is listed and looked up",
+tap.ok("grown: two" in result.output, "who has a file open sees it grow after the time-out",
+       result.tail)
+tap.ok("not-yet" in lines_of(result) and "odd-M-^?M-~" in result.output,
+       "names that are not UTF-8 are listed as they are", result.tail)
+tap.ok("all-listed" in result.output and "all-found" in result.output,
+       "a directory with 100,000 entries is listed and looked up",
        result.tail)
 uml.clean(result)
 
@@ -145,7 +152,8 @@ uml.clean(result)
 
 top = directory("top")
 jail, outside = os.path.join(top, "jail"), os.path.join(top, "outside")
-for path in (jail, outside, os.path.join(jail, "good"), os.path.join(jail, "moved"), os.path.join(jail, "moved", "deep")):
+for path in (jail, outside, os.path.join(jail, "good"), os.path.join(jail, "moved"),
+             os.path.join(jail, "moved", "deep")):
     os.mkdir(path)
 write(os.path.join(outside, "secret"), "SECRET\n")
 write(os.path.join(jail, "good", "secret"), "harmless\n")
@@ -162,12 +170,16 @@ CONFINED = f"""
     cat /mnt/../outside/secret 2>&1
     ls -a /mnt | tr '\\n' ' '
 """
-for how, wrap, inner in (("", (), True), (" on a host without openat2", (uml.built("host/deny"), "openat2", "--"), False)):
+for how, wrap, inner in (("", (), True),
+                         (" on a host without openat2", (uml.built("host/deny"), "openat2", "--"),
+                          False)):
     result = uml.run(CONFINED, mem="64M", arguments=[f"hostfs={jail}"], wrap=wrap)
     tap.ok("SECRET" not in result.output and result.booted,
            "hostfs=<root>: no path, link or .. leads out of it" + how, result.tail)
-    tap.ok("mounted good: harmless" in result.output and "mounted /good: harmless" in result.output and
-           ("mounted inner: harmless" in result.output) == inner and "absolute good inner moved relative" in result.output,
+    tap.ok("mounted good: harmless" in result.output and "mounted /good: harmless" in result.output
+           and
+           ("mounted inner: harmless" in result.output) == inner
+           and "absolute good inner moved relative" in result.output,
            "what is in it can be mounted" + how, result.tail)
     uml.clean(result)
 
@@ -211,15 +223,20 @@ result = uml.run("""
     echo ENDED""", arguments=[f"hostfs={jail}"], timeout=300, drive=attack)
 stop.set()
 swapper.join()
-tap.ok("RACED" in result.output and "harmless" in result.output and "SECRET" not in result.output and os.listdir(outside).count("secret"),
-       "a name that the host swaps with a link out of it while the guest walks never leads out", result.tail)
+tap.ok("RACED" in result.output and "harmless" in result.output and "SECRET" not in result.output
+       and os.listdir(outside).count("secret"),
+       "a name that the host swaps with a link out of it while the guest walks never leads out",
+       result.tail)
 tap.ok(stat.S_IMODE(os.stat(os.path.join(outside, "secret")).st_mode) != 0o700 and
-       not [name for name in os.listdir(outside) if name.startswith("written")], "and nothing outside is changed", result.tail)
-tap.ok("ENDED" in result.output and "LATER" not in result.output and sorted(os.listdir(os.path.join(outside, "moved", "deep"))) == ["file", "later"],
+       not [name for name in os.listdir(outside) if name.startswith("written")],
+       "and nothing outside is changed", result.tail)
+tap.ok("ENDED" in result.output and "LATER" not in result.output
+       and sorted(os.listdir(os.path.join(outside, "moved", "deep"))) == ["file", "later"],
        "a directory moved out of it is lost to the guest, also to who stands in it", result.tail)
 uml.clean(result)
 bad = uml.boot_and_judge(["mem=64M", "hostfs=/nonexistent/root"], 20)
-tap.ok(bad.exit == 1 and len([line for line in bad.console.splitlines() if line.strip()]) == 1 and "/nonexistent/root" in bad.console,
+tap.ok(bad.exit == 1 and len([line for line in bad.console.splitlines() if line.strip()]) == 1
+       and "/nonexistent/root" in bad.console,
        "a root that is not there is refused in one line", bad.console)
 
 # ---- append ----
@@ -240,9 +257,13 @@ result = uml.run("""
     fallocate -p -o 0 -l 4096 big 2>/dev/null && echo PUNCHED
     echo ENDED""", mem="64M", arguments=[f"hostfs={logs},append"])
 wanted = "".join(str(i) * 3000 for i in range(1, 9))
-tap.ok("ENDED" in result.output and not {"CHANGED", "OVERWRITTEN", "SHRUNK", "REMOVED", "RENAMED", "RMDIR", "PUNCHED"} & set(lines_of(result)) and
-       read(os.path.join(logs, "log")) == "one\ntwo\nthree\n", "hostfs=<root>,append: files only grow, none is removed", result.tail)
-tap.ok(read(os.path.join(logs, "big")) == wanted and read(os.path.join(logs, "seq")) == "a\nb\nc\n", "and they grow as they should", result.tail)
+tap.ok("ENDED" in result.output
+       and not {"CHANGED", "OVERWRITTEN", "SHRUNK", "REMOVED", "RENAMED", "RMDIR",
+                "PUNCHED"} & set(lines_of(result)) and
+       read(os.path.join(logs, "log")) == "one\ntwo\nthree\n",
+       "hostfs=<root>,append: files only grow, none is removed", result.tail)
+tap.ok(read(os.path.join(logs, "big")) == wanted and read(os.path.join(logs, "seq")) == "a\nb\nc\n",
+       "and they grow as they should", result.tail)
 uml.clean(result)
 
 # ---- as the root ----
@@ -256,13 +277,18 @@ tree.base("""
     /root/busybox echo runs || exit 3
     exit 42""")
 tree.write_directory(root)
-for how, arguments in (("rootfstype=hostfs rootflags=<dir>", ["rootfstype=hostfs", f"rootflags={root}"]), ("ubd0=<dir>", [f"ubd0={root}"])):
+for how, arguments in (("rootfstype=hostfs rootflags=<dir>",
+                        ["rootfstype=hostfs", f"rootflags={root}"]),
+                       ("ubd0=<dir>", [f"ubd0={root}"])):
     result = uml.boot_and_judge(["mem=128M", *arguments, "rw", "init=/init"], 60)
-    tap.ok(result.status == 42 and read(os.path.join(root, "root", "by-guest")) == "written\n", f"{how} boots from a directory", result.tail)
+    tap.ok(result.status == 42 and read(os.path.join(root, "root", "by-guest")) == "written\n",
+           f"{how} boots from a directory", result.tail)
     uml.clean(result)
     os.unlink(os.path.join(root, "root", "by-guest"))
-missing = uml.boot_and_judge(["mem=64M", "rootfstype=hostfs", "rootflags=/nonexistent", "panic=-1", "noreboot"], 30)
-tap.ok(missing.exit == 134 and "/nonexistent" in missing.console, "a root directory that is not there is named", missing.tail)
+missing = uml.boot_and_judge(["mem=64M", "rootfstype=hostfs", "rootflags=/nonexistent", "panic=-1",
+                              "noreboot"], 30)
+tap.ok(missing.exit == 134 and "/nonexistent" in missing.console,
+       "a root directory that is not there is named", missing.tail)
 
 # ---- whose files are ----
 
@@ -296,16 +322,19 @@ result = uml.run(f"""
     chown 0:0 file; chmod 644 file
     exit 0""", mem="64M")
 output = set(lines_of(result))
-tap.ok({f"host {mine.st_uid}:{mine.st_gid}", "squash 1234:99", "range 100:200", "nobody 65534"} <= output and "CHOWNED" not in output,
+tap.ok({f"host {mine.st_uid}:{mine.st_gid}", "squash 1234:99", "range 100:200",
+        "nobody 65534"} <= output and "CHOWNED" not in output,
        "owners are the host's, one's, or in ranges, as the options say", result.tail)
-recorded = {"mapped 0:0", "dir 33:44 2750 directory", "file 1000:1001 4511 regular file", "pipe 0:0 644 fifo",
+recorded = {"mapped 0:0", "dir 33:44 2750 directory", "file 1000:1001 4511 regular file",
+            "pipe 0:0 644 fifo",
             "private 0:0 600 regular file", "null 1,3 character special file",
             "changed 0:5 620 character special file"}
 sentence = "map=xattr: owners, modes and devices are recorded and seen again"
 if recordable:
     tap.ok(recorded <= output, sentence, result.tail)
     on_host = os.stat(os.path.join(owned, "null"))
-    tap.ok(stat.S_ISREG(on_host.st_mode) and on_host.st_size == 0 and os.stat(os.path.join(owned, "dir")).st_uid == mine.st_uid,
+    tap.ok(stat.S_ISREG(on_host.st_mode) and on_host.st_size == 0
+           and os.stat(os.path.join(owned, "dir")).st_uid == mine.st_uid,
            "on the host they are ordinary files of the user", result.tail)
 else:
     tap.skip(sentence, "the host's file system of temporary files has no user extended attributes")
@@ -350,7 +379,8 @@ def agrees(sentence, error, place, before=None, **how):
 
 namespaces = ["unshare", "--user", "--map-root-user", "--mount"]
 if subprocess.run([*namespaces, "true"], capture_output=True).returncode:
-    tap.skip("a full host file system is told at fsync and close", "this host gives no user namespaces")
+    tap.skip("a full host file system is told at fsync and close",
+             "this host gives no user namespaces")
 else:
     full = directory("full")
     result = uml.run(mounted(full) + """
@@ -358,8 +388,10 @@ else:
         rm /mnt/fsync
         dd if=/dev/zero of=/mnt/close bs=64k count=64 2>&1 | grep -o 'No space left on device' | sed 's/^/close: /'
         rm /mnt/close; echo fits > /mnt/small && cat /mnt/small
-        exit 0""", wrap=[*namespaces, "sh", "-c", f'mount -t tmpfs -o size=1m none {full}; exec "$0" "$@"'])
-    tap.ok("No space left on device" in lines_of(result) and "close: No space left on device" in lines_of(result) and "fits" in lines_of(result),
+        exit 0""", wrap=[*namespaces, "sh", "-c",
+                         f'mount -t tmpfs -o size=1m none {full}; exec "$0" "$@"'])
+    tap.ok("No space left on device" in lines_of(result)
+           and "close: No space left on device" in lines_of(result) and "fits" in lines_of(result),
            "a full host file system is told at fsync and close", result.tail)
     uml.clean(result)
     agrees("and from then on the guest has the size and the bytes that the host has",
@@ -391,19 +423,25 @@ def look(instance):
 
 result = uml.run(f"""
     mount -t hostfs none /mnt -o {direct},sync
-    exec 5>/mnt/file; echo at-once >&5; echo WRITTEN; sleep 100""", mem="64M", drive=look, timeout=30)
-tap.ok(seen.get("sync") == "at-once\n", "with sync what is written is on the host at once", result.tail)
-tap.ok(read(os.path.join(direct, "file")) == "at-once\n", "and is still there after SIGKILL", result.tail)
+    exec 5>/mnt/file; echo at-once >&5; echo WRITTEN; sleep 100""", mem="64M", drive=look,
+                 timeout=30)
+tap.ok(seen.get("sync") == "at-once\n", "with sync what is written is on the host at once",
+       result.tail)
+tap.ok(read(os.path.join(direct, "file")) == "at-once\n", "and is still there after SIGKILL",
+       result.tail)
 
 # ---- programs no one here wrote ----
 
 compiler = directory("compiler")
 sources = os.path.join(uml.TOP, "build", "linux", "scripts", "dtc")
-if not (shutil.which("gcc") and shutil.which("make") and shutil.which("bison") and shutil.which("flex") and os.path.isdir(sources)):
-    tap.skip("the host's gcc builds the device tree compiler in the guest", "gcc, make, flex, bison or the kernel tree is missing")
+if not (shutil.which("gcc") and shutil.which("make") and shutil.which("bison")
+        and shutil.which("flex") and os.path.isdir(sources)):
+    tap.skip("the host's gcc builds the device tree compiler in the guest",
+             "gcc, make, flex, bison or the kernel tree is missing")
 else:
     build = os.path.join(compiler, "dtc")
-    shutil.copytree(sources, build, ignore=shutil.ignore_patterns("*.o", "dtc", "*.lex.c", "*.tab.*"))
+    shutil.copytree(sources, build,
+                    ignore=shutil.ignore_patterns("*.o", "dtc", "*.lex.c", "*.tab.*"))
     write(os.path.join(build, "Makefile"), """
 objects := dtc.o flattree.o fstree.o data.o livetree.o treesource.o srcpos.o checks.o util.o dtc-lexer.lex.o dtc-parser.tab.o
 CFLAGS := -O1 -Ilibfdt -I. -DNO_YAML
@@ -412,13 +450,15 @@ $(objects): dtc-parser.tab.h
 dtc-lexer.lex.c: dtc-lexer.l ; flex -o $@ $<
 dtc-parser.tab.c dtc-parser.tab.h &: dtc-parser.y ; bison -d -o dtc-parser.tab.c $<
 """)
-    write(os.path.join(build, "test.dts"), '/dts-v1/;\n/ { compatible = "a,b"; n: node@1 { reg = <1 2>; ref = <&n>; }; };\n')
+    write(os.path.join(build, "test.dts"),
+          '/dts-v1/;\n/ { compatible = "a,b"; n: node@1 { reg = <1 2>; ref = <&n>; }; };\n')
     result = uml.run(f"""
         mount -t hostfs none /mnt -o /
         mount -t proc proc /mnt/proc; mount -t devtmpfs dev /mnt/dev
         chroot /mnt /bin/sh -c 'cd {build} && PATH=/usr/bin:/bin make dtc 2>&1 && ./dtc -I dts -O dtb -o guest.dtb test.dts' && echo BUILT
         exit 0""", mem="512M", timeout=600)
-    made = subprocess.run(["./dtc", "-I", "dts", "-O", "dtb", "-o", "host.dtb", "test.dts"], cwd=build, capture_output=True) \
+    made = subprocess.run(["./dtc", "-I", "dts", "-O", "dtb", "-o", "host.dtb", "test.dts"],
+                          cwd=build, capture_output=True) \
         if os.path.exists(os.path.join(build, "dtc")) else None
     tap.ok("BUILT" in result.output and made and made.returncode == 0 and
            subprocess.run(["cmp", "host.dtb", "guest.dtb"], cwd=build).returncode == 0,
@@ -427,7 +467,8 @@ dtc-parser.tab.c dtc-parser.tab.h &: dtc-parser.y ; bison -d -o dtc-parser.tab.c
 
 stress = shutil.which("stress-ng")
 if not stress:
-    tap.skip("stress-ng --verify of files", "no stress-ng on this machine (Debian package stress-ng)")
+    tap.skip("stress-ng --verify of files",
+             "no stress-ng on this machine (Debian package stress-ng)")
 else:
     def with_stress():
         made = image.Tree()
@@ -437,20 +478,26 @@ else:
     place = directory("stress")
     os.chmod(place, 0o1777)
     known = subprocess.run([stress, "--stressors"], capture_output=True, text=True).stdout.split()
-    more = {"hdd": "--hdd-bytes 16M", "seek": "--seek-size 4M", "fallocate": "--fallocate-bytes 16M", "readahead": "--readahead-bytes 16M",
+    more = {"hdd": "--hdd-bytes 16M", "seek": "--seek-size 4M",
+            "fallocate": "--fallocate-bytes 16M", "readahead": "--readahead-bytes 16M",
             "dirdeep": "--dirdeep-inodes 1000", "fpunch": ""}
     each = int(os.environ.get("STRESS_EACH", "1"))
-    programs = [uml.Program(name, mounted(place) + f"/usr/bin/stress-ng --verify --temp-path /mnt --{name} 1 {more.get(name, '')} -t {each}", 90)
+    programs = [uml.Program(name,
+                            mounted(place)
+                            + f"/usr/bin/stress-ng --verify --temp-path /mnt --{name} 1 "
+                              f"{more.get(name, '')} -t {each}", 90)
                 for name in STRESSORS if name in known]
     results = uml.run_programs(programs, tree_maker=with_stress, mem="512M")
     for program in programs:
-        tap.ok(program.status == 0 and "successful run completed" in program.output, f"stress-ng --verify {program.name} on hostfs",
+        tap.ok(program.status == 0 and "successful run completed" in program.output,
+               f"stress-ng --verify {program.name} on hostfs",
                f"status {program.status}\n" + "\n".join(program.output.splitlines()[-10:]))
     uml.clean(results)
 
 # ---- the kernel's own tests of file systems, with hostfs below /tmp and the current directory ----
 
-tests = [kselftest.Test("openat2", name, sources=(name + ".c", "helpers.c")) for name in ("openat2_test", "resolve_test")]
+tests = [kselftest.Test("openat2", name, sources=(name + ".c", "helpers.c"))
+         for name in ("openat2_test", "resolve_test")]
 tests += [
     kselftest.Test("fchmodat2", "fchmodat2_test"),
     kselftest.Test("filesystems/fat", "rename_exchange", arguments="a b"),
@@ -464,8 +511,11 @@ else:
     runnable = [test for test in tests if not test.error]
     for test in tests:
         if test.error:
-            tap.skip(f"selftest {test.title}", "it does not build here: " + test.error.splitlines()[-1])
-    programs = [uml.Program(test.title, mounted(place) + "mount --bind /mnt /tmp; cd /mnt; echo a >a; echo b >b; "
+            tap.skip(f"selftest {test.title}",
+                     "it does not build here: " + test.error.splitlines()[-1])
+    programs = [uml.Program(test.title,
+                            mounted(place)
+                            + "mount --bind /mnt /tmp; cd /mnt; echo a >a; echo b >b; "
                             f"/{test.guest_path()} {test.arguments}", 120) for test in runnable]
 
     def with_selftests():

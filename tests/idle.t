@@ -50,7 +50,8 @@ def machine():
     return ticks[3] + ticks[4], sum(ticks)
 
 
-guests = {f"seccomp={engine}": uml.Instance(["mem=256M", f"seccomp={engine}"], terminal=True) for engine in ("off", "on")}
+guests = {f"seccomp={engine}": uml.Instance(["mem=256M", f"seccomp={engine}"], terminal=True)
+          for engine in ("off", "on")}
 for name, guest in list(guests.items()):
     if guest.expect(PROMPT, 30):
         continue
@@ -66,7 +67,9 @@ time.sleep(seconds)
 share = busy_share(ticks, machine())
 for name, guest in guests.items():
     ms, turns = (60 / seconds * (b - a) for a, b in zip(before[name], used(guest)))
-    tap.ok(turns < LIMIT_WAKES, f"{name}: an idle guest wakes less than {LIMIT_WAKES} times a minute", f"{turns:.0f} times")
+    tap.ok(turns < LIMIT_WAKES,
+           f"{name}: an idle guest wakes less than {LIMIT_WAKES} times a minute",
+           f"{turns:.0f} times")
     sentence = f"{name}: an idle guest uses less than {LIMIT_MS} ms of CPU a minute"
     if ms >= LIMIT_MS and share > QUIET:
         tap.skip(sentence, f"the machine is busy ({100 * share:.0f} % of its CPUs): {ms:.1f} ms")

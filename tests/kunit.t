@@ -19,8 +19,10 @@ LIST = os.path.join(uml.TOP, "tests", "kunit.list")
 tree = os.path.join(uml.TOP, "build", "linux")
 out = os.path.join(uml.TOP, "build", "kunit")
 os.makedirs(out, exist_ok=True)
-run = subprocess.run([sys.executable, "tools/testing/kunit/kunit.py", "run", "--arch", "um", "--build_dir", out,
-                      "--jobs", str(os.cpu_count()), "--timeout", "600"], cwd=tree, capture_output=True, text=True,
+run = subprocess.run([sys.executable, "tools/testing/kunit/kunit.py", "run", "--arch", "um",
+                      "--build_dir", out,
+                      "--jobs", str(os.cpu_count()), "--timeout", "600"], cwd=tree,
+                     capture_output=True, text=True,
                      stdin=subprocess.DEVNULL, env=uml.clean_environment())
 text = re.sub(r"\x1b\[[\d;]*m", "", run.stdout)
 suite, results, passed = None, {}, set()
@@ -41,7 +43,8 @@ for line in text.splitlines():
         passed.add(f"{suite} {one.group(2).strip()}")
 
 summary = re.search(r"Testing complete\. Ran (\d+) tests?: (.*)", text)
-tap.ok(summary, "kunit.py run --arch um builds and runs its suites", "\n".join((text + run.stderr).splitlines()[-30:]))
+tap.ok(summary, "kunit.py run --arch um builds and runs its suites",
+       "\n".join((text + run.stderr).splitlines()[-30:]))
 if summary:
     tap.diag(summary.group(0))
     if os.environ.get("KUNIT_LIST"):
@@ -49,7 +52,8 @@ if summary:
             listed.writelines(line + "\n" for line in sorted(passed))
     with open(LIST) as listed:
         wanted = {line.rstrip("\n") for line in listed if line.strip()}
-    tap.ok(not wanted - passed, "every test of tests/kunit.list passes", lambda: "\n".join(sorted(wanted - passed)))
+    tap.ok(not wanted - passed, "every test of tests/kunit.list passes",
+           lambda: "\n".join(sorted(wanted - passed)))
     for name in sorted(passed - wanted):
         tap.diag(f"new, not in the list: {name}")
     for name, result in results.items():

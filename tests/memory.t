@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -90,11 +91,10 @@ LOST = 128 + 7      # the exit status
 @contextlib.contextmanager
 def small_folder(size, kind="tmpfs"):
     """A folder on a tmpfs of so many bytes, or an ext4 in an image; None where nothing may be mounted."""
-    folder = uml.scratch(f"small-{kind}-{size}")
-    os.makedirs(folder, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=f"{kind}-", dir=uml.scratch(""))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder]
     if kind == "ext4":
-        disk = uml.scratch("small.ext4")
+        disk = folder + ".disk"
         with open(disk, "wb") as out:
             out.truncate(size)
         path = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -106,7 +106,8 @@ def small_folder(size, kind="tmpfs"):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", folder], check=False)
+        # Lazily: what the host does after the last process has ended may still hold its file.
+        subprocess.run(["umount", "--lazy", folder], check=False)
 
 
 def is_lost(result, about, sentence):

@@ -25,7 +25,8 @@ with open(os.path.join(folder, "Kbuild"), "w") as out:
 
 
 def kbuild(*arguments):
-    return subprocess.run(["make", "-s", "-C", os.path.join(uml.TOP, "build", "linux"), "ARCH=um", "O=" + kernel, *arguments],
+    return subprocess.run(["make", "-s", "-C", os.path.join(uml.TOP, "build", "linux"), "ARCH=um",
+                           "O=" + kernel, *arguments],
                           capture_output=True, text=True, env=uml.clean_environment())
 
 
@@ -33,7 +34,8 @@ def kbuild(*arguments):
 # own are enough.
 made = kbuild("modules_prepare")
 if made.returncode == 0:
-    made = kbuild("M=" + folder, "KBUILD_EXTRA_SYMBOLS=" + os.path.join(kernel, "vmlinux.symvers"), "modules")
+    made = kbuild("M=" + folder, "KBUILD_EXTRA_SYMBOLS=" + os.path.join(kernel, "vmlinux.symvers"),
+                  "modules")
 if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.stderr[-1500:]):
     result = uml.run("""
         insmod /sample.ko number=2 || exit 1
@@ -43,7 +45,8 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
         rmmod sample
         insmod /sample.ko && rmmod sample
         exit 0""", mem="64M", files={"sample.ko": os.path.join(folder, "sample.ko")})
-    tap.ok(result.status == 0 and "sample: count 42, words agree" in result.log, "it is loaded and runs", result.tail)
+    tap.ok(result.status == 0 and "sample: count 42, words agree" in result.log,
+           "it is loaded and runs", result.tail)
     tap.ok(all(word in result.output for word in ("listed", "in-kallsyms", "parameter")),
            "it is listed, with its symbols and parameter", result.tail)
     tap.ok(result.log.count("sample: gone") == 2, "it is unloaded and loaded again", result.tail)
@@ -53,10 +56,14 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
     MISTAKES = (
         ("a jump to address 0x18", "jump 18", r"Oops: page fault .* ip 0{14}18"),
         ("a jump into guest RAM", "jump 100000400000", r"Oops: page fault .* ip 0000100000400000"),
-        ("a jump to a non-canonical address", "jump 8000000000000000", r"Oops: general protection fault"),
-        ("a jump into data of the image", "jump $(sed -n 's/ [Dd] jiffies_64$//p' /proc/kallsyms)", r"Oops: page fault"),
-        ("a write to the system call table", "write $(sed -n 's/ [rRdD] sys_call_table$//p' /proc/kallsyms)", r"Oops: page fault"),
-        ("a write to the kernel's text", "write $(sed -n 's/ T schedule$//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a jump to a non-canonical address", "jump 8000000000000000",
+         r"Oops: general protection fault"),
+        ("a jump into data of the image", "jump $(sed -n 's/ [Dd] jiffies_64$//p' /proc/kallsyms)",
+         r"Oops: page fault"),
+        ("a write to the system call table",
+         "write $(sed -n 's/ [rRdD] sys_call_table$//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a write to the kernel's text", "write $(sed -n 's/ T schedule$//p' /proc/kallsyms)",
+         r"Oops: page fault"),
         ("a stack overflow", "recurse", r"Oops: stack overflow in kernel code"),
         ("BUG()", "bug", r"kernel BUG at .*wrong\.c"),
     )
@@ -65,15 +72,20 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
             insmod /wrong.ko || exit 1
             echo 0 >/proc/sys/kernel/kptr_restrict
             (echo "{wish}" >/proc/wrong); echo "killed $?"
-            echo still-alive; exit 0""", mem="64M", files={"wrong.ko": os.path.join(folder, "wrong.ko")})
-        tap.ok(result.status == 0 and "still-alive" in result.output and f"wrong: {wish.split()[0]} done" not in result.log and
-               re.search(said, result.log) and "take_wish" in result.log, f"{what} is an oops of its process, with a trace", result.tail)
+            echo still-alive; exit 0""", mem="64M",
+                         files={"wrong.ko": os.path.join(folder, "wrong.ko")})
+        tap.ok(result.status == 0 and "still-alive" in result.output
+               and f"wrong: {wish.split()[0]} done" not in result.log and
+               re.search(said, result.log) and "take_wish" in result.log,
+               f"{what} is an oops of its process, with a trace", result.tail)
     result = uml.run("insmod /wrong.ko; echo recurse-softirq >/proc/wrong; sleep 100", mem="64M",
                      files={"wrong.ko": os.path.join(folder, "wrong.ko")})
-    tap.ok(result.exit == 134 and "Oops: stack overflow of soft interrupts" in result.console and "recurse." in result.console,
+    tap.ok(result.exit == 134 and "Oops: stack overflow of soft interrupts" in result.console
+           and "recurse." in result.console,
            "soft interrupts whose stack overflows end in a panic that says so", result.tail)
     result = uml.run("insmod /wrong.ko; echo warn >/proc/wrong; echo goes-on; exit 0", mem="64M",
                      files={"wrong.ko": os.path.join(folder, "wrong.ko")})
-    tap.ok("goes-on" in result.output and re.search(r"WARNING: .*wrong\.c", result.log) and "wrong: warn done" in result.log,
+    tap.ok("goes-on" in result.output and re.search(r"WARNING: .*wrong\.c", result.log)
+           and "wrong: warn done" in result.log,
            "WARN() says where and goes on", result.tail)
 tap.done()

@@ -54,7 +54,8 @@ def boot(engine, *wrap):
         file.write("given by the host\n")
     with open(disk, "wb") as file:
         file.truncate(1 << 20)
-    return uml.boot_and_judge(["mem=64M", f"seccomp={engine}", f"ubd0={disk}", f"initrd={archive}", "rdinit=/init"], 12, wrap=wrap)
+    return uml.boot_and_judge(["mem=64M", f"seccomp={engine}", f"ubd0={disk}", f"initrd={archive}",
+                               "rdinit=/init"], 12, wrap=wrap)
 
 
 def fault(result):
@@ -64,7 +65,8 @@ def fault(result):
     if result.exit == 0:    # what the guest's programs are refused, they say themselves
         return None if result.status else "ends with status 0 without having done the work"
     # It may come in the middle of a line of the guest's console, whose writing is what was refused.
-    if re.search(r"linux: \w|Kernel panic|^GUEST-STATUS [1-9]|The futex facility|Fatal glibc error|cannot set %fs base", result.console, re.M):
+    if re.search(r"linux: \w|Kernel panic|^GUEST-STATUS [1-9]|The futex facility|Fatal glibc "
+                 r"error|cannot set %fs base", result.console, re.M):
         return None
     return "ends without a line that says why"
 
@@ -73,17 +75,21 @@ known = set()
 for engine in ("auto", "off"):
     seen = uml.scratch("seen")
     result = boot(engine, DENY, "-w", seen, "--")
-    tap.ok(result.status == 11 and result.exit == 0, f"seccomp={engine}: the work is done on a host that refuses nothing", result.tail)
+    tap.ok(result.status == 11 and result.exit == 0,
+           f"seccomp={engine}: the work is done on a host that refuses nothing", result.tail)
     with open(seen, encoding="ascii") as file:
         calls = file.read().split()
     strange = [call for call in calls if call.isdigit()]
-    tap.ok(calls and not strange, f"seccomp={engine}: every host call that is made is one that is tried here", f"also made: {strange}")
+    tap.ok(calls and not strange,
+           f"seccomp={engine}: every host call that is made is one that is tried here",
+           f"also made: {strange}")
     known.update(calls)
 
 # What a program needs to begin at all, or to end: to refuse these says nothing about ./linux.
 known -= {"execve", "exit_group", "exit", "rt_sigreturn", "restart_syscall"}
 ways = [(call, engine, error, how) for call in sorted(known) for engine in ("auto", "off")
-        for error, how in (("EPERM", ()), ("ENOSYS", ()), ("EAGAIN", ("-n", "1")), ("ENOMEM", ("-n", "3")), ("EPERM", ("-n", "20")),
+        for error, how in (("EPERM", ()), ("ENOSYS", ()), ("EAGAIN", ("-n", "1")),
+                           ("ENOMEM", ("-n", "3")), ("EPERM", ("-n", "20")),
                            ("EMFILE", ("-f", "5")), ("ENOMEM", ("-f", "100")))]
 if WHICH and WHICH != "all":
     ways = [way for way in ways if way[0] == WHICH]
@@ -100,10 +106,14 @@ for call, engine, error, how in ways:
     if result.leaked:
         wrong = (wrong or "") + f" leaves processes {result.leaked}"
     if WHICH:
-        tap.diag(f"{call} {error} {' '.join(how)} seccomp={engine}: exit {result.exit} status {result.status}")
+        tap.diag(f"{call} {error} {' '.join(how)} seccomp={engine}: exit {result.exit} status "
+                 f"{result.status}")
     if wrong:
         bad.append(f"{call} {error} {' '.join(how)} seccomp={engine}: {wrong}\n" + result.tail(6))
         tap.diag(bad[-1])
-tap.ok(ways and not bad, "a host call that is refused, always or at its n-th use, ends in no hang and in no wrong success",
+tap.ok(ways
+       and not bad,
+       "a host call that is refused, always or at its n-th use, ends in no hang and in no wrong "
+       "success",
        f"{len(bad)} of {len(ways)}")
 tap.done()

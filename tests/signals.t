@@ -17,7 +17,8 @@ import uml
 uml.require()
 uml.build()
 # Some virtual machines take breakpoints and never stop at them. A guest can have no better ones.
-native = subprocess.run([uml.built("guest/hardware"), "breakpoints"], stdout=subprocess.DEVNULL).returncode
+native = subprocess.run([uml.built("guest/hardware"), "breakpoints"],
+                        stdout=subprocess.DEVNULL).returncode
 hardware = "NO_BREAKPOINTS=1 /test/hardware" if native else "/test/hardware"
 seconds = int(os.environ.get("REGS_SECONDS", "10"))
 
@@ -42,7 +43,9 @@ def run_with(engine):
     ]
     names = ("regs", "signals", "calls", "calls-dynamic", "trace", "hardware", "escape")
     files = {f"test/{name}": uml.built(f"guest/{name}") for name in names}
-    results = uml.run_programs(programs, files={**files, **image.libraries(files["test/calls-dynamic"])}, mem="256M", arguments=[option])
+    results = uml.run_programs(programs,
+                               files={**files, **image.libraries(files["test/calls-dynamic"])},
+                               mem="256M", arguments=[option])
     for program in programs:
         uml.report(program)
     uml.clean(results)

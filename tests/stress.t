@@ -15,10 +15,12 @@ uml.require()
 stress = shutil.which("stress-ng")
 if not stress:
     tap.skip_all("no stress-ng on this machine (Debian package stress-ng)")
-STRESSORS = ("cpu vm mmap mremap fork vfork exec clone pthread sigfpe sigsegv signal itimer timer pipe futex context stack "
+STRESSORS = ("cpu vm mmap mremap fork vfork exec clone pthread sigfpe sigsegv signal itimer timer "
+             "pipe futex context stack "
              "bigheap fault hdd").split()
 # Kept small: the guest has one processor and 1 GiB.
-MORE = {"vm": "--vm-bytes 64M", "mmap": "--mmap-bytes 32M", "mremap": "--mremap-bytes 16M", "bigheap": "--bigheap-growth 1M",
+MORE = {"vm": "--vm-bytes 64M", "mmap": "--mmap-bytes 32M", "mremap": "--mremap-bytes 16M",
+        "bigheap": "--bigheap-growth 1M",
         "hdd": "--hdd-bytes 32M", "cpu": "--cpu-method int64 "}
 seconds = int(os.environ.get("STRESS_SECONDS", "120"))
 each = max(1, seconds // len(STRESSORS))
@@ -36,14 +38,16 @@ for name in STRESSORS:
 def tree():
     made = image.Tree()
     made.copy_program(stress, "usr/bin/stress-ng")
-    made.add("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n", 0o644)
+    made.add("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+             0o644)
     made.add("etc/group", "root:x:0:\nnogroup:x:65534:\n", 0o644)
     return made
 
 
 results = uml.run_programs(programs, tree_maker=tree, mem="1G")
 for program in programs:
-    tap.ok(program.status == 0 and "successful run completed" in program.output, f"stress-ng --verify {program.name}, {each} s",
+    tap.ok(program.status == 0 and "successful run completed" in program.output,
+           f"stress-ng --verify {program.name}, {each} s",
            f"status {program.status}\n" + "\n".join(program.output.splitlines()[-10:]))
 uml.clean(results)
 tap.done()

@@ -60,7 +60,8 @@ def microseconds(values):
 
 def judge(ahead, sentence):
     walls = [wall for wall, _ in ahead]
-    tap.ok(walls and all(abs(wall) < LIMIT for wall in walls), sentence, lambda: microseconds(walls) or "the guest said nothing")
+    tap.ok(walls and all(abs(wall) < LIMIT for wall in walls), sentence,
+           lambda: microseconds(walls) or "the guest said nothing")
     tap.diag(f"guest ahead by {microseconds(walls)}")
 
 
@@ -114,18 +115,21 @@ def drive(instance):
         seen["STOPPED"] = comparison.ahead(instance.text[where:])
 
 
-result = uml.run(SCRIPT, mem="128M", files={"clocks": PROGRAM}, timeout=180 + 4 * SECONDS, drive=drive)
+result = uml.run(SCRIPT, mem="128M", files={"clocks": PROGRAM}, timeout=180 + 4 * SECONDS,
+                 drive=drive)
 source = result.output.partition("\n")[0]
 said = re.search(r"tsc: .*", result.log)
 said = said.group(0) if said else "no line about the TSC"
 tap.diag(said)
-tap.ok(source in ("tsc", "host") and (source == "tsc") == ("kHz" in said), "the clock source is the TSC or the host's clock, as one line says",
+tap.ok(source in ("tsc", "host") and (source == "tsc") == ("kHz" in said),
+       "the clock source is the TSC or the host's clock, as one line says",
        f"{source}: {said}")
 traps = re.search(r"^TRAPS (\d+)$", result.output, re.M)
 if source == "tsc":
     took = re.search(r"^calls ([\d.]+)$", result.output, re.M)
     tap.diag(f"{took.group(1) if took else '?'} ns a call")
-    tap.ok(traps and int(traps.group(1)) < CALLS / 1000, f"{CALLS} calls of clock_gettime make no trap",
+    tap.ok(traps and int(traps.group(1)) < CALLS / 1000,
+           f"{CALLS} calls of clock_gettime make no trap",
            f"{traps.group(1) if traps else '?'} system calls\n" + result.tail())
 else:
     tap.skip(f"{CALLS} calls of clock_gettime make no trap", said)
@@ -134,28 +138,38 @@ image = re.search(r"^VDSO\n(.*?)^END$", result.output, re.M | re.S)
 path = uml.scratch("vdso.so")
 with open(path, "wb") as out:
     out.write(base64.b64decode(image.group(1) if image else ""))
-symbols = subprocess.run(["readelf", "-W", "--dyn-syms", path], capture_output=True, text=True).stdout
-wanted = [prefix + name for name in ("clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu") for prefix in (" ", "__vdso_")]
+symbols = subprocess.run(["readelf", "-W", "--dyn-syms", path], capture_output=True,
+                         text=True).stdout
+wanted = [prefix + name for name in ("clock_gettime", "clock_getres", "gettimeofday", "time",
+                                     "getcpu") for prefix in (" ", "__vdso_")]
 missing = [name for name in wanted if name + "@@LINUX_2.6" not in symbols]
-tap.ok(not missing, "the vDSO has the functions of x86-64 by their names", f"missing: {missing}\n{symbols}")
-frames = subprocess.run(["readelf", "-W", "--debug-dump=frames", path], capture_output=True, text=True).stdout
+tap.ok(not missing, "the vDSO has the functions of x86-64 by their names",
+       f"missing: {missing}\n{symbols}")
+frames = subprocess.run(["readelf", "-W", "--debug-dump=frames", path], capture_output=True,
+                        text=True).stdout
 tap.ok(frames.count(" FDE ") >= 5, "and tells debuggers how to unwind them", frames[:500])
 
 if "constant_tsc" in open("/proc/cpuinfo").read():
-    judge(seen.get("FOLLOWED", []), f"wall time is within 1 ms of the host's while the guest works and sleeps by turns ({SECONDS} s)")
+    judge(seen.get("FOLLOWED", []),
+          "wall time is within 1 ms of the host's while the guest works and sleeps by turns "
+          f"({SECONDS} s)")
     judge(seen.get("SLEPT", []), "so it is after the guest slept")
     judge(seen.get("STOPPED", []), "so it is after ./linux was stopped for three seconds")
-    rates = [monotonic for mark in ("FOLLOWED", "SLEPT", "STOPPED") for _, monotonic in seen.get(mark, [])]
-    tap.ok(rates and max(rates) - min(rates) < LIMIT, "the monotonic clock keeps step all the while",
+    rates = [monotonic for mark in ("FOLLOWED", "SLEPT", "STOPPED")
+             for _, monotonic in seen.get(mark, [])]
+    tap.ok(rates and max(rates) - min(rates) < LIMIT,
+           "the monotonic clock keeps step all the while",
            lambda: microseconds(rate - rates[0] for rate in rates))
 else:
-    tap.skip("the guest's clocks keep step with the host's", "the TSC of this machine is not constant, so that there is nothing to compare by")
+    tap.skip("the guest's clocks keep step with the host's",
+             "the TSC of this machine is not constant, so that there is nothing to compare by")
 clocks = uml.Program("clocks", "")
 clocks.output = re.search(r"^SLEPT\n(.*?)^CHECKED$", result.output, re.M | re.S)
 clocks.output = clocks.output.group(1) if clocks.output else ""
 clocks.status = 0 if clocks.output else None
 uml.report(clocks)
-tap.ok(re.search(r"^2001-02-03$", result.output, re.M), "a guest that sets its clock keeps what it set", result.tail)
+tap.ok(re.search(r"^2001-02-03$", result.output, re.M),
+       "a guest that sets its clock keeps what it set", result.tail)
 tap.equal(result.status, 0, "the guest's script ends with status 0", result.tail)
 uml.clean(result)
 
@@ -174,8 +188,10 @@ def compare(instance):
         seen["HOST"] = comparison.ahead(instance.text)
 
 
-result = uml.run(SCRIPT, mem="128M", arguments=["clocksource=host"], files={"clocks": PROGRAM}, drive=compare)
-tap.equal(result.output.partition("\n")[0], "host", "clocksource=host reads the host's clock", result.tail)
+result = uml.run(SCRIPT, mem="128M", arguments=["clocksource=host"], files={"clocks": PROGRAM},
+                 drive=compare)
+tap.equal(result.output.partition("\n")[0], "host", "clocksource=host reads the host's clock",
+          result.tail)
 traps = re.search(r"^TRAPS (\d+)$", result.output, re.M)
 tap.ok(traps and int(traps.group(1)) >= 20000, "the vDSO then makes system calls", result.tail)
 judge(seen.get("HOST", []), "and wall time is within 1 ms of the host's")

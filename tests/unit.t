@@ -14,7 +14,8 @@ uml.build()
 for source in sorted(glob.glob(os.path.join(uml.TOP, "tests", "unit", "*.c"))):
     name = os.path.splitext(os.path.basename(source))[0]
     program = uml.Program(name, "")
-    ended = subprocess.run([uml.built("unit/" + name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    ended = subprocess.run([uml.built("unit/" + name)], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=120)
     program.status, program.output = ended.returncode, ended.stdout
     uml.report(program)
 tap.done()

@@ -2,8 +2,8 @@
 /*
  * What a program pays the kernel for: usage: bench [<tiny program> [<folder for a file>]].
  *
- * Prints one line a measurement, `<name> <nanoseconds an operation>`, the median of five rounds. The same program runs
- * natively and in the guest; tests/bench/run puts the two side by side.
+ * Prints one line a measurement, `<name> <nanoseconds an operation>`, the median of five rounds.
+ * The same program runs natively and in the guest; tests/bench/run puts the two side by side.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -229,7 +229,10 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		folder = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* Guest RAM is the host's memory once it was touched; most of the guest's is to be that before anything is measured. */
+	/*
+	 * Guest RAM is the host's memory once it was touched; most of the guest's is to be that
+	 * before anything is measured.
+	 */
 	touch(384 << 20, MADV_NORMAL);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		double took[ROUNDS];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * elapse <name> <times> <command...>: runs the command once, then so many times again, and prints `<name> <milliseconds>`, the median
- * of the latter. Status 1 if the command cannot be run or fails.
+ * elapse <name> <times> <command...>: runs the command once, then so many times again, and prints
+ * `<name> <milliseconds>`, the median of the latter. Status 1 if the command cannot be run or
+ * fails.
  */
 #include <stdio.h>
 #include <stdlib.h>

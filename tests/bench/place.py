@@ -35,7 +35,8 @@ class Place:
     def __init__(self, label, kernel=None, arguments=(), pinned=False, notes=None):
         self.label, self.kernel, self.arguments, self.pinned = label, kernel, list(arguments), pinned
         self.is_native = kernel is None
-        self.notes = [] if notes is None else notes     # what the reader should know, such as versions
+        # what the reader should know, such as versions
+        self.notes = [] if notes is None else notes
         self.wrap = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if pinned else []
 
     def native(self, command, **how):
@@ -47,7 +48,8 @@ class Place:
 
     def guest(self, script, arguments=(), timeout=900, **how):
         """Output of a script in the guest; arguments and files as in uml.run."""
-        result = uml.run(script, linux=self.kernel, arguments=[*self.arguments, *arguments], wrap=self.wrap, timeout=timeout, **how)
+        result = uml.run(script, linux=self.kernel, arguments=[*self.arguments, *arguments],
+                         wrap=self.wrap, timeout=timeout, **how)
         if result.status != 0:
             raise Unmeasured("the guest did not finish: " + " | ".join(result.tail(4).splitlines()))
         return result.output

@@ -9,7 +9,8 @@ import image
 import uml
 from place import Row, Unmeasured
 
-ROWS = [Row("boot_to_init", "boot of the tiny configuration to init", "ms", at_most=(60, 80), absolute=True)]
+ROWS = [Row("boot_to_init", "boot of the tiny configuration to init", "ms", at_most=(60, 80),
+            absolute=True)]
 TIMES = 5
 INIT = "#!/bin/busybox sh\n/bin/busybox echo BENCH-INIT >/dev/console\n/bin/busybox poweroff -f\n"
 
@@ -36,12 +37,14 @@ def measure(place):
     took = []
     for _ in range(TIMES):
         start = time.monotonic()
-        instance = uml.Instance(["mem=64M", "initrd=" + archive(), "rdinit=/init", "quiet", *place.arguments],
+        instance = uml.Instance(["mem=64M", "initrd=" + archive(), "rdinit=/init", "quiet",
+                                 *place.arguments],
                                 linux=tiny_of(place.kernel), wrap=place.wrap)
         found = instance.expect("BENCH-INIT", 30)
         took.append((time.monotonic() - start) * 1000)
         instance.wait(20)
         instance.close()
         if not found:
-            raise Unmeasured("it did not reach init: " + " | ".join(instance.text.splitlines()[-3:]))
+            raise Unmeasured("it did not reach init: "
+                             + " | ".join(instance.text.splitlines()[-3:]))
     return {"boot_to_init": statistics.median(took)}

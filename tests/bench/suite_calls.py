@@ -23,5 +23,7 @@ def measure(place):
     bench, tiny = uml.built("bench/bench"), uml.built("bench/tiny")
     if place.is_native:
         folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
-        return numbers(place.native([bench, tiny, folder]) + place.native([uml.built("bench/sysemu")]))
-    return numbers(place.guest("/bench /tiny /tmp", mem="512M", files={"bench": bench, "tiny": tiny}))
+        return numbers(place.native([bench, tiny, folder])
+                       + place.native([uml.built("bench/sysemu")]))
+    return numbers(place.guest("/bench /tiny /tmp", mem="512M",
+                               files={"bench": bench, "tiny": tiny}))

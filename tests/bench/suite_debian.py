@@ -53,20 +53,23 @@ def source():
     text, pieces = HEAD, (LINES - HEAD.count("\n")) // PIECE.count("\n")
     for n in range(pieces):
         text += PIECE % {"n": n, "m": n % 13 + 3, "t": types[n % len(types)]}
-    return text + "".join(f"int rest{n}() {{ return {n}; }}\n" for n in range(LINES - text.count("\n")))
+    return text + "".join(f"int rest{n}() {{ return {n}; }}\n"
+                          for n in range(LINES - text.count("\n")))
 
 
 def commands(folder):
     """The shell commands that measure; @folder holds elapse and big.cc."""
     return (f"cd {folder} && export TMPDIR={folder} CCACHE_DISABLE=1 LC_ALL=C && "
-            f"./elapse compile {TIMES} /usr/bin/g++ -O2 -c big.cc -o big.o && ./elapse shell_loop {TIMES} /bin/sh -c '{LOOP}' && "
+            f"./elapse compile {TIMES} /usr/bin/g++ -O2 -c big.cc -o big.o && ./elapse shell_loop "
+            f"{TIMES} /bin/sh -c '{LOOP}' && "
             "echo version $(/usr/bin/g++ -dumpfullversion)")
 
 
 def native(place):
     if not os.access("/usr/bin/g++", os.X_OK):
         raise Unmeasured("no /usr/bin/g++ on this machine")
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+    with tempfile.TemporaryDirectory(dir="/dev/shm"
+                                     if os.access("/dev/shm", os.W_OK) else None) as folder:
         shutil.copy(uml.built("bench/elapse"), folder)
         with open(os.path.join(folder, "big.cc"), "w") as out:
             out.write(source())

@@ -58,11 +58,13 @@ def guest(place, tar):
             umount /mnt
             echo "ROUND $start $end"
         done""", mem="512M", tree=tree)
-    return [(float(end) - float(start)) * 1000 for start, end in re.findall(r"^ROUND (\S+) (\S+)$", output, re.M)]
+    return [(float(end) - float(start)) * 1000
+            for start, end in re.findall(r"^ROUND (\S+) (\S+)$", output, re.M)]
 
 
 def measure(place):
     tar = shutil.which("tar")
     if not tar:
         raise Unmeasured("no GNU tar on this machine")
-    return {"tar_hostfs": statistics.median(native(place, tar) if place.is_native else guest(place, tar))}
+    return {"tar_hostfs": statistics.median(native(place, tar)
+                                            if place.is_native else guest(place, tar))}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The least that a system call intercepted with ptrace can cost on this host: tracer and tracee on one CPU, each call
- * stopped with PTRACE_SYSEMU, its general registers read and written. Prints `sysemu <nanoseconds>`, the median of five.
+ * The least that a system call intercepted with ptrace can cost on this host: tracer and tracee on
+ * one CPU, each call stopped with PTRACE_SYSEMU, its general registers read and written. Prints
+ * `sysemu <nanoseconds>`, the median of five.
  */
 #define _GNU_SOURCE
 #include <sched.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fuzzes headers and bitmaps of COW files: the input is the beginning of a file. Whatever it is, opening it succeeds with a layout that makes
- * sense or fails with one line; of what opens, pieces cover the disk without gaps, and bits that are set and flushed are
- * there when it is opened again, with those that were there before.
+ * Fuzzes headers and bitmaps of COW files: the input is the beginning of a file. Whatever it is,
+ * opening it succeeds with a layout that makes sense or fails with one line; of what opens, pieces
+ * cover the disk without gaps, and bits that are set and flushed are there when it is opened
+ * again, with those that were there before.
  *
- * With clang and libFuzzer: -fsanitize=fuzzer -DLIBFUZZER. Otherwise a loop of its own that changes good files at random:
- * cow_fuzz <seconds> [seed].
+ * With clang and libFuzzer: -fsanitize=fuzzer -DLIBFUZZER. Otherwise a loop of its own that
+ * changes good files at random: cow_fuzz <seconds> [seed].
  */
 #define _GNU_SOURCE
 #include <assert.h>

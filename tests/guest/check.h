@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * TAP from a guest program: one line per test, written with a single write() so that kernel messages do not
- * cut it. The programs also run natively: what only holds in the guest asks in_guest().
+ * TAP from a guest program: one line per test, written with a single write() so that kernel
+ * messages do not cut it. The programs also run natively: what only holds in the guest asks
+ * in_guest().
  */
 #ifndef TESTS_CHECK_H
 #define TESTS_CHECK_H

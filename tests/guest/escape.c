@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program: what is in its host address space besides its own pages must not help it (DESIGN, section 5).
+ * A hostile guest program: what is in its host address space besides its own pages must not help
+ * it (docs/security/model.md).
  *
- * It looks for pages that can be read but are not in /proc/self/maps (the port's own: found by touching every page near
- * the top of the address space), tries to change them, and jumps to every system call instruction in them. A call made there
- * must be the guest's: the parent's process id, as the guest numbers processes, is what tells.
+ * It looks for pages that can be read but are not in /proc/self/maps (the port's own: found by
+ * touching every page near the top of the address space), tries to change them, and jumps to every
+ * system call instruction in them. A call made there must be the guest's: the parent's process id,
+ * as the guest numbers processes, is what tells.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -50,7 +52,9 @@ static int in_maps(uintptr_t address)
 	return found;
 }
 
-/* Jump to @place with a call number in rax, rbx at @requests, r12 = 1; come back by a signal only. */
+/*
+ * Jump to @place with a call number in rax, rbx at @requests, r12 = 1; come back by a signal only.
+ */
 static int jump(uintptr_t place, long number, void *requests)
 {
 	return FAULT_OF(asm volatile("mov %[requests], %%rbx\n\tmov $1, %%r12d\n\tjmp *%[place]"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A host that gives few processes: fork, vfork and exec fail with an error where there is none left, nobody is killed for it, and all is well
- * when there are some again. hostile-host.t runs it under a limit of the host; the program knows none of it, only that fork fails some time.
+ * A host that gives few processes: fork, vfork and exec fail with an error where there is none
+ * left, nobody is killed for it, and all is well when there are some again. hostile-host.t runs it
+ * under a limit of the host; the program knows none of it, only that fork fails some time.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

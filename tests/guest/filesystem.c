@@ -2,7 +2,8 @@
 /*
  * What a file system owes a program, in a fresh directory: filesystem [<directory> [<entries>]]
  *
- * One function a subject; each checks its sentences and cleans up. What the file system, or the user, may not do at all is skipped.
+ * One function a subject; each checks its sentences and cleans up. What the file system, or the
+ * user, may not do at all is skipped.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -5,11 +5,11 @@
  *	fsmodel [<path>[,<path>...] [<seconds> [<seed>]]]
  *
  * Every way to change a file (write, io_uring, splice, sendfile, mappings that come and go and one
- * that stays, O_DIRECT, O_APPEND, O_TRUNC, truncation, allocation, holes, copies and clones within a
- * file and between two, one's mapping as another's buffer, threads and processes at once, someone
- * else's changes on the host) and to look at one, in random order and with random ranges, with
- * syncs, dropped caches, new names and reopening in between. A path may be a block device of 512 KiB.
- * The first difference ends it, with the last operations and the seed that repeats them.
+ * that stays, O_DIRECT, O_APPEND, O_TRUNC, truncation, allocation, holes, copies and clones within
+ * a file and between two, one's mapping as another's buffer, threads and processes at once,
+ * someone else's changes on the host) and to look at one, in random order and with random ranges,
+ * with syncs, dropped caches, new names and reopening in between. A path may be a block device of
+ * 512 KiB. The first difference ends it, with the last operations and the seed that repeats them.
  *
  * FSMODEL_HOST=<directory>: somebody on the host answers requests there (tests/lib/fsmodel.py).
  * FSMODEL_ASKS=<directory>: below it the host is asked about a file each time (actimeo=0).
@@ -440,7 +440,9 @@ static void do_mapped_write(struct file *file)
 	munmap(at, from - start + length);
 }
 
-/* A mapping writes past the end, in its page; then the file grows over that, and zeroes are there. */
+/*
+ * A mapping writes past the end, in its page; then the file grows over that, and zeroes are there.
+ */
 static void do_past_end(struct file *file)
 {
 	unsigned int way = draw(4);
@@ -793,7 +795,10 @@ static void do_replace(struct file *file)
 	open_all(file);
 }
 
-/* The file goes on under no name, is opened by its descriptor, and its bytes come back under the old one. */
+/*
+ * The file goes on under no name, is opened by its descriptor, and its bytes come back under the
+ * old one.
+ */
 static void do_unname(struct file *file)
 {
 	char itself[64];

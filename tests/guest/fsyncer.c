@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes files that must survive whatever happens once their number has been printed: fsyncer <folder> <first number>.
+ * Writes files that must survive whatever happens once their number has been printed: fsyncer
+ * <folder> <first number>.
  *
- * Number n is kept in file n % FILES, in one of three ways by turns: a new file that is synced and then renamed over the old; a file that is
- * removed and written anew with O_DSYNC; a line at the end of a log and fdatasync. Then "KEPT n" is printed. Contents are the number, eight digits, over
- * and over.
+ * Number n is kept in file n % FILES, in one of three ways by turns: a new file that is synced and
+ * then renamed over the old; a file that is removed and written anew with O_DSYNC; a line at the
+ * end of a log and fdatasync. Then "KEPT n" is printed. Contents are the number, eight digits,
+ * over and over.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What only x86-64 has, as programs and debuggers use it: hardware breakpoints, extended state that a handler takes out of its
- * frame, address hints of mmap, arch_prctl's questions about features. Runs natively as well.
+ * What only x86-64 has, as programs and debuggers use it: hardware breakpoints, extended state
+ * that a handler takes out of its frame, address hints of mmap, arch_prctl's questions about
+ * features. Runs natively as well.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
@@ -242,7 +243,10 @@ static void features(void)
 	check(syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 99) == -1 && errno == EINVAL, "nor what never is");
 }
 
-/* usage: hardware [breakpoints]: only those. NO_BREAKPOINTS in the environment: this machine's do not fire. */
+/*
+ * usage: hardware [breakpoints]: only those. NO_BREAKPOINTS in the environment: this machine's do
+ * not fire.
+ */
 int main(int argc, char **argv)
 {
 	if (argc > 1) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory in large pages: that they behave as small ones do, and that they save stops and host calls, by /proc/um/counters.
+ * Memory in large pages: that they behave as small ones do, and that they save stops and host
+ * calls, by /proc/um/counters.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory as a program expects it. In the guest every mapping is a cache of the guest's page tables, so the tests go
- * after what a stale cache would show: a page that is still there after munmap, still writable after mprotect, still
- * shared after a copy on write, still the old one after a remap; and the same when the kernel is the one that writes.
+ * Memory as a program expects it. In the guest every mapping is a cache of the guest's page
+ * tables, so the tests go after what a stale cache would show: a page that is still there after
+ * munmap, still writable after mprotect, still shared after a copy on write, still the old one
+ * after a remap; and the same when the kernel is the one that writes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -443,7 +444,10 @@ static void wide(void)
 
 		if (at == MAP_FAILED || at != (void *)places[i] || (*at = places[i], *at != (long)places[i])) {
 			say("# nothing can be mapped at %#lx: %s\n", places[i], strerror(errno));
-			/* The top is where the guest's own pages of the port may lie: report, but only below it is a must. */
+			/*
+			 * The top is where the guest's own pages of the port may lie: report, but
+			 * only below it is a must.
+			 */
 			good &= i == 4;
 		}
 	}

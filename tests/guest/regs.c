@@ -2,14 +2,16 @@
 /*
  * Torture of registers: usage: regs [seconds].
  *
- * Each round fills the general registers, the flags, the gs base and every extended state component that the CPU
- * has (x87, SSE, AVX, AVX-512) with a pattern, lets something happen while they hold it (a system call, a fork, a
- * page fault, an exception, a signal with a handler that ruins or edits them, plain running under timers and other
- * threads), and compares. Several threads and processes do it at once, each with patterns of its own; then the
- * segment bases get a test each.
+ * Each round fills the general registers, the flags, the gs base and every extended state
+ * component that the CPU has (x87, SSE, AVX, AVX-512) with a pattern, lets something happen while
+ * they hold it (a system call, a fork, a page fault, an exception, a signal with a handler that
+ * ruins or edits them, plain running under timers and other threads), and compares. Several
+ * threads and processes do it at once, each with patterns of its own; then the segment bases get a
+ * test each.
  *
- * Extended state is set with XRSTOR and read with XSAVE, in one assembly routine that calls nothing: what differs
- * afterwards was lost by the kernel. Not compared: x87's last instruction pointers, which AMD processors do not save.
+ * Extended state is set with XRSTOR and read with XSAVE, in one assembly routine that calls
+ * nothing: what differs afterwards was lost by the kernel. Not compared: x87's last instruction
+ * pointers, which AMD processors do not save.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
@@ -47,9 +49,10 @@ struct state {
 enum happening { RUN, CALL, FAULT, TRAP, SITE };	/* the table in hold_registers goes by these */
 
 /*
- * Load *in, let @what happen, store *out. RUN counts rcx down with `loop`, which changes no flag; CALL is a system call
- * numbered rax; FAULT reads a byte at rax into al; TRAP is ud2, which the handler steps over; SITE is a system call behind
- * an instruction that lets the kernel make a call site of it (arch/um/x86_64/call_sites.c).
+ * Load *in, let @what happen, store *out. RUN counts rcx down with `loop`, which changes no flag;
+ * CALL is a system call numbered rax; FAULT reads a byte at rax into al; TRAP is ud2, which the
+ * handler steps over; SITE is a system call behind an instruction that lets the kernel make a call
+ * site of it (arch/um/x86_64/call_sites.c).
  */
 void hold_registers(const struct state *in, struct state *out, long what, uint64_t mask);
 asm(".text\n"
@@ -69,7 +72,10 @@ asm(".text\n"
 "	mov 64(%rdi), %r8; mov 72(%rdi), %r9; mov 80(%rdi), %r10; mov 88(%rdi), %r11\n"
 "	mov 96(%rdi), %r12; mov 104(%rdi), %r13; mov 112(%rdi), %r14; mov 120(%rdi), %r15\n"
 "	mov 56(%rdi), %rdi\n"
-	/* Choose without touching a flag or a register: jump through a table by what is on the stack. */
+	/*
+	 * Choose without touching a flag or a register: jump through a table by what is on the
+	 * stack.
+	 */
 "	push %rcx\n"
 "	mov 8(%rsp), %rcx\n"
 "	jrcxz 10f\n"
@@ -164,7 +170,10 @@ static void put32(uint8_t *at, uint32_t value)
 	memcpy(at, &value, sizeof(value));
 }
 
-/* A pattern that the CPU accepts: every exception masked, header bits as asked, no reserved bit of MXCSR. */
+/*
+ * A pattern that the CPU accepts: every exception masked, header bits as asked, no reserved bit of
+ * MXCSR.
+ */
 static void make_pattern(struct state *s, uint64_t *seed)
 {
 	uint64_t header = xmask;
@@ -560,8 +569,8 @@ static void under_load(int seconds)
 }
 
 /*
- * A frame on a page that is not there yet, and that another thread provides: the frame's extended state is copied only after
- * that thread has run.
+ * A frame on a page that is not there yet, and that another thread provides: the frame's extended
+ * state is copied only after that thread has run.
  */
 static void *provide_page(void *argument)
 {
@@ -615,7 +624,10 @@ static void frame_that_waits(struct state *in, struct state *out, uint64_t *seed
 
 /* Segment bases. No libc call between setting an fs base and putting it back. */
 
-/* As the ABI has it: the processor may know the instructions and the kernel not keep what they set. */
+/*
+ * As the ABI has it: the processor may know the instructions and the kernel not keep what they
+ * set.
+ */
 static int have_fsgsbase(void)
 {
 	return getauxval(AT_HWCAP2) & 2;

@@ -2,9 +2,10 @@
 /*
  * Touches scattered pages one at a time: usage: scatter [read|write <pages> <pages apart>].
  *
- * The order is scattered too (a full-period walk), so that no two touches in a row are neighbours. `read` touches
- * pages never written: page tables grow, memory does not. `write` gives each page its number, then reads all of them
- * back in another order, when the host mappings of most have been dropped in between.
+ * The order is scattered too (a full-period walk), so that no two touches in a row are neighbours.
+ * `read` touches pages never written: page tables grow, memory does not. `write` gives each page
+ * its number, then reads all of them back in another order, when the host mappings of most have
+ * been dropped in between.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Signals as an x86-64 program expects them: what a frame holds, what sigreturn takes from it, alternate stacks,
- * restarted calls, the information that comes with each kind of exception, the system call entries of other times,
- * and rdtsc that faults at a program's wish.
+ * Signals as an x86-64 program expects them: what a frame holds, what sigreturn takes from it,
+ * alternate stacks, restarted calls, the information that comes with each kind of exception, the
+ * system call entries of other times, and rdtsc that faults at a program's wish.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -304,7 +304,10 @@ static void exceptions(void)
 	close(fd);
 }
 
-/* The page is there, is not, or its rights do not suffice: as the processor finds it in the page tables. */
+/*
+ * The page is there, is not, or its rights do not suffice: as the processor finds it in the page
+ * tables.
+ */
 static void fault_codes(void)
 {
 	char *page = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -2,7 +2,8 @@
 /*
  * ptrace, seccomp and core dumps inside the guest: what gdb and strace stand on.
  *
- * Tracees are forked from this program and run small pieces of assembly whose instructions and addresses are known.
+ * Tracees are forked from this program and run small pieces of assembly whose instructions and
+ * addresses are known.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -232,7 +233,10 @@ static void register_sets(void)
 	need(ptrace(PTRACE_SETREGS, child, 0, &regs) == 0);
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
 	check(value != 0 && regs.fs_base == value && regs.gs_base == 0x5000, "segment bases are read and set");
-	/* Descriptors that are not there: of the local table, of a program that has set none, and beyond the global one. */
+	/*
+	 * Descriptors that are not there: of the local table, of a program that has set none, and
+	 * beyond the global one.
+	 */
 	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, gs), 7) == 0 &&
 	      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, ds), 0x6b) == 0 &&
 	      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, es), 0xfffb) == 0, "selectors that do not load can be set");
@@ -240,7 +244,10 @@ static void register_sets(void)
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 42, "the tracee runs on with what was set");
 }
 
-/* What a debugger does: write a breakpoint into code, take it out again, look at children and exec. */
+/*
+ * What a debugger does: write a breakpoint into code, take it out again, look at children and
+ * exec.
+ */
 
 static __attribute__((noinline)) int target(int value)
 {

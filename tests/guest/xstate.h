@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What extended state the processor has, in the standard form of XSAVE: for the tests of frames and of debuggers. */
+/*
+ * What extended state the processor has, in the standard form of XSAVE: for the tests of frames
+ * and of debuggers.
+ */
 #ifndef TESTS_XSTATE_H
 #define TESTS_XSTATE_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * deny [option ...] <call>... -- <command>...: runs the command on a host that refuses some system calls, as container sandboxes do.
+ * deny [option ...] <call>... -- <command>...: runs the command on a host that refuses some system
+ * calls, as container sandboxes do.
  *
  *	-e <error>	with this errno: EPERM (else), ENOSYS, EAGAIN, ENOMEM, EMFILE, EACCES,
  *			EINVAL, EIO or EDQUOT
@@ -9,8 +10,9 @@
  *	-w <file>	refuses nothing; writes the names of all calls that are made to the file. One that is in no table is a number
  *	-l		prints the calls it knows
  *
- * "Always" is a filter of its own for each call. The others ask a supervisor, which is this process, through a seccomp listener; a call
- * that the command's own filters trap is not counted. The status is the command's, 128 and the signal that ended it, or 127: could not begin.
+ * "Always" is a filter of its own for each call. The others ask a supervisor, which is this
+ * process, through a seccomp listener; a call that the command's own filters trap is not counted.
+ * The status is the command's, 128 and the signal that ended it, or 127: could not begin.
  */
 #define _GNU_SOURCE
 #include <errno.h>

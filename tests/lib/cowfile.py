@@ -11,13 +11,16 @@ import subprocess
 import uml
 
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
-VARIANTS = (("1", "version 1"), ("1be", "version 1 of a big-endian machine"), ("2", "version 2"), ("2swapped", "version 2, magic swapped"),
-            ("3swapped", "version 3, magic swapped"), ("3le", "version 3, all of it swapped"), ("3broken", "the broken version 3"),
+VARIANTS = (("1", "version 1"), ("1be", "version 1 of a big-endian machine"), ("2", "version 2"),
+            ("2swapped", "version 2, magic swapped"),
+            ("3swapped", "version 3, magic swapped"), ("3le", "version 3, all of it swapped"),
+            ("3broken", "the broken version 3"),
             ("3broken-be", "the broken version 3 of a big-endian machine"))
 
 
 def make(*arguments):
-    made = subprocess.run(["make", "-s", "-C", *arguments], capture_output=True, text=True, env=uml.clean_environment())
+    made = subprocess.run(["make", "-s", "-C", *arguments], capture_output=True, text=True,
+                          env=uml.clean_environment())
     if made.returncode:
         uml.tap.ok(False, "the programs build", made.stdout + made.stderr)
         uml.tap.done()
@@ -54,7 +57,8 @@ class CowFile:
 
     def __init__(self, path):
         self.file = open(path, "r+b")
-        magic, version, self.mtime, self.size, self.sector, align, kind = struct.unpack(">4sIIQIII", self.file.read(32))
+        magic, version, self.mtime, self.size, self.sector, align, kind = struct.unpack(">4sIIQIII",
+                                                                                        self.file.read(32))
         assert (magic, version, self.sector, kind) == (b"OOOM", 3, 512, 0)
         self.path = self.file.read(4096).rstrip(b"\0")
         self.bitmap = (4128 + align - 1) // align * align
@@ -105,7 +109,8 @@ def convert(source, target, variant, backing=None):
         magic = "<" if variant in ("1", "2swapped", "3swapped", "3le") else ">"
         start = struct.pack(magic + "II", 0x4f4f4f4d, int(variant[0]))
         if variant[0] in "12":
-            start += path.ljust(256 if variant[0] == "1" else 4096, b"\0") + struct.pack(order + "IQI", image.mtime, image.size, 512)
+            start += path.ljust(256 if variant[0] == "1" else 4096,
+                                b"\0") + struct.pack(order + "IQI", image.mtime, image.size, 512)
             align, at = 512, len(start)
         else:
             time = struct.pack(order + "I", image.mtime)
@@ -113,7 +118,8 @@ def convert(source, target, variant, backing=None):
                 time += bytes(4)
             if variant == "3broken-be":
                 time = bytes(4) + time
-            start += time + struct.pack(order + "QIII", image.size, 512, 4096, 0) + path.ljust(4096, b"\0")
+            start += time + struct.pack(order + "QIII", image.size, 512, 4096, 0) + path.ljust(4096,
+                                                                                               b"\0")
             align, at = 4096, 8192
         with open(target, "wb") as out:
             out.write(start)
@@ -127,9 +133,11 @@ def convert(source, target, variant, backing=None):
 def locked(path, write):
     """A process, whose number this gives, that holds a lock on @path as ./linux does."""
     code = ("import fcntl,struct,sys\nf=open(sys.argv[1],'r+b' if sys.argv[2]=='w' else 'rb')\n"
-            "fcntl.fcntl(f,37,struct.pack('hhqqi4x',fcntl.F_WRLCK if sys.argv[2]=='w' else fcntl.F_RDLCK,0,0,0,0))\n"
+            "fcntl.fcntl(f,37,struct.pack('hhqqi4x',fcntl.F_WRLCK if sys.argv[2]=='w' else "
+            "fcntl.F_RDLCK,0,0,0,0))\n"
             "print('locked',flush=True)\nsys.stdin.read()")
-    with subprocess.Popen(["python3", "-c", code, path, "w" if write else "r"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(["python3", "-c", code, path, "w" if write else "r"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"locked\n"
         try:
             yield process.pid

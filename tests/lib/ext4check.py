@@ -20,14 +20,16 @@ def missing():
 
 
 def call(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=ENVIRONMENT)
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", env=ENVIRONMENT)
 
 
 def make(path, megabytes):
     """An empty ext4 with a journal."""
     with open(path, "wb") as out:
         out.truncate(megabytes << 20)
-    made = call("mke2fs", "-q", "-F", "-t", "ext4", "-J", "size=4", "-E", "lazy_itable_init=0,lazy_journal_init=0", path)
+    made = call("mke2fs", "-q", "-F", "-t", "ext4", "-J", "size=4", "-E",
+                "lazy_itable_init=0,lazy_journal_init=0", path)
     assert made.returncode == 0, made.stdout
 
 
@@ -69,14 +71,16 @@ def check(image, kept, begun=None):
     begun = kept.newest + 1 if begun is None else begun
     call("e2fsck", "-fy", "-E", "journal_only", image)
     checked = call("e2fsck", "-fn", image)
-    wrong = [f"e2fsck: {line}" for line in checked.stdout.splitlines()] if checked.returncode else []
+    wrong = [f"e2fsck: {line}"
+             for line in checked.stdout.splitlines()] if checked.returncode else []
     with tempfile.TemporaryDirectory() as folder:
         call("debugfs", "-R", f"rdump / {folder}", image)
         for name, n in kept.files.items():
             path = os.path.join(folder, name)
             found = number_in(path) if os.path.exists(path) else None
             # One that is under way is removed first.
-            if found is None and name in (f"rewritten-{next % FILES}" for next in range(n + 1, begun + 1) if next % 3 == 1):
+            if found is None and name in (f"rewritten-{next % FILES}"
+                                          for next in range(n + 1, begun + 1) if next % 3 == 1):
                 continue
             if found is None or found < n:
                 wrong.append(f"{name} holds {found}, and {n} was kept")

@@ -56,7 +56,8 @@ def libraries(program):
     """The shared libraries and the interpreter that a program of the host needs: {where it looks
     for them: the file}."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-    return {word: os.path.realpath(word) for word in listing.split() if word.startswith("/") and os.path.exists(word)}
+    return {word: os.path.realpath(word) for word in listing.split() if word.startswith("/")
+            and os.path.exists(word)}
 
 
 class Tree:
@@ -101,11 +102,13 @@ class Tree:
 
     def write_cpio(self, path):
         """Write a newc archive to @path."""
-        nodes = [("dev/console", stat.S_IFCHR | 0o600, 5, 1), ("dev/null", stat.S_IFCHR | 0o666, 1, 3)]
+        nodes = [("dev/console", stat.S_IFCHR | 0o600, 5, 1),
+                 ("dev/null", stat.S_IFCHR | 0o666, 1, 3)]
         with open(path, "wb") as out:
             def record(number, name, mode, data=b"", major=0, minor=0):
                 fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, major, minor, len(name) + 1, 0)
-                head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+                head = b"070701" + b"".join(b"%08X" % field
+                                            for field in fields) + name.encode() + b"\0"
                 for part in (head, data):
                     out.write(part + b"\0" * (-len(part) % 4))
 
@@ -136,5 +139,7 @@ class Tree:
             self.write_directory(top)
             with open(path, "wb") as out:
                 out.truncate(megabytes << 20)
-            subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", top, path],
-                           check=True, env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+            subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d", top,
+                            path],
+                           check=True, env=dict(os.environ,
+                                                PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))

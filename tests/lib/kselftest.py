@@ -21,7 +21,8 @@ HEADERS = os.path.join(uml.OBJECTS, "headers")
 class Test:
     """One selftest program: folder, name, what its command line and build add."""
 
-    def __init__(self, folder, name, arguments="", sources=(), flags=(), libs=(), dynamic=False, seconds=60,
+    def __init__(self, folder, name, arguments="", sources=(), flags=(), libs=(), dynamic=False,
+                 seconds=60,
                  reason=None, before="", known=None):
         self.folder, self.name, self.arguments = folder, name, arguments
         self.sources = sources or (name + ".c",)
@@ -47,13 +48,17 @@ class Test:
             return
         where = os.path.join(SELFTESTS, self.folder)
         sources = [os.path.join(where, source) for source in self.sources]
-        if os.path.exists(self.path) and os.path.getmtime(self.path) > max(map(os.path.getmtime, sources)):
+        if os.path.exists(self.path) and os.path.getmtime(self.path) > max(map(os.path.getmtime,
+                                                                               sources)):
             return
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        command = ["gcc", "-O2", "-w", "-D_GNU_SOURCE=", "-pthread", "-U_FORTIFY_SOURCE", "-I", where, "-I", SELFTESTS,
+        command = ["gcc", "-O2", "-w", "-D_GNU_SOURCE=", "-pthread", "-U_FORTIFY_SOURCE", "-I",
+                   where, "-I", SELFTESTS,
                    "-I", os.path.join(SELFTESTS, "futex", "include"), "-I", OUT,
-                   "-isystem", os.path.join(HEADERS, "usr", "include"), "-idirafter", os.path.join(TREE, "tools", "include"),
-                   *([] if self.dynamic else ["-static"]), *(flag.format(tree=TREE) for flag in self.flags),
+                   "-isystem", os.path.join(HEADERS, "usr", "include"), "-idirafter",
+                   os.path.join(TREE, "tools", "include"),
+                   *([] if self.dynamic else ["-static"]),
+                   *(flag.format(tree=TREE) for flag in self.flags),
                    *sources, "-o", self.path, *self.libs]
         made = subprocess.run(command, capture_output=True, text=True)
         if made.returncode:
@@ -68,7 +73,8 @@ def group(folder, names, **common):
 def build_all(tests):
     """The exported kernel headers once, then every program."""
     if not os.path.exists(os.path.join(HEADERS, "usr", "include", "linux", "version.h")):
-        subprocess.run(["make", "-s", "-C", TREE, "ARCH=x86", "O=" + HEADERS, "headers"], check=True,
+        subprocess.run(["make", "-s", "-C", TREE, "ARCH=x86", "O=" + HEADERS, "headers"],
+                       check=True,
                        stdout=subprocess.DEVNULL, env=uml.clean_environment())
     os.makedirs(OUT, exist_ok=True)
     with open(os.path.join(OUT, "local_config.h"), "w"):

@@ -70,18 +70,21 @@ class Recorder:
             except OSError as problem:
                 answer, error = b"", problem.errno
             with contextlib.suppress(OSError):
-                os.write(self.device, struct.pack("<IiQ", 16 + len(answer), -error, unique) + answer)
+                os.write(self.device, struct.pack("<IiQ", 16 + len(answer), -error, unique)
+                         + answer)
 
     def attributes(self, node):
         """struct fuse_attr of the folder (1) or the file (2)."""
         status = os.fstat(self.file)
         mode, size = (0o40755, 0) if node == 1 else (0o100644, status.st_size)
-        return struct.pack("<6Q10I", node, size, status.st_blocks, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+        return struct.pack("<6Q10I", node, size, status.st_blocks, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0,
+                           0, 4096, 0)
 
     def answer(self, opcode, node, body):
         """Carry out one request."""
         if opcode == INIT:
-            return struct.pack("<IIIIHHIIHHI28x", 7, 31, MOST, 1 | 1 << 5 | 1 << 22, 16, 12, MOST, 1, MOST // 4096, 0, 0)
+            return struct.pack("<IIIIHHIIHHI28x", 7, 31, MOST, 1 | 1 << 5 | 1 << 22, 16, 12, MOST,
+                               1, MOST // 4096, 0, 0)
         if opcode == LOOKUP:
             if body.rstrip(b"\0") != self.name:
                 raise OSError(ENOENT, "")

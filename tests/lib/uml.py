@@ -31,7 +31,8 @@ import tap
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LINUX = os.path.abspath(os.environ.get("LINUX", os.path.join(TOP, "linux")))
-EXTRA = os.environ.get("UML_ARGUMENTS", "").split()      # options for every kernel, before those of the test
+# options for every kernel, before those of the test
+EXTRA = os.environ.get("UML_ARGUMENTS", "").split()
 OBJECTS = os.path.join(TOP, "build", "tests")
 
 # Time limits are there for what hangs, not for what is slow: callers give what a quiet machine
@@ -39,7 +40,8 @@ OBJECTS = os.path.join(TOP, "build", "tests")
 PATIENCE = 10
 
 PROBLEM = re.compile(
-    r"WARNING:|\bBUG:|\bBUG \S+ \(|pagealloc: |ODEBUG:|\bOops\b|Call Trace|Kernel panic|general protection fault:|INFO: task .* blocked|"
+    r"WARNING:|\bBUG:|\bBUG \S+ \(|pagealloc: |ODEBUG:|\bOops\b|Call Trace|Kernel panic|general "
+    r"protection fault:|INFO: task .* blocked|"
     r"INFO: rcu|self-detected stall|soft lockup|possible (recursive|circular) locking|"
     r"suspicious RCU usage|inconsistent lock state|invalid wait context|DEBUG_LOCKS_WARN_ON|"
     r"UBSAN:|KASAN:|KFENCE:|Bad page|scheduling while atomic|sleeping function called")
@@ -58,7 +60,8 @@ def scratch(name):
 def require():
     """Fail the file early, in one line, when there is nothing to test."""
     if not os.access(LINUX, os.X_OK):
-        tap.ok(False, f"{os.path.basename(LINUX)} is built", f"{LINUX} does not exist: run make first")
+        tap.ok(False, f"{os.path.basename(LINUX)} is built",
+               f"{LINUX} does not exist: run make first")
         tap.done()
     if not image.busybox():
         tap.skip_all("no static busybox on this machine (Debian package busybox-static)")
@@ -105,7 +108,8 @@ def built(name):
 
 def clean_environment():
     """The environment without what an outer make leaves in it."""
-    return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
+    return {k: v for k, v in os.environ.items()
+            if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
 
 
 # Host processes
@@ -166,7 +170,8 @@ class Instance:
 
     everyone = set()
 
-    def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None, env=None):
+    def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None,
+                 env=None):
         """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor.
         """
         command = [*wrap, linux or LINUX, *EXTRA, *arguments]
@@ -176,7 +181,8 @@ class Instance:
         closing = stdin == "closed"
         if terminal:
             self.console, self.slave = os.openpty()
-            self.settings = termios.tcgetattr(self.slave)   # before ./linux changes them, which takes it milliseconds
+            # before ./linux changes them, which takes it milliseconds
+            self.settings = termios.tcgetattr(self.slave)
             streams = dict(stdin=self.slave, stdout=self.slave, stderr=self.slave)
         else:
             self.console, writer = os.pipe()
@@ -190,7 +196,8 @@ class Instance:
                 fcntl.ioctl(0, 0x540E, 0)   # TIOCSCTTY: ^C reaches it as in a shell
             if closing:
                 os.close(0)
-        self.process = subprocess.Popen(command, start_new_session=True, preexec_fn=prepare, cwd=cwd,
+        self.process = subprocess.Popen(command, start_new_session=True, preexec_fn=prepare,
+                                        cwd=cwd,
                                         env=env if env is not None else os.environ, **streams)
         Instance.everyone.add(self.process.pid)
         self.pid = self.process.pid
@@ -292,7 +299,8 @@ class Result:
                           *self.problems[:10], *text.splitlines()[-lines:]])
 
 
-def run(script, mem="256M", arguments=(), timeout=120, files=None, tree=None, disk=None, drive=None, **how):
+def run(script, mem="256M", arguments=(), timeout=120, files=None, tree=None, disk=None, drive=None,
+        **how):
     """Boot with /run-test = @script and wait for the end.
 
     files   guest path -> host path, copied in
@@ -352,7 +360,8 @@ def run_programs(programs, files=None, tree_maker=None, **how):
         lines = ["cd /tmp"]
         for index, program in enumerate(left):
             lines += [f"echo GUEST-BEGIN {index}", "read started rest </proc/uptime",
-                      f"timeout -k 5 {program.seconds * PATIENCE} sh -c {shlex.quote(program.command)} </dev/null 2>&1",
+                      f"timeout -k 5 {program.seconds * PATIENCE} sh -c "
+                      f"{shlex.quote(program.command)} </dev/null 2>&1",
                       "status=$?", "read ended rest </proc/uptime", "echo",
                       f"echo GUEST-END {index} $status $started $ended"]
 
@@ -363,12 +372,14 @@ def run_programs(programs, files=None, tree_maker=None, **how):
                     instance.kill()
                     return
 
-        result = run("\n".join(lines) + "\n", files=files, tree=tree_maker() if tree_maker else None,
+        result = run("\n".join(lines) + "\n", files=files,
+                     tree=tree_maker() if tree_maker else None,
                      timeout=90, drive=watch, **how)
         results.append(result)
         reached = 0
         for index, program in enumerate(left):
-            match = re.search(rf"^GUEST-BEGIN {index}$\n(.*?)(?:^GUEST-END {index} (\d+) (\S+) (\S+)$|\Z)",
+            match = re.search(rf"^GUEST-BEGIN {index}$\n(.*?)(?:^GUEST-END {index} (\d+) (\S+) "
+                              r"(\S+)$|\Z)",
                               result.output, re.M | re.S)
             if not match:
                 break
@@ -400,7 +411,8 @@ def report(program, result_names=True):
         if match.group(3):
             tap.skip(f"{program.name}: {match.group(2)}", match.group(3))
         else:
-            tap.ok(not match.group(1), f"{program.name}: {match.group(2)}", "\n".join(comments[-12:]))
+            tap.ok(not match.group(1), f"{program.name}: {match.group(2)}",
+                   "\n".join(comments[-12:]))
         comments = []
     tap.ok(program.status == 0 and (seen or not result_names), f"{program.name} ends with status 0",
            lambda: f"status {program.status}\n" + "\n".join(program.output.splitlines()[-15:]))

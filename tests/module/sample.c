@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A module for tests/module.t: uses what a module's relocations must get right (per-CPU data, read-only data, vmalloc, a
- * table of functions, a timer, an exported symbol far away) and says what it found.
+ * A module for tests/module.t: uses what a module's relocations must get right (per-CPU data,
+ * read-only data, vmalloc, a table of functions, a timer, an exported symbol far away) and says
+ * what it found.
  */
 #include <linux/completion.h>
 #include <linux/jiffies.h>

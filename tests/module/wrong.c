@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump <address>",
- * "write <address>" (hexadecimal), "bug", "warn", "recurse", "recurse-softirq".
+ * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump
+ * <address>", "write <address>" (hexadecimal), "bug", "warn", "recurse", "recurse-softirq".
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>
@@ -36,7 +36,10 @@ static noinline void do_wrong(const char *what, unsigned long address)
 	else if (!strcmp(what, "recurse"))
 		recurse(1);
 	else if (!strcmp(what, "recurse-softirq")) {
-		/* Enabling runs it here; left to itself, the thread of soft interrupts may be the one, on its own stack. */
+		/*
+		 * Enabling runs it here; left to itself, the thread of soft interrupts may be the
+		 * one, on its own stack.
+		 */
 		local_bh_disable();
 		tasklet_schedule(&deep);
 		local_bh_enable();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The instruction classifier (arch/um/x86_64/access.c) against a table, and the table against this processor: every
- * instruction that can be run here is run with its operand in a page that may not be touched, and the error code of the
- * fault says whether it was a write.
+ * The instruction classifier (arch/um/x86_64/access.c) against a table, and the table against this
+ * processor: every instruction that can be run here is run with its operand in a page that may not
+ * be touched, and the error code of the fault says whether it was a write.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -123,7 +123,10 @@ static int has_avx512(void)
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 }
 
-/* Run @code with rbx and rdi in the middle of @page; 'R' or 'W' as the processor says, 0 if it says nothing. */
+/*
+ * Run @code with rbx and rdi in the middle of @page; 'R' or 'W' as the processor says, 0 if it
+ * says nothing.
+ */
 static int ask_processor(unsigned char *place, const struct test_case *c, char *page)
 {
 	static volatile int wide;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The format of COW files (arch/um/os-Linux/drivers/cow/cow*.c): headers of every version and byte order, headers that lie, the bitmap against a
- * model, and files on each other.
+ * The format of COW files (arch/um/os-Linux/drivers/cow/cow*.c): headers of every version and byte
+ * order, headers that lie, the bitmap against a model, and files on each other.
  */
 #define _GNU_SOURCE
 #include "../../arch/um/os-Linux/drivers/cow/cow_header.c"
@@ -21,7 +21,9 @@ static void put(unsigned int offset, int length, uint64_t value, int little)
 		bytes[offset + (little ? i : length - 1 - i)] = value >> 8 * i;
 }
 
-/* A header as the table in the documentation has it; variant: 3 and a letter for the broken ones. */
+/*
+ * A header as the table in the documentation has it; variant: 3 and a letter for the broken ones.
+ */
 static void build(int version, char variant, int magic_little, int little)
 {
 	memset(bytes, 0, sizeof(bytes));

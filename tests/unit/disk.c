@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The disks of the host side (arch/um/os-Linux/drivers/disk/disk*.c) without a kernel: images, COW files and chains of them, through both
- * backends, against a model in memory. Many requests are under way at once, each in a part of the disk of its own.
+ * The disks of the host side (arch/um/os-Linux/drivers/disk/disk*.c) without a kernel: images, COW
+ * files and chains of them, through both backends, against a model in memory. Many requests are
+ * under way at once, each in a part of the disk of its own.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -315,7 +316,10 @@ static int in_child(int (*body)(void))
 	return status == 0;
 }
 
-/* A process that ends in the middle: what a flush was answered for is there; at an orderly end, so is the rest. */
+/*
+ * A process that ends in the middle: what a flush was answered for is there; at an orderly end, so
+ * is the rest.
+ */
 static void test_loss(int ends_orderly, const char *sentence)
 {
 	orderly = ends_orderly;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a terminal would obey is not printed (arch/um/os-Linux/printable.c); UTF-8 in its strict form. */
+/*
+ * What a terminal would obey is not printed (arch/um/os-Linux/printable.c); UTF-8 in its
+ * strict form.
+ */
 #include "../../arch/um/os-Linux/printable.c"
 #include "../guest/check.h"
 

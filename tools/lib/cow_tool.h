@@ -15,12 +15,17 @@ void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* The same for a wrong command line: says where help is; status 2. */
 void die_usage(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-/* For what getopt_long() returned for a wrong option; it said nothing itself, since its string begins with ':'. */
+/*
+ * For what getopt_long() returned for a wrong option; it said nothing itself, since its string
+ * begins with ':'.
+ */
 void die_of_option(int result, char *const *argv) __attribute__((noreturn));
 void *allocate(unsigned long size);
 /* For struct cow_options: what ./linux locks is refused, with the process that has it. */
 int lock_file(void *unused, int fd, const char *path, int write, char why[COW_WHY]);
-/* Process id of who has the file locked against being read (or written); 0: nobody; -1: somebody. */
+/*
+ * Process id of who has the file locked against being read (or written); 0: nobody; -1: somebody.
+ */
 int locked_by(int fd, int write);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Moving bytes between files. Large ranges go by copy_file_range, which copies inside the host's kernel and shares blocks where the file
- * system can (and otherwise by reading and writing); holes are found with SEEK_DATA and not copied.
+ * Moving bytes between files. Large ranges go by copy_file_range, which copies inside the host's
+ * kernel and shares blocks where the file system can (and otherwise by reading and writing); holes
+ * are found with SEEK_DATA and not copied.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -141,7 +142,10 @@ static void put_zeroes(const struct target *target, uint64_t offset, uint64_t le
 	}
 }
 
-/* Returns how many bytes the host copied; where it is not all of them, another way may do or will say what is wrong. */
+/*
+ * Returns how many bytes the host copied; where it is not all of them, another way may do or will
+ * say what is wrong.
+ */
 static uint64_t copy_in_kernel(int from, uint64_t from_offset, const struct target *target, uint64_t offset, uint64_t length)
 {
 	static int refused;

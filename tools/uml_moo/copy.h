@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* copy.c: moving bytes between files, at the speed of copying and with their holes. All of it ends the program on an error. */
+/*
+ * copy.c: moving bytes between files, at the speed of copying and with their holes. All of it ends
+ * the program on an error.
+ */
 #ifndef COPY_H
 #define COPY_H
 
@@ -24,7 +27,10 @@ void get(int fd, const char *source, unsigned char *bytes, uint64_t length, uint
 /* BUFFER bytes; copy_range() uses the first. */
 unsigned char *buffer(int number);
 
-/* For the line on a terminal: what there is to do in all (bytes; what: a verb), and what has been done. */
+/*
+ * For the line on a terminal: what there is to do in all (bytes; what: a verb), and what has been
+ * done.
+ */
 void progress_begin(const char *what, uint64_t total);
 void progress_add(uint64_t bytes);
 void progress_end(void);

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Merging in place: what is in the COW file is written to the backing file. It may be interrupted at any moment, by loss of power too;
- * repeating it completes it:
+ * Merging in place: what is in the COW file is written to the backing file. It may be interrupted
+ * at any moment, by loss of power too; repeating it completes it:
  *
- *   1. The COW file gets a mark, durably. From here on nothing uses it but this, which asks no more whether the backing file
- *      is the one it was made for (its time stamp changes with the first write).
+ *   1. The COW file gets a mark, durably. From here on nothing uses it but this, which asks no
+ *      more whether the backing file is the one it was made for (its time stamp changes with the
+ *      first write).
  *   2. The sectors are written to the backing file, durably. Done twice, this changes nothing.
- *   3. The backing file's new time stamp goes to the COW file's header; then all bits are cleared, durably, in any order: each
- *      sector reads the same from either file. Then the data are freed.
- *   4. The mark goes. What is left is an empty COW file over the merged backing file, ready for use.
+ *   3. The backing file's new time stamp goes to the COW file's header; then all bits are cleared,
+ *      durably, in any order: each sector reads the same from either file. Then the data are
+ *      freed.
+ *   4. The mark goes. What is left is an empty COW file over the merged backing file, ready for
+ *      use.
  *
- * Other COW files over the same backing file are of no use afterwards. Time stamps have seconds: to be sure that they notice, a merge
- * neither begins nor ends in the second that the COW file has for its backing file.
+ * Other COW files over the same backing file are of no use afterwards. Time stamps have seconds:
+ * to be sure that they notice, a merge neither begins nor ends in the second that the COW file has
+ * for its backing file.
  *
  * If the backing file is a COW file, the sectors go to that one, in its own order of steps.
  */
@@ -35,7 +39,10 @@ static void check(int error, const char *path)
 		die("%s: %s", path, strerror(-error));
 }
 
-/* The end of the pieces of the COW file that are to be written at once, the first of which goes from offset to end. */
+/*
+ * The end of the pieces of the COW file that are to be written at once, the first of which goes
+ * from offset to end.
+ */
 static uint64_t cluster_end(const struct cow_image *image, uint64_t offset, uint64_t end, uint64_t gap)
 {
 	uint64_t size = image->header.size, at = end;
@@ -88,7 +95,10 @@ static struct stat status_of(const struct cow_image *image)
 	return file;
 }
 
-/* Whether the time stamp of the backing file says that it is as it was. That of a block device's node says nothing. */
+/*
+ * Whether the time stamp of the backing file says that it is as it was. That of a block device's
+ * node says nothing.
+ */
 static int looks_unchanged(const struct cow_image *image)
 {
 	struct stat file = status_of(image);

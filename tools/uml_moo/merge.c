@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Merging to a new image. It is written under another name and gets its own when it is whole and on the disk, so that a merge that fails
- * leaves what was there. A block device is written as it is.
+ * Merging to a new image. It is written under another name and gets its own when it is whole and
+ * on the disk, so that a merge that fails leaves what was there. A block device is written as it
+ * is.
  *
- * A disk is a sequence of pieces, each in one file. Large ones are copied as ranges; where they are small and alternate, they are put
- * together in memory and written at once.
+ * A disk is a sequence of pieces, each in one file. Large ones are copied as ranges; where they
+ * are small and alternate, they are put together in memory and written at once.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -108,7 +109,10 @@ static void open_new(struct target *target, const char *name, const struct stat 
 		die("%s: %m", target->path);
 }
 
-/* Opens what the image is written to. Returns a descriptor that holds a lock on an old image of that name, or -1. */
+/*
+ * Opens what the image is written to. Returns a descriptor that holds a lock on an old image of
+ * that name, or -1.
+ */
 static int open_target(struct target *target, const char *name, const struct cow_image *image)
 {
 	char why[COW_WHY];

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* uml_moo: merges a COW file with its backing file, and tells what a COW file is. See uml_moo.1. The command line; opening. */
+/*
+ * uml_moo: merges a COW file with its backing file, and tells what a COW file is. See uml_moo.1.
+ * The command line; opening.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>

@@ -2,15 +2,19 @@
 /*
  * Disks: images, host block devices and COW files. The host half of ubd, <host/disk.h>.
  *
- * A request is taken apart into parts, each a transfer (disk_io.h) that the backend carries out, all at once. A request holds as many parts as are
- * under way, and one for whoever is adding more; when none is left it settles, which for a change may mean another part (the sync that
- * makes it durable, a COW file's bits), and then ends: with the first error of its parts, or with all of it done.
+ * A request is taken apart into parts, each a transfer (disk_io.h) that the backend carries out,
+ * all at once. A request holds as many parts as are under way, and one for whoever is adding more;
+ * when none is left it settles, which for a change may mean another part (the sync that makes it
+ * durable, a COW file's bits), and then ends: with the first error of its parts, or with all of it
+ * done.
  *
  * What ended is on a list of the virtual CPU, without a lock: its thread alone runs all of this.
  *
- * A raw image that might have been a COW file must not become one by what its guest writes, or a guest could choose any file of
- * the host as its backing file. So, unless the flag d says that the image is plain data, the first sector is copied and looked at before
- * it is written (the guest could still change its own memory after the look), and refused with -EPERM if it begins like a COW file.
+ * A raw image that might have been a COW file must not become one by what its guest writes, or a
+ * guest could choose any file of the host as its backing file. So, unless the flag d says that the
+ * image is plain data, the first sector is copied and looked at before it is written (the guest
+ * could still change its own memory after the look), and refused with -EPERM if it begins like a
+ * COW file.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -102,7 +106,10 @@ static void part_done(struct disk_io *io, int error)
 
 /* ---- their beginning ---- */
 
-/* The memory of the request's bytes from skip on: fills iov, or with NULL only counts. Returns how many. */
+/*
+ * The memory of the request's bytes from skip on: fills iov, or with NULL only counts. Returns how
+ * many.
+ */
 static int slice(const struct host_disk_request *request, unsigned long long skip, unsigned long long length, struct iovec *iov)
 {
 	const struct host_disk_segment *segment = request->segment;
