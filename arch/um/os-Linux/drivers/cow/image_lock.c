@@ -37,7 +37,10 @@ static void name_owner(int fd, const char *path, struct flock *lock, int *owner,
 		cow_error(0, why, "%s is in use by another process", path);
 }
 
-/* 0 or -errno. A process that was killed in the middle of transfers is gone before they are, and its locks go with them. */
+/*
+ * 0 or -errno. A killed process may be gone before its last transfers are, and its locks end with
+ * these. So a lock without an owner is waited for.
+ */
 static int lock_in_time(int fd, const struct flock *lock)
 {
 	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
@@ -49,7 +52,9 @@ static int lock_in_time(int fd, const struct flock *lock)
 		int error = -errno;
 
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((error != -EAGAIN && error != -EACCES) || now.tv_sec > start.tv_sec + TRIAL_SECONDS || fstat(fd, &status) < 0 ||
+		if (error != -EAGAIN && error != -EACCES)
+			return error;
+		if (now.tv_sec > start.tv_sec + TRIAL_SECONDS || fstat(fd, &status) < 0 ||
 		    lock_owner(&status))
 			return error;
 		nanosleep(&pause, NULL);
@@ -62,9 +67,9 @@ int image_lock(int fd, const char *path, int write, int *owner, char *why)
 	struct flock lock = { .l_type = write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
 	int error = lock_in_time(fd, &lock);
 
-	if (!error || error == -ENOLCK || error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
-		return 0;	/* or there are no locks there */
-	if (error != -EAGAIN && error != -EACCES)
+	if (error == -ENOLCK || error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
+		return 0;	/* there are no locks there */
+	if (!error || (error != -EAGAIN && error != -EACCES))
 		return error;
 	name_owner(fd, path, &lock, owner, why);
 	return -EAGAIN;
