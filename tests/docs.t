@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The documents tell the truth: their commands run, their links and citations lead somewhere, their tables are those of the code.
+"""The documents tell the truth: commands run, links and citations resolve, tables match the code.
 
-Blocks marked `sh` run on the host, a page at a time in a folder of its own that looks like the
-repository; those marked `guest` in a guest. `make` is not run again; its targets must exist. A
-comment before a block says what it needs. In place of build/debian.img there is a small image that
-boots and powers off, so that commands are run as they are shown, but not for minutes.
+Blocks marked `sh` run on the host. Each page has a private folder that looks like the repository.
+Blocks marked `guest` run in a guest. `make` is not run again; its targets must exist. A comment
+before a block says what it needs. A small image that boots and powers off stands in for
+build/debian.img, so that commands are run as they are shown, but not for minutes.
 """
 import concurrent.futures
 import glob
@@ -25,7 +25,8 @@ import uml
 uml.require()
 TOP = uml.TOP
 PAGES = ["README.md", "HACKING.md", "SECURITY.md",
-         *sorted(os.path.relpath(path, TOP) for path in glob.glob(TOP + "/docs/**/*.md", recursive=True))]
+         *sorted(os.path.relpath(path, TOP)
+                 for path in glob.glob(TOP + "/docs/**/*.md", recursive=True))]
 SHORT = {"README.md": 80, "HACKING.md": 80}     # lines
 COLUMNS = 100
 LINUX_OWN = ("arch/x86", "Documentation/", "build/", "arch/um/configs")
@@ -74,13 +75,14 @@ while not all(os.path.dirname(folder) in FOLDERS for folder in FOLDERS):
 
 def exists(name):
     """Whether there is a file of this name, or a path that ends with it."""
-    return any(path == name or path.endswith("/" + name) for path in BY_NAME.get(os.path.basename(name), ()))
+    paths = BY_NAME.get(os.path.basename(name), ())
+    return any(("/" + path).endswith("/" + name) for path in paths)
 
 
 # ---- links ----
 
 def anchor(heading):
-    """What a heading is called in a link."""
+    """The name of a heading in a link."""
     kept = [c for c in heading.strip().lower() if c in "-_ " or unicodedata.category(c)[0] in "LN"]
     return "".join(kept).replace(" ", "-")
 
@@ -126,15 +128,17 @@ def names_nothing(page):
         if path not in FOLDERS and not exists(path) and not path.startswith(LINUX_OWN):
             wrong.append(f"{page}: {path}: no such path")
     # In the call path of a trap and the like, citations stand in a block without backquotes.
-    cited = re.findall(rf"`({SOURCE})(?::|`: `)(\w+)", text) + re.findall(rf"\b([\w-]+\.[chS]):(\w+)", text)
+    cited = re.findall(rf"`({SOURCE})(?::|`: `)(\w+)", text)
+    cited += re.findall(r"\b([\w-]+\.[chS]):(\w+)", text)
     for name, word in set(cited):
-        if exists(name) and not any(re.search(rf"\b{word}\b", read(path)) for path in BY_NAME[name]):
+        texts = map(read, BY_NAME.get(name, ()))
+        if exists(name) and not any(re.search(rf"\b{word}\b", text) for text in texts):
             wrong.append(f"{page}: {name}: has no {word}")
     return wrong
 
 
 def wrong_in_code():
-    """What code and tests cite of docs/ and of its guarantees."""
+    """Pages and guarantees that code and tests cite, and that do not exist."""
     wrong = []
     guarantees = set(re.findall(r"\bG\d+\b", TEXT["docs/security/model.md"]))
     for path in FILES:
@@ -144,7 +148,8 @@ def wrong_in_code():
         for page, rest in re.findall(r"\b(docs/[\w/-]+\.md)((?:, G\d+[^).:]*)?)", text):
             if page not in PAGES:
                 wrong.append(f"{path}: {page}: no such page")
-            wrong += [f"{path}: {name}: no such guarantee" for name in re.findall(r"G\d+", rest) if name not in guarantees]
+            wrong += [f"{path}: {name}: no such guarantee"
+                      for name in re.findall(r"G\d+", rest) if name not in guarantees]
         if re.search(r"HACKING(\.md)?,? section", text) and not path.endswith("docs.t"):
             wrong.append(f"{path}: HACKING has no sections by number")
     return wrong
@@ -160,7 +165,8 @@ def listed(page):
 
 def offered(text):
     """The options of --help."""
-    first = {line[2:24].strip() if line[24:25] == " " else line.strip() for line in re.findall(r"^  \S.*", text, re.M)}
+    lines = re.findall(r"^  \S.*", text, re.M)
+    first = {line[2:24].strip() if line[24:25] == " " else line.strip() for line in lines}
     return first | set(re.findall(r"^ {25}(ubd0=\S+):", text, re.M))
 
 
@@ -189,68 +195,90 @@ def number(text):
     return int(first) * int(second or 1)
 
 
-def program(source, *include):
-    """What a small C program prints."""
+def folder_of(name):
+    """The folder of the source file with this base name."""
+    return os.path.join(TOP, os.path.dirname(BY_NAME[name][0]))
+
+
+def program(headers, statements, *folders):
+    """The output of a small C program, by lines; what the compiler says if it does not compile."""
     path = uml.scratch("table")
     with open(path + ".c", "w") as out:
-        out.write(source)
-    made = subprocess.run(["cc", "-o", path, path + ".c", *("-I" + folder for folder in include)], capture_output=True, text=True)
+        out.write("".join(f"#include {header}\n" for header in headers))
+        out.write("int main(void)\n{\n" + "".join(f"\t{line};\n" for line in statements) + "}\n")
+    made = subprocess.run(["cc", "-o", path, path + ".c", *("-I" + folder for folder in folders)],
+                          capture_output=True, text=True)
     if made.returncode:
-        return made.stderr
-    return subprocess.run([path], capture_output=True, text=True).stdout
+        return made.stderr.splitlines()
+    return subprocess.run([path], capture_output=True, text=True).stdout.splitlines()
+
+
+def stub_fields(name):
+    """[(field, offset, size)] of a structure, as the page has it; the end; gaps between fields."""
+    fields, gaps, end = [], [], 0
+    for offset, size, names, _ in rows("docs/reference/stub-pages.md", f"### `struct {name}`"):
+        names = names.split(", ")
+        each = number(size) // len(names)
+        if int(offset) != end:
+            gaps.append(f"{name}: nothing is said of {end} to {offset}")
+        end = int(offset) + number(size)
+        fields += [(field, int(offset) + i * each, each) for i, field in enumerate(names)]
+    return fields, end, gaps
 
 
 def stub_tables():
     """The structures of the stub's pages: each field at its place, none left out."""
-    page, header = "docs/reference/stub-pages.md", BY_NAME["seccomp.h"][0]
-    checks, wanted = [], []
+    said, statements, wrong = [], [], []
     for name in ("stub_entries", "stub_orders", "stub_setup", "stub_state"):
-        end = 0
-        for offset, size, fields, _ in rows(page, f"### `struct {name}`"):
-            total, count = number(size), len(fields.split(","))
-            if int(offset) != end:
-                wanted.append(f"{name}: nothing is said of {end} to {offset}")
-            end = int(offset) + total
-            for i, field in enumerate(fields.split(", ")):
-                checks.append((f"{name}.{field}", int(offset) + i * total // count, total // count, name, field))
-        checks.append((f"sizeof {name}", end, 0, name, None))
-    source = f'#include <stddef.h>\n#include <stdio.h>\n#include "{os.path.basename(header)}"\nint main(void)\n{{\n'
-    for label, offset, size, name, field in checks:
-        if field:
-            source += f'\tprintf("{label} %zu %zu\\n", offsetof(struct {name}, {field}), sizeof(((struct {name} *)0)->{field}));\n'
-        elif name != "stub_orders":     # its last field shares its place
-            source += f'\tprintf("{label} %zu 0\\n", sizeof(struct {name}));\n'
-    shown = program(source + "\treturn 0;\n}\n", os.path.join(TOP, os.path.dirname(header)))
-    said = [f"{label} {offset} {size}" for label, offset, size, name, field in checks if field or name != "stub_orders"]
-    return wanted + [f"page: {line}" for line in said if line not in shown.split("\n")] + \
-        ([shown] if len(shown.split("\n")) != len(said) + 1 else [])
+        fields, end, gaps = stub_fields(name)
+        wrong += gaps
+        for field, offset, size in fields:
+            said.append(f"{name}.{field} {offset} {size}")
+            statements.append(f'printf("{name}.{field} %zu %zu\\n", '
+                              f'offsetof(struct {name}, {field}), '
+                              f'sizeof(((struct {name} *)0)->{field}))')
+        if name != "stub_orders":       # the last field of that one shares its place
+            said.append(f"{name} {end}")
+            statements.append(f'printf("{name} %zu\\n", sizeof(struct {name}))')
+    headers = ["<stddef.h>", "<stdio.h>", '"seccomp.h"']
+    shown = program(headers, statements, folder_of("seccomp.h"))
+    return wrong + [f"page: {line}" for line in said if line not in shown] + \
+        [f"code: {line}" for line in shown if line not in said]
+
+
+COW_FIELDS = ("length", "path", "path_size", "mtime", "size", "sector_size", "alignment", "kind")
+
+
+def cow_said(page):
+    """{version: [COW_FIELDS]} as the page has it."""
+    names = {"format": "kind", "sector size": "sector_size"}
+    at = {names.get(name, name): (int(offset), number(size))
+          for offset, size, name, _ in rows(page, "## Header, version 3")}
+    end = max(offset + size for offset, size in at.values())
+    said = {"version_3": [end, *at["path"], *(at[field][0] for field in COW_FIELDS[3:])]}
+    other = TEXT[page].partition("## Other versions")[2].partition("\n## ")[0]
+    for column, version in enumerate(("version_1", "version_2", "broken_3"), 1):
+        cells = {}
+        for line in re.findall(r"^\| .* \|$", other, re.M):
+            row = [cell.strip() for cell in line.strip("|").split("|")]
+            cells[row[0]] = [int(n) for n in re.findall(r"\d+", row[column])] or [0]
+        said[version] = [cells["length of header"][0], *cells["path (size)"],
+                         cells["mtime (size)"][0],
+                         *(cells[f][0] for f in ("size", "sector size", "alignment", "format"))]
+    return said
 
 
 def cow_tables():
     """The COW header: version 3 field by field, the others by column."""
-    page, source = "docs/reference/cow-format.md", BY_NAME["cow_header.c"][0]
-    fields = ("length", "path", "path_size", "mtime", "size", "sector_size", "alignment", "kind")
-    code = "".join(f'#include "{os.path.basename(BY_NAME[name][0])}"\n' for name in ("cow_header.c", "printable.c"))
-    code += "int main(void)\n{\n"
-    for version in ("version_1", "version_2", "version_3", "broken_3"):
-        code += '\tprintf("' + version + " %u" * len(fields) + '\\n", ' + ", ".join(f"{version}.{f}" for f in fields) + ");\n"
-    shown = program(code + "\treturn 0;\n}\n", *{os.path.join(TOP, os.path.dirname(BY_NAME[name][0])) for name in
-                                                 ("cow_header.c", "printable.c")}, os.path.join(TOP, "arch/um/include"))
-    names = {"format": "kind", "sector size": "sector_size"}
-    three = {names.get(row[2], row[2]): (int(row[0]), number(row[1])) for row in rows(page, "## Header, version 3")}
-    end = max(offset + size for offset, size in three.values())
-    said = {"version_3": [end, three["path"][0], three["path"][1],
-                          *(three[f][0] for f in ("mtime", "size", "sector_size", "alignment", "kind"))]}
-    other = TEXT[page].partition("## Other versions")[2].partition("\n## ")[0]
-    for column, version in enumerate(("version_1", "version_2", "broken_3"), 1):
-        at = {}
-        for line in re.findall(r"^\| .* \|$", other, re.M):
-            cells = [cell.strip() for cell in line.strip("|").split("|")]
-            at[cells[0]] = [int(n) for n in re.findall(r"\d+", cells[column])] or [0]
-        said[version] = [at["length of header"][0], *at["path (size)"], at["mtime (size)"][0],
-                         *(at[f][0] for f in ("size", "sector size", "alignment", "format"))]
-    return [f"{source} has {line}, the page {said[line.split()[0]]}" for line in shown.strip().split("\n")
-            if line.split() != [line.split()[0], *map(str, said.get(line.split()[0], []))]]
+    said = cow_said("docs/reference/cow-format.md")
+    statements = [f'printf("{version}{" %u" * len(COW_FIELDS)}\\n", '
+                  + ", ".join(f"{version}.{field}" for field in COW_FIELDS) + ")"
+                  for version in said]
+    shown = program(["<stdio.h>", '"cow_header.c"', '"printable.c"'], statements,
+                    folder_of("cow_header.c"), folder_of("printable.c"), TOP + "/arch/um/include")
+    wanted = [" ".join([version, *map(str, numbers)]) for version, numbers in said.items()]
+    return [f"page: {line}" for line in wanted if line not in shown] + \
+        [f"code: {line}" for line in shown if line not in wanted]
 
 
 # ---- commands ----
@@ -260,12 +288,14 @@ class Block:
 
     def __init__(self, page, language, needs, body):
         self.page, self.language, self.needs = page, language, needs
-        self.commands = [line for line in body.replace("\\\n", "").split("\n") if line.strip() and not line.startswith("#")]
+        lines = re.sub(r"\\\n\s*", "", body).split("\n")
+        self.commands = [line for line in lines if line.strip() and not line.startswith("#")]
 
 
 def blocks(page):
     pattern = r"(?:^<!-- needs: ([\w ,-]+) -->\n)?^```(sh|guest)\n(.*?)^```"
-    return [Block(page, language, needs, body) for needs, language, body in re.findall(pattern, TEXT[page], re.M | re.S)]
+    found = re.findall(pattern, TEXT[page], re.M | re.S)
+    return [Block(page, language, needs, body) for needs, language, body in found]
 
 
 def make_targets(command):
@@ -298,7 +328,8 @@ def lacking(need):
         return "not root"
     if need == "network":
         return "tests use no network"
-    return None if need in ("image", "root-directory", "qemu-storage-daemon", "root", "") else f"what is {need}?"
+    known = ("", "image", "root-directory", "qemu-storage-daemon", "root")
+    return None if need in known else f"nothing is known of {need}"
 
 
 def room(page):
@@ -324,12 +355,13 @@ def room(page):
 
 
 def run_command(command, folder):
-    """Why it did not work, or None. Output goes to a file: a daemon that it starts may keep it open."""
+    """Why it failed, or None. Output goes to a file, which a daemon may keep open."""
     environment = dict(uml.clean_environment(), GIT_DIR=os.path.join(TOP, ".git"), LC_ALL="C.UTF-8")
     with open(os.path.join(folder, "output"), "w+", errors="replace") as output:
         try:
-            status = subprocess.run(["sh", "-c", command], cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                    env=environment, timeout=SECONDS * uml.PATIENCE).returncode
+            status = subprocess.run(["sh", "-c", command], cwd=folder, stdin=subprocess.DEVNULL,
+                                    stdout=output, stderr=output, env=environment,
+                                    timeout=SECONDS * uml.PATIENCE).returncode
         except subprocess.TimeoutExpired:
             status = "none in time"
         output.seek(0)
@@ -349,7 +381,7 @@ def why_skipped(command, need):
 
 
 def run_page(page):
-    """[(command, why it failed or None, why it was skipped or None)] of the blocks marked sh, which depend on each other."""
+    """[(command, why it failed or None, why it was skipped or None)] of the blocks marked sh."""
     found, folder = [], room(page)
     for block in blocks(page):
         for command in block.commands if block.language == "sh" else ():
@@ -364,9 +396,10 @@ def run_page(page):
 
 def run_guest():
     """The blocks marked guest, all in one guest."""
-    commands = [command for page in PAGES for block in blocks(page) if block.language == "guest" for command in block.commands]
-    commands = list(dict.fromkeys(commands))
-    script = "".join(f"{command}\nprintf '\\nCOMMAND-{n} %d\\n' $?\n" for n, command in enumerate(commands))
+    guest = [block for page in PAGES for block in blocks(page) if block.language == "guest"]
+    commands = list(dict.fromkeys(command for block in guest for command in block.commands))
+    script = "".join(f"{command}\nprintf '\\nCOMMAND-{n} %d\\n' $?\n"
+                     for n, command in enumerate(commands))
     result = uml.run(script, mem="128M", timeout=60)
     for n, command in enumerate(commands):
         tap.ok(f"\nCOMMAND-{n} 0\n" in result.console, f"in a guest: {command}", result.tail)
@@ -378,8 +411,8 @@ def run_guest():
 for page, most in SHORT.items():
     lines = len(TEXT[page].splitlines())
     tap.ok(lines <= most, f"{page} has at most {most} lines", f"{lines} lines")
-wide = [f"{page}:{n}: {len(line.expandtabs(8))} columns" for page in PAGES for n, line in enumerate(TEXT[page].splitlines(), 1)
-        if len(line.expandtabs(8)) > COLUMNS]
+wide = [f"{page}:{n}: {len(line.expandtabs(8))} columns" for page in PAGES
+        for n, line in enumerate(TEXT[page].splitlines(), 1) if len(line.expandtabs(8)) > COLUMNS]
 tap.ok(not wide, f"no line of a document has more than {COLUMNS} columns", "\n".join(wide))
 
 dead = [line for page in PAGES for line in dead_links(page)]
@@ -389,13 +422,16 @@ wrong = [line for page in PAGES for line in names_nothing(page)]
 tap.ok(not wrong, "each source file, function and path that is cited exists", "\n".join(wrong))
 wrong = wrong_in_code()
 tap.ok(not wrong, "pages and guarantees that code and tests cite exist", "\n".join(wrong))
-promised = set(re.findall(r"^### (G\d+):|^\| (G\d+) \|", TEXT["docs/security/model.md"], re.M))
+promised = re.findall(r"^### (G\d+):|^\| (G\d+) \|", TEXT["docs/security/model.md"], re.M)
 promised = {first or second for first, second in promised}
-tap.equal(set(re.findall(r"^\| (G\d+) \|", TEXT["docs/security/evidence.md"], re.M)), promised, "each guarantee has a test")
+shown = set(re.findall(r"^\| (G\d+) \|", TEXT["docs/security/evidence.md"], re.M))
+tap.equal(shown, promised, "each guarantee has a test")
 
+OPTIONS = "docs/reference/options.md"
 usage = subprocess.run([uml.LINUX, "--help"], capture_output=True, text=True).stdout
-tap.equal(sorted(listed("docs/reference/options.md") ^ offered(usage)), [], "the page of options has those of --help, and no others")
-tap.equal(set(re.findall(r"^\| `(\w)` \|", TEXT["docs/reference/options.md"], re.M)), flags_offered(usage),
+tap.equal(sorted(listed(OPTIONS) ^ offered(usage)), [],
+          "the page of options has those of --help, and no others")
+tap.equal(set(re.findall(r"^\| `(\w)` \|", TEXT[OPTIONS], re.M)), flags_offered(usage),
           "and the flags of disks")
 
 if shutil.which("cc"):
@@ -403,8 +439,10 @@ if shutil.which("cc"):
         wrong = tables()
         tap.ok(not wrong, f"the tables of {what} are what the code has", "\n".join(wrong))
 
-inline = {command for page in PAGES for command in re.findall(r"`(make [^`]+)`", prose(page).replace("\n", " "))}
-unknown = sorted(f"{command}: {unknown_targets(command)}" for command in inline if unknown_targets(command))
+inline = {command for page in PAGES
+          for command in re.findall(r"`(make [^`]+)`", prose(page).replace("\n", " "))}
+unknown = [f"{command}: {unknown_targets(command)}"
+           for command in sorted(inline) if unknown_targets(command)]
 tap.ok(not unknown, "each target of make that is named exists", "\n".join(unknown))
 
 run_guest()
