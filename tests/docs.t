@@ -24,7 +24,7 @@ import uml
 
 uml.require()
 TOP = uml.TOP
-PAGES = ["README.md", "HACKING.md", "SECURITY.md",
+PAGES = ["README.md", "HACKING.md", "SECURITY.md", "tests/README.md",
          *sorted(os.path.relpath(path, TOP)
                  for path in glob.glob(TOP + "/docs/**/*.md", recursive=True))]
 SHORT = {"README.md": 80, "HACKING.md": 80}     # lines
@@ -298,17 +298,18 @@ def blocks(page):
     return [Block(page, language, needs, body) for needs, language, body in found]
 
 
-def make_targets(command):
-    """The targets of a make command, variables and options left out."""
-    words = shlex.split(command, comments=True)[1:]
-    return [word for word in words if "=" not in word and not word.startswith("-")]
-
-
 def unknown_targets(command):
+    """The targets of a make command that its Makefile does not have."""
+    words = shlex.split(command, comments=True)[1:]
+    folder = ""
+    if words[:1] == ["-C"]:
+        folder, words = words[1], words[2:]
     known = set()
-    for line in re.findall(r"^([\w.$(){} -]+?)::?(?![=:])", read("Makefile"), re.M):
+    makefile = read(os.path.join(folder, "Makefile"))
+    for line in re.findall(r"^([\w.$(){} -]+?)::?(?![=:])", makefile, re.M):
         known |= set(line.split())
-    return [target for target in make_targets(command) if target not in known]
+    targets = [word for word in words if "=" not in word and not word.startswith("-")]
+    return [target for target in targets if target not in known]
 
 
 def lacking(need):
