@@ -9,7 +9,8 @@
  * and on top of them map=xattr: owner, permissions and kind (devices, pipes, sockets) are recorded in an extended attribute of
  * the host's file, as rootless container tools do, and are what the guest sees. So a guest's root can give files away and make
  * devices although ./linux is run by an ordinary user. Without a record files of that user are root's. A record is
- * `<uid>:<gid>:0<mode>[:<kind>]`; it is written only when it says something that the host's file does not.
+ * `<uid>:<gid>:0<mode>[:<kind>]` (docs/reference/hostfs-record.md). It is written only when it says
+ * something that the host's file does not.
  */
 #include <linux/cred.h>
 #include <linux/kdev_t.h>

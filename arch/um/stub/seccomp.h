@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What lies at the random address of a stub process under the seccomp engine, for its code (seccomp.S, seccomp_start.c) and for
- * the host side (os-Linux/seccomp_*.c). From the base:
+ * The stub's pages under the seccomp engine, for its code (seccomp.S, seccomp_start.c) and for the
+ * host side (seccomp_*.c). docs/reference/stub-pages.md has a table of each structure, which
+ * docs.t compares with this file. From the base, a random address:
  *
- *	page 0	code	read, execute
- *	page 1	orders	read; the kernel writes, nobody in the stub process can
- *	page 2	state	read, write: guest code can forge all of it
- *	page 3...	the signal stack, which holds one frame; behind it, on pages of its own, the frame of a call; read, write
+ *	page 0		code, read and execute
+ *	page 1		orders, read only: the kernel writes them, the stub process cannot
+ *	page 2		state, read and write: guest code can forge all of it
+ *	page 3...	the signal stack, which holds one frame, and after it, on separate pages,
+ *			the frame of a call; read and write
  *
  * All but the code are pages of one file that the kernel process maps as well.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Headers of COW files: versions 1 to 3 are read, 3 is written. Pure functions; see cow.h.
+ * docs/reference/cow-format.md has a table of the fields, which docs.t compares with this file.
  *
  * The magic number's byte order is that of version 1 as a whole, and of the version number; the other numbers of versions 2 and 3 are
  * big-endian whatever the magic number is, as uml-utilities read them. Where that gives no sector size but little-endian does, they
