@@ -94,7 +94,8 @@ static double preads(void)
 static double touch(size_t bytes, int advice)
 {
 	const size_t pages = bytes / PAGE;
-	volatile char *at = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *at = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	double start;
 
 	if (at == MAP_FAILED)

@@ -30,9 +30,12 @@ static void must_be_sane(const struct cow_header *header)
 {
 	assert(header->version >= 1 && header->version <= 3 && header->size <= COW_MAX_SIZE);
 	assert(header->sector_size >= 512 && header->sector_size <= 4096);
-	assert(header->bitmap_offset >= 280 && header->bitmap_length * 8 * header->sector_size >= header->size);
-	assert(header->data_offset >= header->bitmap_offset + header->bitmap_length && header->data_offset < 1ULL << 62);
-	assert(header->path_offset + header->path_size <= COW_HEADER && header->mtime_offset + 4 <= COW_HEADER);
+	assert(header->bitmap_offset >= 280 &&
+	       header->bitmap_length * 8 * header->sector_size >= header->size);
+	assert(header->data_offset >= header->bitmap_offset + header->bitmap_length &&
+	       header->data_offset < 1ULL << 62);
+	assert(header->path_offset + header->path_size <= COW_HEADER &&
+	       header->mtime_offset + 4 <= COW_HEADER);
 	assert(strnlen(header->backing, COW_PATH) < COW_PATH && *header->backing);
 }
 
@@ -58,11 +61,13 @@ static void fuzz_header(const unsigned char *data, size_t size)
 	}
 	must_be_sane(&header);
 	cow_can_mark(&header);
-	if (header.sector_size != 512 || cow_make_header(&again, header.size, header.mtime, header.backing, why))
+	if (header.sector_size != 512 ||
+	    cow_make_header(&again, header.size, header.mtime, header.backing, why))
 		return;
 	cow_format(&again, written);
-	assert(!cow_parse(&header, written, sizeof(written), why) && header.size == again.size && header.mtime == again.mtime &&
-	       header.data_offset == again.data_offset && !strcmp(header.backing, again.backing));
+	assert(!cow_parse(&header, written, sizeof(written), why) && header.size == again.size &&
+	       header.mtime == again.mtime && header.data_offset == again.data_offset &&
+	       !strcmp(header.backing, again.backing));
 }
 
 /* Goes over the disk; returns a sum of what is where, with the bits that set holds left out. */
@@ -75,7 +80,8 @@ static uint64_t walk(const struct cow_image *image)
 
 		cow_find(image, offset, image->header.size - offset, &piece);
 		assert(piece.length && piece.length <= image->header.size - offset);
-		assert(piece.depth == 1 ? piece.offset == offset : piece.offset == image->header.data_offset + offset);
+		assert(piece.depth == 1 ? piece.offset == offset :
+					  piece.offset == image->header.data_offset + offset);
 		sum = sum * 31 + piece.depth * 7 + piece.length;
 		offset += piece.length;
 	}
@@ -169,7 +175,9 @@ static size_t good_file(void)
 	size_t length;
 
 	memset(input, 0, sizeof(input));
-	cow_make_header(&header, (uint64_t)sizes[random() % 7] << (random() % 4 ? 0 : random() % 18), random(), "/back", why);
+	cow_make_header(&header,
+			(uint64_t)sizes[random() % 7] << (random() % 4 ? 0 : random() % 18),
+			random(), "/back", why);
 	cow_format(&header, input);
 	input[7] = random() % 4 ? 3 : 1 + random() % 2;
 	length = header.bitmap_offset + header.bitmap_length;
@@ -182,7 +190,8 @@ static void damage(size_t length)
 		size_t at = random() % (random() % 2 ? 40 : random() % 2 ? COW_HEADER : length);
 
 		if (random() % 3)
-			input[at] = random() % 2 ? random() : (unsigned char)(random() % 2 ? -1 : 0);
+			input[at] = random() % 2 ? random() :
+						   (unsigned char)(random() % 2 ? -1 : 0);
 		else
 			input[at] ^= 1 << random() % 8;
 	}

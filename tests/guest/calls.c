@@ -29,7 +29,9 @@
 
 /* One call of each of the forms that are known; where the instruction behind it is. */
 long call_fourth(int fd, void *buffer, size_t length, long position);
-long call_loaded(void), call_moved(int unused, int fd), call_sixth(long number, long a, long b, long c), call_read(int fd, void *buffer, size_t length);
+long call_loaded(void), call_moved(int unused, int fd),
+	call_sixth(long number, long a, long b, long c),
+	call_read(int fd, void *buffer, size_t length);
 extern const char call_loaded_end[], call_sixth_end[], call_read_end[];
 asm(".text\n.balign 4096\n"
     "	.skip 64\n"
@@ -87,7 +89,8 @@ static void text_as_others_see_it(void)
 	unsigned char seen[64];
 	int fd = open("/proc/self/mem", O_RDONLY);
 
-	check(pread(fd, seen, sizeof(seen), (off_t)call_loaded) == sizeof(seen) && !memcmp(seen, "\xb8\x6e\x00\x00\x00\x0f\x05\xc3", 8),
+	check(pread(fd, seen, sizeof(seen), (off_t)call_loaded) == sizeof(seen) &&
+		      !memcmp(seen, "\xb8\x6e\x00\x00\x00\x0f\x05\xc3", 8),
 	      "debuggers read the program's own instructions where it calls often");
 	close(fd);
 }
@@ -134,7 +137,8 @@ static void on_alarm(int signo, siginfo_t *info, void *context)
 
 static void set_timer(int signo, void (*handler)(int, siginfo_t *, void *), int us)
 {
-	const struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART };
+	const struct sigaction action = { .sa_sigaction = handler,
+					  .sa_flags = SA_SIGINFO | SA_RESTART };
 	const struct itimerval often = { { 0, us }, { 0, us } };
 
 	sigaction(signo, &action, NULL);
@@ -177,7 +181,8 @@ static void restarts(void)
 	got = call_read(pipes[0], &byte, 1);
 	set_timer(SIGALRM, on_alarm, 0);
 	pthread_join(writer, NULL);
-	check(got == 1 && byte == 'x' && alarms > before, "a call that signals interrupt goes on after the handler (SA_RESTART)");
+	check(got == 1 && byte == 'x' && alarms > before,
+	      "a call that signals interrupt goes on after the handler (SA_RESTART)");
 }
 
 /* ---- stepping ---- */
@@ -204,7 +209,8 @@ static void steps_itself(void)
 	sigaction(SIGTRAP, &action, NULL);
 	asm volatile("pushfq\n	orl $0x100, (%%rsp)\n	popfq\n	call call_loaded\n	pushfq\n	andl $~0x100, (%%rsp)\n	popfq"
 		     : "=a"(result) : : "rcx", "r11", "memory", "cc");
-	check_equal(result, getppid(), "a program that sets the trap flag itself goes through a call that was hot");
+	check_equal(result, getppid(),
+		    "a program that sets the trap flag itself goes through a call that was hot");
 	check(steps >= 4 && steps < 40 && sites_seen == 1, "and sees each of its instructions");
 }
 
@@ -213,7 +219,8 @@ static unsigned long continued(pid_t child, enum __ptrace_request how)
 	struct user_regs_struct regs;
 	int status;
 
-	if (ptrace(how, child, 0, 0) || waitpid(child, &status, 0) != child || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+	if (ptrace(how, child, 0, 0) || waitpid(child, &status, 0) != child ||
+	    !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
 		return 0;
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
 	return regs.rip;
@@ -257,8 +264,10 @@ static void stepped(void)
 	pid_t child = stopped_child();
 
 	go_to(child, (unsigned long)call_loaded);
-	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5, "a step at a hot site ends behind its first instruction");
-	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded_end, "the next one behind the call");
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5,
+		    "a step at a hot site ends behind its first instruction");
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded_end,
+		    "the next one behind the call");
 	end(child);
 }
 
@@ -269,10 +278,12 @@ static void broken_into(void)
 
 	text = ptrace(PTRACE_PEEKTEXT, child, call_loaded, 0);
 	ptrace(PTRACE_POKETEXT, child, call_loaded, (text & ~0xffUL) | 0xcc);
-	check_equal(continued(child, PTRACE_CONT), (unsigned long)call_loaded + 1, "a breakpoint at a hot site is hit");
+	check_equal(continued(child, PTRACE_CONT), (unsigned long)call_loaded + 1,
+		    "a breakpoint at a hot site is hit");
 	ptrace(PTRACE_POKETEXT, child, call_loaded, text);
 	go_to(child, (unsigned long)call_loaded);
-	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5, "and stepped over");
+	check_equal(continued(child, PTRACE_SINGLESTEP), (unsigned long)call_loaded + 5,
+		    "and stepped over");
 	end(child);
 }
 
@@ -343,7 +354,8 @@ static void forks(void)
 
 /* ---- what leads into the void ---- */
 
-static unsigned long thunks_start, thunks_end;	/* the mapping with thunks: the vDSO, or one for the program itself */
+/* The mapping with thunks: the vDSO, or one for the program itself. */
+static unsigned long thunks_start, thunks_end;
 
 static void find_thunks(const char *name)
 {
@@ -382,9 +394,11 @@ static void drop_thunks(void)
 
 static void move_thunks(void)
 {
-	void *to = mmap(NULL, thunks_end - thunks_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *to = mmap(NULL, thunks_end - thunks_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 
-	if (mremap((void *)thunks_start, thunks_end - thunks_start, thunks_end - thunks_start, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+	if (mremap((void *)thunks_start, thunks_end - thunks_start, thunks_end - thunks_start,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 		_exit(2);
 }
 
@@ -417,9 +431,11 @@ static void replace_text(void)
 	int fd = syscall(SYS_memfd_create, "code", 0);
 
 	memcpy(copy, (void *)page, sizeof(copy));
-	memcpy(copy + ((unsigned long)call_loaded & 4095), "\xb8\x27\x00\x00\x00\x0f\x05", 7);	/* getpid */
+	/* A call of getpid. */
+	memcpy(copy + ((unsigned long)call_loaded & 4095), "\xb8\x27\x00\x00\x00\x0f\x05", 7);
 	if (write(fd, copy, sizeof(copy)) != sizeof(copy) ||
-	    mmap((void *)page, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+	    mmap((void *)page, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0) ==
+		    MAP_FAILED)
 		_exit(2);
 	for (int i = 0; i < OFTEN; i++)
 		if (call_loaded() != getpid())
@@ -453,7 +469,10 @@ static void call_in_the_middle(void)
 	long result;
 
 	for (int i = 0; i < OFTEN; i++) {
-		asm volatile("call *%1" : "=a"(result) : "r"(call_loaded + 5), "a"(SYS_getpid) : "rcx", "r11", "memory");
+		asm volatile("call *%1"
+			     : "=a"(result)
+			     : "r"(call_loaded + 5), "a"(SYS_getpid)
+			     : "rcx", "r11", "memory");
 		if (result != getpid())
 			_exit(4);
 	}
@@ -472,13 +491,17 @@ static void odd_programs(void)
 		}
 		say("# %s\n", names[i]);
 		check(survives(drop_thunks), "a program that unmaps its thunks goes on calling");
-		check(survives(close_thunks), "a program that takes the right to execute from its thunks goes on calling");
+		check(survives(close_thunks),
+		      "a program that takes the right to execute from its thunks goes on calling");
 		check(survives(move_thunks), "a program that moves its thunks goes on calling");
 	}
-	check(survives(write_text), "a program that changes its instructions executes what it wrote");
-	check(survives(replace_text), "a program that maps other code in place of what it had executes that");
+	check(survives(write_text),
+	      "a program that changes its instructions executes what it wrote");
+	check(survives(replace_text),
+	      "a program that maps other code in place of what it had executes that");
 	check(survives(restart_often), "a call that is restarted again and again is the same one");
-	check(survives(call_in_the_middle), "a jump right to the system call instruction makes the call that its registers say");
+	check(survives(call_in_the_middle),
+	      "a jump right to the system call instruction makes the call that its registers say");
 }
 
 /* Call sites are only made where extended state can be stored cheaply. */
@@ -502,7 +525,8 @@ int main(int argc, char **argv)
 		check_skip("they became call sites", "this processor or host has no XSAVEOPT");
 	} else if (argc > 1) {
 		check(counter("call_sites") >= sites + 4, "they became call sites");
-		check(counter("calls") > calls + 4 * OFTEN - 400, "from which nearly all calls came");
+		check(counter("calls") > calls + 4 * OFTEN - 400,
+		      "from which nearly all calls came");
 	}
 	text_as_others_see_it();
 	signals();

@@ -43,7 +43,8 @@ static __attribute__((unused)) int check(int passed, const char *sentence)
 static __attribute__((unused)) int check_equal(long got, long wanted, const char *sentence)
 {
 	if (got != wanted)
-		say("# %s: got %ld (%#lx), wanted %ld (%#lx)\n", sentence, got, got, wanted, wanted);
+		say("# %s: got %ld (%#lx), wanted %ld (%#lx)\n", sentence, got, got, wanted,
+		    wanted);
 	return check(got == wanted, sentence);
 }
 

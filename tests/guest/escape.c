@@ -57,9 +57,11 @@ static int in_maps(uintptr_t address)
  */
 static int jump(uintptr_t place, long number, void *requests)
 {
-	return FAULT_OF(asm volatile("mov %[requests], %%rbx\n\tmov $1, %%r12d\n\tjmp *%[place]"
-				     : : [place] "d"(place), [requests] "S"(requests), "a"(number), "D"(0L)
-				     : "rbx", "r12", "rcx", "r11", "memory"));
+	return FAULT_OF(
+		asm volatile("mov %[requests], %%rbx\n\tmov $1, %%r12d\n\tjmp *%[place]"
+			     :
+			     : [place] "d"(place), [requests] "S"(requests), "a"(number), "D"(0L)
+			     : "rbx", "r12", "rcx", "r11", "memory"));
 }
 
 static void foreign_pages(void)
@@ -90,9 +92,11 @@ static void foreign_pages(void)
 			escaped++;
 		}
 	}
-	say("# %d foreign pages, %d calls in them, %d of them came back\n", found, calls, executable);
+	say("# %d foreign pages, %d calls in them, %d of them came back\n", found, calls,
+	    executable);
 	check(!written, "no page of the port can be written");
-	check(!escaped, "a system call instruction of the port makes the guest's call, not the host's");
+	check(!escaped,
+	      "a system call instruction of the port makes the guest's call, not the host's");
 }
 
 static void top_of_memory(void)
@@ -107,8 +111,10 @@ static void top_of_memory(void)
 		changed += mremap((void *)at, PAGE, PAGE, MREMAP_MAYMOVE) != MAP_FAILED;
 	}
 	check(!changed, "the pages at the top cannot be changed, dropped or moved");
-	check(munmap((void *)(TOP - PAGE), 2 * PAGE) == -1, "munmap does not reach beyond user space");
-	check(mmap((void *)TOP, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED,
+	check(munmap((void *)(TOP - PAGE), 2 * PAGE) == -1,
+	      "munmap does not reach beyond user space");
+	check(mmap((void *)TOP, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		      MAP_FAILED,
 	      "mmap does not reach beyond user space");
 	check(getppid() > 0, "the program lives on");
 }
@@ -174,9 +180,12 @@ static void abuse(void)
 	pid_t child;
 	int status;
 
-	check(died_of(status_of(unmap_everything), SIGSEGV), "a program that unmaps all of its memory dies, and only it");
-	check(died_of(status_of(no_stack), SIGSEGV), "a program without a stack makes calls and dies where it uses the stack");
-	check(died_of(status_of(trap_in_loop), SIGTRAP), "an exception whose signal is blocked kills");
+	check(died_of(status_of(unmap_everything), SIGSEGV),
+	      "a program that unmaps all of its memory dies, and only it");
+	check(died_of(status_of(no_stack), SIGSEGV),
+	      "a program without a stack makes calls and dies where it uses the stack");
+	check(died_of(status_of(trap_in_loop), SIGTRAP),
+	      "an exception whose signal is blocked kills");
 	child = fork();
 	if (!child)
 		block_all_and_spin();
@@ -188,7 +197,8 @@ static void abuse(void)
 
 int main(void)
 {
-	struct sigaction action = { .sa_sigaction = faulted, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = faulted,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	static char stack[65536];
 	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
 

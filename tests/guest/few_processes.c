@@ -40,7 +40,8 @@ static int end_sleepers(int number)
 
 	while (number-- && count) {
 		kill(children[--count], SIGTERM);
-		well += waitpid(children[count], &status, 0) == children[count] && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+		well += waitpid(children[count], &status, 0) == children[count] &&
+			WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
 	}
 	return well;
 }
@@ -113,10 +114,12 @@ int main(void)
 	int error;
 
 	if (!in_guest()) {
-		check_skip("fork fails where the host gives no more processes", "only a guest has a host");
+		check_skip("fork fails where the host gives no more processes",
+			   "only a guest has a host");
 		return check_done();
 	}
-	check_equal(start_sleepers(), EAGAIN, "fork fails with EAGAIN where the host gives no more processes");
+	check_equal(start_sleepers(), EAGAIN,
+		    "fork fails with EAGAIN where the host gives no more processes");
 	say("# after %d\n", count);
 	check(count > 3, "after some that worked");
 	for (int i = 0; i < 20; i++)
@@ -125,7 +128,8 @@ int main(void)
 	check(all_live(), "no process is killed for it");
 	check_equal(vfork_error(), EAGAIN, "vfork fails with EAGAIN, too");
 	error = exec_error();
-	check(error == EAGAIN || error == ENOMEM, "exec by a child that shares its parent's memory fails with an error");
+	check(error == EAGAIN || error == ENOMEM,
+	      "exec by a child that shares its parent's memory fails with an error");
 	check(thread_runs(), "a thread can be made: it needs no process of the host");
 	check(all_live(), "still no process is killed");
 	check_equal(end_sleepers(1), 1, "one of the processes ends as it was told to");

@@ -54,10 +54,13 @@ static void test_links(void)
 	char target[64] = "";
 
 	close(make("a", "one"));
-	check(link("a", "b") == 0 && !stat("a", &a) && !stat("b", &b) && a.st_ino == b.st_ino && a.st_nlink == 2,
+	check(link("a", "b") == 0 && !stat("a", &a) && !stat("b", &b) && a.st_ino == b.st_ino &&
+		      a.st_nlink == 2,
 	      "a hard link is the same file, with two links");
-	check(unlink("a") == 0 && holds("b", "one") && !stat("b", &b) && b.st_nlink == 1, "removing one name leaves the other");
-	check(symlink("b", "s") == 0 && readlink("s", target, sizeof(target)) == 1 && target[0] == 'b' && holds("s", "one"),
+	check(unlink("a") == 0 && holds("b", "one") && !stat("b", &b) && b.st_nlink == 1,
+	      "removing one name leaves the other");
+	check(symlink("b", "s") == 0 && readlink("s", target, sizeof(target)) == 1 &&
+		      target[0] == 'b' && holds("s", "one"),
 	      "a symbolic link says and leads where it should");
 	check(!lstat("s", &a) && S_ISLNK(a.st_mode) && a.st_size == 1, "its status is its own");
 	check(link("b", "s") < 0 && errno == EEXIST, "a link over a name that is there is refused");
@@ -71,16 +74,24 @@ static void test_rename(void)
 
 	close(make("a", "one"));
 	close(make("b", "two"));
-	check(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_NOREPLACE) < 0 && errno == EEXIST && holds("b", "two"),
+	check(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_NOREPLACE) < 0 && errno == EEXIST &&
+		      holds("b", "two"),
 	      "rename with NOREPLACE leaves what is there");
-	check(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_EXCHANGE) == 0 && holds("a", "two") && holds("b", "one"),
+	check(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_EXCHANGE) == 0 && holds("a", "two") &&
+		      holds("b", "one"),
 	      "rename with EXCHANGE exchanges");
-	check(rename("a", "b") == 0 && holds("b", "two") && stat("a", &status) < 0 && errno == ENOENT, "rename replaces");
+	check(rename("a", "b") == 0 && holds("b", "two") && stat("a", &status) < 0 &&
+		      errno == ENOENT,
+	      "rename replaces");
 	need(mkdir("d", 0755) == 0 && mkdir("d/e", 0755) == 0);
-	check(rename("d", "d/e/f") < 0 && errno == EINVAL, "a directory cannot be moved into itself");
-	check(rename("b", "d/e/b") == 0 && holds("d/e/b", "two"), "rename moves between directories");
-	check(rename("d/e", "e") == 0 && holds("e/b", "two") && rmdir("d") == 0, "directories move with what is in them");
-	check(rmdir("e") < 0 && errno == ENOTEMPTY, "a directory with something in it is not removed");
+	check(rename("d", "d/e/f") < 0 && errno == EINVAL,
+	      "a directory cannot be moved into itself");
+	check(rename("b", "d/e/b") == 0 && holds("d/e/b", "two"),
+	      "rename moves between directories");
+	check(rename("d/e", "e") == 0 && holds("e/b", "two") && rmdir("d") == 0,
+	      "directories move with what is in them");
+	check(rmdir("e") < 0 && errno == ENOTEMPTY,
+	      "a directory with something in it is not removed");
 	unlink("e/b");
 	rmdir("e");
 }
@@ -92,9 +103,11 @@ static void test_unlinked(void)
 	int fd = make("gone", "abc");
 
 	need(unlink("gone") == 0);
-	check(!fstat(fd, &status) && status.st_nlink == 0, "an open file without a name has no links");
-	check(pwrite(fd, "XY", 2, 1) == 2 && pread(fd, buffer, 8, 0) == 3 && !memcmp(buffer, "aXY", 3) && ftruncate(fd, 1) == 0 &&
-	      fchmod(fd, 0600) == 0 && !fstat(fd, &status) && status.st_size == 1 && (status.st_mode & 0777) == 0600,
+	check(!fstat(fd, &status) && status.st_nlink == 0,
+	      "an open file without a name has no links");
+	check(pwrite(fd, "XY", 2, 1) == 2 && pread(fd, buffer, 8, 0) == 3 &&
+		      !memcmp(buffer, "aXY", 3) && ftruncate(fd, 1) == 0 && fchmod(fd, 0600) == 0 &&
+		      !fstat(fd, &status) && status.st_size == 1 && (status.st_mode & 0777) == 0600,
 	      "and can be used like any other");
 	close(fd);
 }
@@ -114,7 +127,8 @@ static void test_copies(void)
 	map[0] = 'H';
 	at = 0;
 	end = 5;
-	check(copy_file_range(from, &at, to, &end, 5, 0) == 5 && !memcmp(map, "Head\nhello\ntail\n", 16),
+	check(copy_file_range(from, &at, to, &end, 5, 0) == 5 &&
+		      !memcmp(map, "Head\nhello\ntail\n", 16),
 	      "a copy into a page that is mapped and was written to keeps the rest of it");
 	check(pread(to, all, sizeof(all), 0) == 16 && !memcmp(all, "Head\nhello\ntail\n", 16),
 	      "and so does what is read");
@@ -129,7 +143,8 @@ static int same_file(int a, int b)
 {
 	struct stat one, two;
 
-	return !fstat(a, &one) && !fstat(b, &two) && one.st_ino == two.st_ino && one.st_dev == two.st_dev;
+	return !fstat(a, &one) && !fstat(b, &two) && one.st_ino == two.st_ino &&
+	       one.st_dev == two.st_dev;
 }
 
 static int open_through(int fd, int flags)
@@ -188,11 +203,13 @@ static void test_nameless(void)
 	need(mkdir("d", 0700) == 0);
 	dir = open("d", O_RDONLY | O_DIRECTORY);
 	need(dir >= 0 && rmdir("d") == 0);
-	check(fchmod(dir, 0711) == 0 && fstat(dir, &status) == 0 && (status.st_mode & 0777) == 0711 &&
-	      futimens(dir, NULL) == 0, "a directory without a name has attributes");
+	check(fchmod(dir, 0711) == 0 && fstat(dir, &status) == 0 &&
+		      (status.st_mode & 0777) == 0711 && futimens(dir, NULL) == 0,
+	      "a directory without a name has attributes");
 	again = openat(dir, ".", O_RDONLY | O_DIRECTORY);
 	check(again >= 0 && same_file(dir, again), "and is opened again");
-	check(openat(dir, "x", O_RDWR | O_CREAT, 0600) < 0 && errno == ENOENT, "but nothing is made in it");
+	check(openat(dir, "x", O_RDWR | O_CREAT, 0600) < 0 && errno == ENOENT,
+	      "but nothing is made in it");
 	close(again);
 	close(dir);
 }
@@ -208,7 +225,8 @@ static void test_tmpfile(void)
 	}
 	check(fd >= 0 && write(fd, "tmp", 3) == 3, "O_TMPFILE makes a file without a name");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	check(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0 && close(fd) == 0 && holds("named", "tmp"),
+	check(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0 && close(fd) == 0 &&
+		      holds("named", "tmp"),
 	      "which can be given one");
 	unlink("named");
 }
@@ -220,7 +238,8 @@ static void test_append(void)
 	close(make("log", ""));
 	a = open("log", O_WRONLY | O_APPEND);
 	b = open("log", O_WRONLY | O_APPEND);
-	check(write(a, "1", 1) == 1 && write(b, "2", 1) == 1 && write(a, "3", 1) == 1 && holds("log", "123"),
+	check(write(a, "1", 1) == 1 && write(b, "2", 1) == 1 && write(a, "3", 1) == 1 &&
+		      holds("log", "123"),
 	      "two that append do not overwrite each other");
 	close(a);
 	close(b);
@@ -241,13 +260,16 @@ static void test_mapping(void)
 	need(shared != MAP_FAILED && private != MAP_FAILED);
 	private[0] = 'p';
 	shared[4096] = 's';
-	check(pread(fd, page, 1, 0) == 1 && page[0] == 'x', "what is written to a private mapping stays there");
-	check(pread(fd, page, 1, 4096) == 1 && page[0] == 's' && private[4096] == 's', "what is written to a shared one is the file's");
+	check(pread(fd, page, 1, 0) == 1 && page[0] == 'x',
+	      "what is written to a private mapping stays there");
+	check(pread(fd, page, 1, 4096) == 1 && page[0] == 's' && private[4096] == 's',
+	      "what is written to a shared one is the file's");
 	need(pwrite(fd, "w", 1, 5000) == 1);
 	check(shared[5000] == 'w', "what is written to the file is in its mappings");
 	close(fd);
 	shared[4097] = 't';
-	check(msync(shared, 8192, MS_SYNC) == 0, "a mapping can be synced after the file was closed");
+	check(msync(shared, 8192, MS_SYNC) == 0,
+	      "a mapping can be synced after the file was closed");
 	munmap(shared, 8192);
 	munmap(private, 8192);
 	fd = open("map", O_RDONLY);
@@ -258,7 +280,8 @@ static void test_mapping(void)
 
 static void test_direct(void)
 {
-	static char out[65536] __attribute__((aligned(4096))), in[65536] __attribute__((aligned(4096)));
+	static char out[65536] __attribute__((aligned(4096))),
+		in[65536] __attribute__((aligned(4096)));
 	int fd = open("direct", O_RDWR | O_CREAT | O_DIRECT, 0644), cached;
 
 	if (fd < 0 && errno == EINVAL) {
@@ -267,13 +290,16 @@ static void test_direct(void)
 	}
 	for (unsigned int i = 0; i < sizeof(out); i++)
 		out[i] = i * 7 >> 3;
-	check(fd >= 0 && write(fd, out, sizeof(out)) == sizeof(out) && pread(fd, in, sizeof(in), 0) == sizeof(in) &&
-	      !memcmp(in, out, sizeof(in)), "O_DIRECT reads and writes");
+	check(fd >= 0 && write(fd, out, sizeof(out)) == sizeof(out) &&
+		      pread(fd, in, sizeof(in), 0) == sizeof(in) && !memcmp(in, out, sizeof(in)),
+	      "O_DIRECT reads and writes");
 	cached = open("direct", O_RDWR);
 	need(pread(cached, in, 100, 0) == 100);
 	out[0] = 'd';
-	check(pwrite(fd, out, 4096, 0) == 4096 && pread(cached, in, 1, 0) == 1 && in[0] == 'd', "and ordinary reading sees it");
-	check(pwrite(cached, "c", 1, 1) == 1 && pread(fd, in, 4096, 0) == 4096 && in[1] == 'c', "as it sees what was written ordinarily");
+	check(pwrite(fd, out, 4096, 0) == 4096 && pread(cached, in, 1, 0) == 1 && in[0] == 'd',
+	      "and ordinary reading sees it");
+	check(pwrite(cached, "c", 1, 1) == 1 && pread(fd, in, 4096, 0) == 4096 && in[1] == 'c',
+	      "as it sees what was written ordinarily");
 	check(pread(fd, in, sizeof(in), 61440) == 4096, "it ends at the end of the file");
 	close(fd);
 	close(cached);
@@ -287,15 +313,19 @@ static void test_sparse(void)
 	int fd = open("sparse", O_RDWR | O_CREAT, 0644);
 
 	need(pwrite(fd, "end", 3, 1 << 20) == 3 && fsync(fd) == 0);
-	check(!fstat(fd, &status) && status.st_size == (1 << 20) + 3 && status.st_blocks < 1024, "a file with a hole takes little space");
+	check(!fstat(fd, &status) && status.st_size == (1 << 20) + 3 && status.st_blocks < 1024,
+	      "a file with a hole takes little space");
 	check(lseek(fd, 0, SEEK_DATA) == 1 << 20 && lseek(fd, 0, SEEK_HOLE) == 0 &&
 	      lseek(fd, 1 << 20, SEEK_HOLE) == (1 << 20) + 3, "SEEK_DATA and SEEK_HOLE find it");
 	check(lseek(fd, 2 << 20, SEEK_DATA) < 0 && errno == ENXIO, "and nothing past the end");
-	check(fallocate(fd, FALLOC_FL_KEEP_SIZE, 2 << 20, 65536) == 0 && !fstat(fd, &status) && status.st_size == (1 << 20) + 3,
+	check(fallocate(fd, FALLOC_FL_KEEP_SIZE, 2 << 20, 65536) == 0 && !fstat(fd, &status) &&
+		      status.st_size == (1 << 20) + 3,
 	      "space can be allocated past the end");
-	check(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1 << 20, 4096) == 0 && pread(fd, buffer, 16, 1 << 20) == 3 &&
-	      !memcmp(buffer, "\0\0\0", 3), "a hole can be punched");
-	check(fallocate(fd, 0, 3 << 20, 4096) == 0 && !fstat(fd, &status) && status.st_size == (3 << 20) + 4096,
+	check(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1 << 20, 4096) == 0 &&
+		      pread(fd, buffer, 16, 1 << 20) == 3 && !memcmp(buffer, "\0\0\0", 3),
+	      "a hole can be punched");
+	check(fallocate(fd, 0, 3 << 20, 4096) == 0 && !fstat(fd, &status) &&
+		      status.st_size == (3 << 20) + 4096,
 	      "allocation can make a file longer");
 	close(fd);
 	unlink("sparse");
@@ -307,25 +337,31 @@ static void test_times(void)
 	struct stat before, after;
 	int fd = make("times", "x");
 
-	check(futimens(fd, times) == 0 && !fstat(fd, &after) && after.st_mtim.tv_sec == 1234567890 &&
-	      after.st_mtim.tv_nsec == 987654321 && after.st_atim.tv_sec == 1000000000 && after.st_atim.tv_nsec == 123456789,
+	check(futimens(fd, times) == 0 && !fstat(fd, &after) &&
+		      after.st_mtim.tv_sec == 1234567890 && after.st_mtim.tv_nsec == 987654321 &&
+		      after.st_atim.tv_sec == 1000000000 && after.st_atim.tv_nsec == 123456789,
 	      "times are kept to the nanosecond");
 	close(fd);
-	check(!stat("times", &after) && after.st_mtim.tv_nsec == 987654321, "also after what was written before them is on disk");
+	check(!stat("times", &after) && after.st_mtim.tv_nsec == 987654321,
+	      "also after what was written before them is on disk");
 	times[0].tv_nsec = UTIME_OMIT;
 	times[1].tv_nsec = UTIME_NOW;
-	check(utimensat(AT_FDCWD, "times", times, 0) == 0 && !stat("times", &after) && after.st_atim.tv_sec == 1000000000 &&
-	      after.st_mtim.tv_sec > 1600000000, "one can be left, the other made now");
+	check(utimensat(AT_FDCWD, "times", times, 0) == 0 && !stat("times", &after) &&
+		      after.st_atim.tv_sec == 1000000000 && after.st_mtim.tv_sec > 1600000000,
+	      "one can be left, the other made now");
 	need(!stat("times", &before));
 	usleep(30000);
 	fd = open("times", O_WRONLY);
 	need(write(fd, "y", 1) == 1 && !fstat(fd, &after));
-	check(after.st_mtim.tv_sec > before.st_mtim.tv_sec || after.st_mtim.tv_nsec > before.st_mtim.tv_nsec, "writing sets the time");
+	check(after.st_mtim.tv_sec > before.st_mtim.tv_sec ||
+		      after.st_mtim.tv_nsec > before.st_mtim.tv_nsec,
+	      "writing sets the time");
 	close(fd);
 	need(symlink("times", "link") == 0);
 	times[1] = (struct timespec){ 1111111111, 1 };
-	check(utimensat(AT_FDCWD, "link", times, AT_SYMLINK_NOFOLLOW) == 0 && !lstat("link", &after) &&
-	      after.st_mtim.tv_sec == 1111111111, "a symbolic link has times of its own");
+	check(utimensat(AT_FDCWD, "link", times, AT_SYMLINK_NOFOLLOW) == 0 &&
+		      !lstat("link", &after) && after.st_mtim.tv_sec == 1111111111,
+	      "a symbolic link has times of its own");
 	unlink("link");
 	unlink("times");
 }
@@ -336,15 +372,22 @@ static void test_modes(void)
 	mode_t old = umask(027);
 	int fd = open("mode", O_RDWR | O_CREAT | O_EXCL, 0666);
 
-	check(!fstat(fd, &status) && (status.st_mode & 07777) == 0640, "a new file has the mode that umask leaves");
+	check(!fstat(fd, &status) && (status.st_mode & 07777) == 0640,
+	      "a new file has the mode that umask leaves");
 	umask(0);
-	check(mkdir("dir", 01777) == 0 && !stat("dir", &status) && (status.st_mode & 07777) == 01777, "a directory too");
+	check(mkdir("dir", 01777) == 0 && !stat("dir", &status) &&
+		      (status.st_mode & 07777) == 01777,
+	      "a directory too");
 	umask(old);
-	check(fchmod(fd, 0400) == 0 && write(fd, "still", 5) == 5, "who has a file open may go on writing when its mode forbids it");
+	check(fchmod(fd, 0400) == 0 && write(fd, "still", 5) == 5,
+	      "who has a file open may go on writing when its mode forbids it");
 	close(fd);
 	fd = open("readonly", O_RDWR | O_CREAT | O_EXCL, 0444);
-	check(fd >= 0 && write(fd, "x", 1) == 1 && !close(fd) && holds("readonly", "x"), "also in a file made read-only");
-	check(chmod("mode", 04755) == 0 && !stat("mode", &status) && (status.st_mode & 07777) == 04755, "set-user-id can be set");
+	check(fd >= 0 && write(fd, "x", 1) == 1 && !close(fd) && holds("readonly", "x"),
+	      "also in a file made read-only");
+	check(chmod("mode", 04755) == 0 && !stat("mode", &status) &&
+		      (status.st_mode & 07777) == 04755,
+	      "set-user-id can be set");
 	unlink("readonly");
 	unlink("mode");
 	rmdir("dir");
@@ -361,16 +404,23 @@ static void test_xattrs(void)
 		unlink("x");
 		return;
 	}
-	check(getxattr("x", "user.test", value, sizeof(value)) == 5 && !memcmp(value, "value", 5), "an extended attribute is kept");
-	check(getxattr("x", "user.test", NULL, 0) == 5 && getxattr("x", "user.test", value, 2) < 0 && errno == ERANGE,
+	check(getxattr("x", "user.test", value, sizeof(value)) == 5 && !memcmp(value, "value", 5),
+	      "an extended attribute is kept");
+	check(getxattr("x", "user.test", NULL, 0) == 5 &&
+		      getxattr("x", "user.test", value, 2) < 0 && errno == ERANGE,
 	      "its size can be asked, and a short buffer is refused");
 	check(setxattr("x", "user.test", "v", 1, XATTR_CREATE) < 0 && errno == EEXIST &&
-	      setxattr("x", "user.none", "v", 1, XATTR_REPLACE) < 0 && errno == ENODATA, "creating and replacing are told apart");
+		      setxattr("x", "user.none", "v", 1, XATTR_REPLACE) < 0 && errno == ENODATA,
+	      "creating and replacing are told apart");
 	length = listxattr("x", list, sizeof(list));
 	check(length > 0 && memmem(list, length, "user.test", 10), "it is listed");
-	check(removexattr("x", "user.test") == 0 && getxattr("x", "user.test", value, 5) < 0 && errno == ENODATA, "and can be removed");
+	check(removexattr("x", "user.test") == 0 && getxattr("x", "user.test", value, 5) < 0 &&
+		      errno == ENODATA,
+	      "and can be removed");
 	need(mkdir("xd", 0755) == 0);
-	check(setxattr("xd", "user.dir", "d", 1, 0) == 0 && getxattr("xd", "user.dir", value, 5) == 1, "directories have them too");
+	check(setxattr("xd", "user.dir", "d", 1, 0) == 0 &&
+		      getxattr("xd", "user.dir", value, 5) == 1,
+	      "directories have them too");
 	rmdir("xd");
 	unlink("x");
 }
@@ -382,11 +432,15 @@ static void test_special(void)
 	struct stat status;
 	char byte = 0;
 
-	check(mkfifo("pipe", 0600) == 0 && !stat("pipe", &status) && S_ISFIFO(status.st_mode), "a named pipe can be made");
+	check(mkfifo("pipe", 0600) == 0 && !stat("pipe", &status) && S_ISFIFO(status.st_mode),
+	      "a named pipe can be made");
 	in = open("pipe", O_RDONLY | O_NONBLOCK);
-	check(in >= 0 && write(open("pipe", O_WRONLY), "p", 1) == 1 && read(in, &byte, 1) == 1 && byte == 'p', "and used");
+	check(in >= 0 && write(open("pipe", O_WRONLY), "p", 1) == 1 && read(in, &byte, 1) == 1 &&
+		      byte == 'p',
+	      "and used");
 	close(in);
-	check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && !stat("socket", &status) && S_ISSOCK(status.st_mode),
+	check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		      !stat("socket", &status) && S_ISSOCK(status.st_mode),
 	      "a socket can be bound");
 	close(fd);
 	unlink("pipe");
@@ -395,7 +449,8 @@ static void test_special(void)
 		check_skip("a device can be made", "this user may not");
 		return;
 	}
-	check(!stat("null", &status) && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3), "a device can be made");
+	check(!stat("null", &status) && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3),
+	      "a device can be made");
 	unlink("null");
 }
 
@@ -422,7 +477,8 @@ static int compare_numbers(const void *a, const void *b)
 /* Every entry is listed once, from the start and from positions that were told before. */
 static void test_directory(void)
 {
-	long *positions = calloc(entries + 2, sizeof(long)), *numbers = calloc(entries + 2, sizeof(long)), found = 0, doubled = 0;
+	long *positions = calloc(entries + 2, sizeof(long)),
+	     *numbers = calloc(entries + 2, sizeof(long)), found = 0, doubled = 0;
 	struct dirent *entry;
 	char name[300];
 	DIR *dir;
@@ -483,8 +539,10 @@ static void test_errors(void)
 	check(open("file/x", O_RDONLY) < 0 && errno == ENOTDIR, "a file is no directory");
 	check(open("dir", O_WRONLY) < 0 && errno == EISDIR, "a directory is not written");
 	check(open("none", O_RDONLY) < 0 && errno == ENOENT, "what is not there is not there");
-	check(open("file", O_CREAT | O_EXCL | O_WRONLY, 0600) < 0 && errno == EEXIST, "what is there is not made");
-	check(rmdir("file") < 0 && errno == ENOTDIR && unlink("dir") < 0 && (errno == EISDIR || errno == EPERM),
+	check(open("file", O_CREAT | O_EXCL | O_WRONLY, 0600) < 0 && errno == EEXIST,
+	      "what is there is not made");
+	check(rmdir("file") < 0 && errno == ENOTDIR && unlink("dir") < 0 &&
+		      (errno == EISDIR || errno == EPERM),
 	      "files are unlinked, directories removed");
 	signal(SIGXFSZ, SIG_IGN);
 	need(getrlimit(RLIMIT_FSIZE, &old) == 0);
@@ -503,7 +561,9 @@ static void test_statfs(void)
 {
 	struct statfs status;
 
-	check(statfs(".", &status) == 0 && status.f_blocks && status.f_bsize && status.f_namelen == 255, "statfs tells of the space");
+	check(statfs(".", &status) == 0 && status.f_blocks && status.f_bsize &&
+		      status.f_namelen == 255,
+	      "statfs tells of the space");
 }
 
 static void test_many_open(void)

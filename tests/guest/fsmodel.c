@@ -89,7 +89,8 @@ static void do_append(struct file *file)
 	note("%d: append %ld+%ld", number_of(file), file->size, length);
 	fill(buffer, length);
 	memcpy(file->model + file->size, buffer, length);
-	got = draw(2) ? write(file->append_fd, buffer, length) : pwritev2(file->fd, &all, 1, 0, RWF_APPEND);
+	got = draw(2) ? write(file->append_fd, buffer, length) :
+			pwritev2(file->fd, &all, 1, 0, RWF_APPEND);
 	wrote(file, "append", file->size, length, got);
 }
 
@@ -102,7 +103,8 @@ static void do_direct_write(struct file *file)
 	length = new_data(file, &from, 1);
 	note("%d: direct write %ld+%ld", number_of(file), from, length);
 	if (length)
-		wrote(file, "direct write", from, length, pwrite(file->direct_fd, buffer, length, from));
+		wrote(file, "direct write", from, length,
+		      pwrite(file->direct_fd, buffer, length, from));
 }
 
 /* From memory that is not cached to a file, by way of a pipe, whose pages may be given to it. */
@@ -113,7 +115,8 @@ static void do_splice_write(struct file *file)
 
 	note("%d: splice in %ld+%ld", number_of(file), from, length);
 	while (done < length) {
-		struct iovec part = { buffer + done, length - done > 65536 ? 65536 : length - done };
+		struct iovec part = { buffer + done,
+				      length - done > 65536 ? 65536 : length - done };
 		long taken = vmsplice(pipe_fd[1], &part, 1, 0), left = taken;
 
 		while (left > 0) {
@@ -167,7 +170,8 @@ static void do_ring_write(struct file *file)
 	if (!ring_works)
 		return;
 	length = new_data(file, &from, direct);
-	note("%d: io_uring write %ld+%ld%s", number_of(file), from, length, direct ? " direct" : "");
+	note("%d: io_uring write %ld+%ld%s", number_of(file), from, length,
+	     direct ? " direct" : "");
 	if (length)
 		wrote(file, "io_uring write", from, length,
 		      by_ring(1, direct ? file->direct_fd : file->fd, from, length));
@@ -270,17 +274,20 @@ static void do_shift(struct file *file)
 	range(file, &from, &length, 0);
 	from &= -PAGE;
 	length &= -PAGE;
-	if (file->device || !length || from + length >= file->size || (insert && file->size + length > MOST))
+	if (file->device || !length || from + length >= file->size ||
+	    (insert && file->size + length > MOST))
 		return;
 	note("%d: %s %ld+%ld", number_of(file), insert ? "insert" : "collapse", from, length);
-	if (!allocate(file, insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, from, length))
+	if (!allocate(file, insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE, from,
+		      length))
 		return;
 	if (insert) {
 		memmove(file->model + from + length, file->model + from, file->size - from);
 		memset(file->model + from, 0, length);
 		file->size += length;
 	} else {
-		memmove(file->model + from, file->model + from + length, file->size - from - length);
+		memmove(file->model + from, file->model + from + length,
+			file->size - from - length);
 		resized(file, file->size - length);
 	}
 }
@@ -365,7 +372,8 @@ static void do_splice_copy(struct file *file)
 	to = copy.to;
 	bytes = left = splice(copy.in->fd, &from, pipe_fd[1], NULL, copy.length, 0);
 	while (left > 0) {
-		long moved = splice(pipe_fd[0], NULL, copy.out->fd, &to, left, draw(2) ? SPLICE_F_MOVE : 0);
+		long moved = splice(pipe_fd[0], NULL, copy.out->fd, &to, left,
+				    draw(2) ? SPLICE_F_MOVE : 0);
 
 		if (moved <= 0)
 			fail(copy.out, "splice", to);
@@ -433,7 +441,8 @@ static void do_mapped_write(struct file *file)
 	fill(file->model + from, length);
 	memcpy(at + (from - start), file->model + from, length);
 	/* Past the end of the file but in its page: must be seen by nobody. */
-	if (file->zeroes_past_end && from + length == file->size && (file->size & (PAGE - 1)) && draw(2))
+	if (file->zeroes_past_end && from + length == file->size && (file->size & (PAGE - 1)) &&
+	    draw(2))
 		at[file->size - start] = 0xee;
 	if (draw(3) == 0 && msync(at, from - start + length, sync_flags[draw(3)]))
 		fail(file, "msync", from);
@@ -532,7 +541,8 @@ static void do_held(struct file *file)
 		move_held(file);
 	}
 	range(file, &from, &length, 0);
-	note("%d: held mapping: %s %ld+%ld", number_of(file), write ? "write" : "read", from, length);
+	note("%d: held mapping: %s %ld+%ld", number_of(file), write ? "write" : "read", from,
+	     length);
 	if (write) {
 		fill(file->model + from, length);
 		memcpy(file->held + from, file->model + from, length);
@@ -785,8 +795,8 @@ static void do_replace(struct file *file)
 	note("%d: replace", number_of(file));
 	snprintf(other, sizeof(other), "%s.new", file->path);
 	new_fd = open(other, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (new_fd < 0 || pwrite(new_fd, file->model, file->size, 0) != file->size || fsync(new_fd) ||
-	    rename(other, file->path))
+	if (new_fd < 0 || pwrite(new_fd, file->model, file->size, 0) != file->size ||
+	    fsync(new_fd) || rename(other, file->path))
 		fail(file, "replace", 0);
 	posix_fadvise(new_fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(new_fd);

@@ -21,7 +21,7 @@ struct file {
 	int device;
 	int of_host;			/* on hostfs */
 	int asks;			/* the host about each file each time: actimeo=0 */
-	int zeroes_past_end;		/* shows nobody what a mapping wrote there (tmpfs does, ext4 may) */
+	int zeroes_past_end; /* shows nobody what a mapping wrote there (tmpfs does, ext4 may) */
 	long size;			/* as the model has it; beyond it the model is zero */
 	unsigned char model[MOST];
 	unsigned char *held;		/* a shared mapping of all of it that outlives operations */
@@ -67,8 +67,8 @@ static __attribute__((format(printf, 1, 2))) void note(const char *format, ...)
 
 static void fail(const struct file *file, const char *what, long at)
 {
-	say("# file %d: %s at %ld (%#lx), size %ld, errno %d; the last operations:\n", number_of(file),
-	    what, at, at, file->size, errno);
+	say("# file %d: %s at %ld (%#lx), size %ld, errno %d; the last operations:\n",
+	    number_of(file), what, at, at, file->size, errno);
 	for (unsigned long i = count > HISTORY ? count - HISTORY : 0; i < count; i++)
 		say("# %s\n", history[i % HISTORY]);
 	check(0, "files under random operations are what their models are");

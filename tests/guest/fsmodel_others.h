@@ -221,7 +221,8 @@ static void do_together(struct file *file)
 
 	for (int i = 0; i < count; i++)
 		note("%d: with %d %s: %s %ld+%ld", number_of(file), count - 1,
-		     processes ? "processes" : "threads", way_names[worker[i].way], worker[i].from, worker[i].length);
+		     processes ? "processes" : "threads", way_names[worker[i].way], worker[i].from,
+		     worker[i].length);
 	for (int i = 0; i < count; i++)
 		start(&worker[i], processes);
 	for (int i = 0; i < count; i++) {

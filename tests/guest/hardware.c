@@ -106,11 +106,15 @@ static void frames(void)
 		return;
 	}
 	need(sigaction(SIGUSR1, &action, NULL) == 0);
-	check(keeps(NOTHING, 1, 3), "a handler that leaves its frame alone changes no vector register");
-	check(keeps(NO_MAGIC, 1, 0), "a frame without its magic number restores xmm and clears the rest");
+	check(keeps(NOTHING, 1, 3),
+	      "a handler that leaves its frame alone changes no vector register");
+	check(keeps(NO_MAGIC, 1, 0),
+	      "a frame without its magic number restores xmm and clears the rest");
 	check(keeps(AVX_NOT_LISTED, 1, 0), "a feature off the frame's list is cleared");
-	check(keeps(SSE_NOT_PRESENT, 0, 3), "a feature marked absent is cleared, the others are restored");
-	check(dies(UNKNOWN_FEATURE), "a frame with a feature that the processor lacks ends in SIGSEGV");
+	check(keeps(SSE_NOT_PRESENT, 0, 3),
+	      "a feature marked absent is cleared, the others are restored");
+	check(dies(UNKNOWN_FEATURE),
+	      "a frame with a feature that the processor lacks ends in SIGSEGV");
 	check(dies(RESERVED_HEADER), "a frame with reserved bits in its header ends in SIGSEGV");
 }
 
@@ -169,7 +173,8 @@ static int go(pid_t child)
 
 static void refusals(pid_t child)
 {
-	check(poke(child, 2, 0xffff800000000000) == -1, "a breakpoint in the kernel's half is refused");
+	check(poke(child, 2, 0xffff800000000000) == -1,
+	      "a breakpoint in the kernel's half is refused");
 	check(poke(child, 4, 0) == -1, "there is no debug register 4");
 	check(poke(child, 7, 1 | 2UL << 16) == -1, "a breakpoint on ports is refused");
 }
@@ -185,25 +190,30 @@ static void breakpoints(void)
 		touch_what_is_watched();
 	need(waitpid(child, &status, 0) == child);
 	refusals(child);
-	if (getenv("NO_BREAKPOINTS") || poke(child, 0, (unsigned long)&watched) || poke(child, 1, (unsigned long)watched_code) ||
+	if (getenv("NO_BREAKPOINTS") || poke(child, 0, (unsigned long)&watched) ||
+	    poke(child, 1, (unsigned long)watched_code) ||
 	    poke(child, 7, DR7_WRITE_8 | DR7_EXECUTE)) {
 		check_skip("hardware breakpoints", "this host gives none");
 		kill(child, SIGKILL);
 		waitpid(child, &status, 0);
 		return;
 	}
-	check(peek(child, 0) == (unsigned long)&watched && peek(child, 7) == (DR7_WRITE_8 | DR7_EXECUTE),
+	check(peek(child, 0) == (unsigned long)&watched &&
+		      peek(child, 7) == (DR7_WRITE_8 | DR7_EXECUTE),
 	      "debug registers read as they were written");
 	status = go(child);
 	ptrace(PTRACE_GETSIGINFO, child, 0, &info);
-	check(WIFSTOPPED(status) && info.si_signo == SIGTRAP && info.si_code == TRAP_HWBKPT && (peek(child, 6) & 15) == 1,
+	check(WIFSTOPPED(status) && info.si_signo == SIGTRAP && info.si_code == TRAP_HWBKPT &&
+		      (peek(child, 6) & 15) == 1,
 	      "a watched write stops and is told in debug register 6");
 	status = go(child);
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
-	check(WIFSTOPPED(status) && regs.rip == (unsigned long)watched_code && (peek(child, 6) & 15) == 2,
+	check(WIFSTOPPED(status) && regs.rip == (unsigned long)watched_code &&
+		      (peek(child, 6) & 15) == 2,
 	      "execution of watched code stops before it");
 	status = go(child);
-	check(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP, "a child of fork has no breakpoints");
+	check(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP,
+	      "a child of fork has no breakpoints");
 	check(poke(child, 7, 0) == 0, "breakpoints can be switched off");
 	status = go(child);
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 55, "and stop nothing then");
@@ -213,7 +223,8 @@ static void breakpoints(void)
 
 static unsigned long place(int flags)
 {
-	return (unsigned long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	return (unsigned long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1,
+				   0);
 }
 
 static void places(void)
@@ -222,7 +233,8 @@ static void places(void)
 
 	check(low >= 0x40000000 && low < 0x80000000, "MAP_32BIT maps in the second gigabyte");
 	check(place(MAP_ABOVE4G) >= 1UL << 32, "MAP_ABOVE4G maps above 4 GiB");
-	check(syscall(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 5) == -1 && errno == EINVAL,
+	check(syscall(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 5) == -1 &&
+		      errno == EINVAL,
 	      "an offset inside a page is refused");
 }
 
@@ -239,8 +251,10 @@ static void features(void)
 	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	check((supported & 3) == 3 && !(supported & ~(low | (unsigned long)high << 32)),
 	      "arch_prctl tells features that the processor has");
-	check(syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 17) == -1 && errno == EOPNOTSUPP, "what is always there cannot be asked for");
-	check(syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 99) == -1 && errno == EINVAL, "nor what never is");
+	check(syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 17) == -1 && errno == EOPNOTSUPP,
+	      "what is always there cannot be asked for");
+	check(syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 99) == -1 && errno == EINVAL,
+	      "nor what never is");
 }
 
 /*

@@ -34,7 +34,8 @@ static long counter(const char *name)
 	FILE *file = fopen("/proc/um/counters", "r");
 
 	while (file && fgets(line, sizeof(line), file))
-		if (!strncmp(line, name, strlen(name)) && sscanf(line + strlen(name), " %ld", &found) == 1)
+		if (!strncmp(line, name, strlen(name)) &&
+		    sscanf(line + strlen(name), " %ld", &found) == 1)
 			value = found;
 	if (file)
 		fclose(file);
@@ -44,7 +45,8 @@ static long counter(const char *name)
 /* Aligned huge pages of anonymous memory. */
 static volatile char *aligned(size_t huge)
 {
-	char *at = mmap(NULL, (huge + 1) * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *at = mmap(NULL, (huge + 1) * HUGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	need(at != MAP_FAILED);
 	at = (char *)(((unsigned long)at + HUGE - 1) & ~(HUGE - 1));
@@ -73,7 +75,8 @@ static void cheap(void)
 	volatile char *at = aligned(huge);
 	long faults, maps;
 
-	fill(at, huge * PAGES, 1);		/* the host has this memory now, and the free lists are warm */
+	/* the host has this memory now, and the free lists are warm */
+	fill(at, huge * PAGES, 1);
 	munmap((void *)at, huge * HUGE);
 	at = aligned(huge);
 	faults = counter("faults");
@@ -82,10 +85,12 @@ static void cheap(void)
 	faults = counter("faults") - faults;
 	maps = counter("host_maps") - maps;
 	if (!in_guest()) {
-		check_skip("one fault and one host call serve at least 16 pages", "not in the guest");
+		check_skip("one fault and one host call serve at least 16 pages",
+			   "not in the guest");
 	} else {
 		say("# %zu pages: %ld faults, %ld mapping calls\n", huge * PAGES, faults, maps);
-		check(faults * 16 <= (long)(huge * PAGES) + 256 && maps * 16 <= (long)(huge * PAGES) + 256,
+		check(faults * 16 <= (long)(huge * PAGES) + 256 &&
+			      maps * 16 <= (long)(huge * PAGES) + 256,
 		      "one fault and one host call serve at least 16 pages");
 	}
 	check(!wrong(at, 0, huge * PAGES, 2), "large pages hold what was written");
@@ -115,11 +120,13 @@ static void forked(void)
 	check(status == 0, "a child sees its parent's large pages and writes to copies of its own");
 	check(!wrong(at, 0, 2 * PAGES, 3), "and the parent does not see what it wrote");
 	if (in_guest()) {
-		say("# fork: %ld changes of rights, %ld mapping calls, parent and child together\n", protects, maps);
+		say("# fork: %ld changes of rights, %ld mapping calls, parent and child together\n",
+		    protects, maps);
 		check(protects < 64, "fork takes write permission away by area, not by page");
 	}
 	fill(at, PAGES, 5);
-	check(!wrong(at, 0, PAGES, 5) && !wrong(at, PAGES, PAGES, 3), "the parent writes again afterwards");
+	check(!wrong(at, 0, PAGES, 5) && !wrong(at, PAGES, PAGES, 3),
+	      "the parent writes again afterwards");
 	munmap((void *)at, 2 * HUGE);
 }
 
@@ -129,17 +136,21 @@ static void split(void)
 
 	fill(at, PAGES, 6);
 	need(!mprotect((void *)(at + 100 * PAGE), PAGE, PROT_READ));
-	check(FAULT_OF(at[100 * PAGE] = 1) == SIGSEGV && FAULT_OF(at[101 * PAGE] = at[101 * PAGE]) == 0,
+	check(FAULT_OF(at[100 * PAGE] = 1) == SIGSEGV &&
+		      FAULT_OF(at[101 * PAGE] = at[101 * PAGE]) == 0,
 	      "one page of a large one can become read-only");
 	need(!mprotect((void *)(at + 100 * PAGE), PAGE, PROT_NONE));
-	check(FAULT_OF((void)at[100 * PAGE]) == SIGSEGV && FAULT_OF((void)at[99 * PAGE]) == 0, "or inaccessible");
+	check(FAULT_OF((void)at[100 * PAGE]) == SIGSEGV && FAULT_OF((void)at[99 * PAGE]) == 0,
+	      "or inaccessible");
 	need(!mprotect((void *)(at + 100 * PAGE), PAGE, PROT_READ | PROT_WRITE));
 	check(!wrong(at, 0, PAGES, 6), "and comes back with its content");
 	need(!munmap((void *)(at + 200 * PAGE), PAGE));
-	check(FAULT_OF(at[200 * PAGE] = 1) == SIGSEGV && !wrong(at, 0, 200, 6) && !wrong(at, 201, PAGES - 201, 6),
+	check(FAULT_OF(at[200 * PAGE] = 1) == SIGSEGV && !wrong(at, 0, 200, 6) &&
+		      !wrong(at, 201, PAGES - 201, 6),
 	      "one page in the middle can be unmapped");
 	need(!madvise((void *)(at + 300 * PAGE), 10 * PAGE, MADV_DONTNEED));
-	check(at[300 * PAGE] == 0 && at[309 * PAGE] == 0 && !wrong(at, 310, PAGES - 310, 6), "or thrown away");
+	check(at[300 * PAGE] == 0 && at[309 * PAGE] == 0 && !wrong(at, 310, PAGES - 310, 6),
+	      "or thrown away");
 	munmap((void *)at, HUGE);
 
 	at = aligned(1);
@@ -148,7 +159,8 @@ static void split(void)
 	need(moved != MAP_FAILED);
 	moved = (char *)(((unsigned long)moved + HUGE - 1) & ~(HUGE - 1));
 	need(mremap((void *)at, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, moved) == moved);
-	check(!wrong(moved, 0, PAGES, 7) && FAULT_OF((void)at[0]) == SIGSEGV, "a large page moves, and is gone where it was");
+	check(!wrong(moved, 0, PAGES, 7) && FAULT_OF((void)at[0]) == SIGSEGV,
+	      "a large page moves, and is gone where it was");
 	fill(moved, PAGES, 8);
 	check(!wrong(moved, 0, PAGES, 8), "it is written to where it is now");
 	munmap((void *)moved, HUGE);
@@ -177,11 +189,13 @@ static void by_the_kernel(void)
 	fill(at, PAGES, 9);
 	need(!pipe(ends));
 	for (int i = 0; i < 200; i++)
-		need(write(ends[1], &byte, 1) == 1 && read(ends[0], (void *)(at + i * PAGE + 1), 1) == 1);
+		need(write(ends[1], &byte, 1) == 1 &&
+		     read(ends[0], (void *)(at + i * PAGE + 1), 1) == 1);
 	byte = 0;
 	for (int i = 0; i < 200; i++)
 		byte |= at[i * PAGE + 1] ^ 42;
-	check(!byte && !wrong(at, 0, PAGES, 9), "the kernel writes into large pages where it should");
+	check(!byte && !wrong(at, 0, PAGES, 9),
+	      "the kernel writes into large pages where it should");
 	need(write(ends[1], (void *)(at + 17 * PAGE), 1) == 1 && read(ends[0], &byte, 1) == 1);
 	check_equal(byte, at[17 * PAGE], "and reads from them");
 	munmap((void *)at, HUGE);

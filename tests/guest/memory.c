@@ -41,7 +41,8 @@ static void faulted(int sig, siginfo_t *info, void *context)
 
 static volatile char *anonymous(size_t pages, int protection)
 {
-	void *at = mmap(NULL, pages * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *at = mmap(NULL, pages * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			-1, 0);
 
 	need(at != MAP_FAILED);
 	return at;
@@ -73,16 +74,19 @@ static void protections(void)
 	check(FAULT_OF(at[0] = 9) == SIGSEGV && fault_code == SEGV_ACCERR && at[0] == 1,
 	      "a page made read-only cannot be written any more");
 	mprotect((void *)at, PAGE, PROT_NONE);
-	check(FAULT_OF((void)at[0]) == SIGSEGV && fault_code == SEGV_ACCERR, "a page made PROT_NONE cannot be read any more");
+	check(FAULT_OF((void)at[0]) == SIGSEGV && fault_code == SEGV_ACCERR,
+	      "a page made PROT_NONE cannot be read any more");
 	mprotect((void *)at, PAGE, PROT_READ | PROT_WRITE);
-	check(at[0] == 1 && FAULT_OF(at[0] = 3) == 0 && at[0] == 3, "made writable again it holds what it held");
+	check(at[0] == 1 && FAULT_OF(at[0] = 3) == 0 && at[0] == 3,
+	      "made writable again it holds what it held");
 	munmap((void *)at, PAGE);
 	check(FAULT_OF((void)at[0]) == SIGSEGV && fault_code == SEGV_MAPERR && at[PAGE] == 2,
 	      "an unmapped page is gone, its neighbour is not");
 	madvise((void *)(at + PAGE), PAGE, MADV_DONTNEED);
 	check(at[PAGE] == 0, "a page that is not needed reads as zeros");
 	at[2 * PAGE] = 5;
-	need(mmap((void *)(at + 2 * PAGE), PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	need(mmap((void *)(at + 2 * PAGE), PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		  -1, 0) != MAP_FAILED);
 	check(at[2 * PAGE] == 0, "a mapping put over a page replaces it");
 	munmap((void *)at, 4 * PAGE);
 }
@@ -90,7 +94,8 @@ static void protections(void)
 static void copies(void)
 {
 	volatile char *at = anonymous(3, PROT_READ | PROT_WRITE);
-	volatile char *common = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile char *common =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status, pipes[2];
 	pid_t child;
 	char go;
@@ -120,7 +125,8 @@ static void copies(void)
 	/* The zero page is read first, then written: both must see their own. */
 	check(at[2 * PAGE] == 0, "fresh memory reads as zeros");
 	at[2 * PAGE] = 4;
-	check(anonymous(1, PROT_READ)[0] == 0 && at[2 * PAGE] == 4, "writing it does not show in other fresh memory");
+	check(anonymous(1, PROT_READ)[0] == 0 && at[2 * PAGE] == 4,
+	      "writing it does not show in other fresh memory");
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -151,17 +157,21 @@ static void files(void)
 
 	one[3 * PAGE] = 1;
 	need(ftruncate(fd, 2 * PAGE) == 0);
-	check(FAULT_OF((void)one[3 * PAGE]) == SIGBUS && fault_code == BUS_ADRERR && fault_address == one + 3 * PAGE,
+	check(FAULT_OF((void)one[3 * PAGE]) == SIGBUS && fault_code == BUS_ADRERR &&
+		      fault_address == one + 3 * PAGE,
 	      "a page that truncation took away gives SIGBUS");
 	need(ftruncate(fd, 4 * PAGE) == 0);
 	check(one[3 * PAGE] == 0, "after growing the file again it reads as zeros");
 	need(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE, PAGE) == 0);
-	check(one[PAGE] == 0 && other[0] == 0, "a hole punched into the file shows in its mappings");
+	check(one[PAGE] == 0 && other[0] == 0,
+	      "a hole punched into the file shows in its mappings");
 
 	one[0] = 41;
-	moved = mremap((void *)one, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)anonymous(1, PROT_NONE));
+	moved = mremap((void *)one, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       (void *)anonymous(1, PROT_NONE));
 	need(moved != MAP_FAILED);
-	check(*(volatile char *)moved == 41 && FAULT_OF((void)one[0]) == SIGSEGV, "a moved mapping is in its new place only");
+	check(*(volatile char *)moved == 41 && FAULT_OF((void)one[0]) == SIGSEGV,
+	      "a moved mapping is in its new place only");
 	close(fd);
 }
 
@@ -178,12 +188,14 @@ static void remaps(void)
 		good &= grown[i * PAGE] == i + 1;
 	check(good && grown[4095 * PAGE] == 0, "a mapping that grows keeps its contents");
 	need(mremap((void *)grown, 4096 * PAGE, 2 * PAGE, 0) == grown);
-	check(grown[PAGE] == 2 && FAULT_OF((void)grown[2 * PAGE]) == SIGSEGV, "one that shrinks loses its end");
+	check(grown[PAGE] == 2 && FAULT_OF((void)grown[2 * PAGE]) == SIGSEGV,
+	      "one that shrinks loses its end");
 	at = mremap((void *)grown, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
 	if (at == MAP_FAILED)
 		check_skip("with MREMAP_DONTUNMAP the old place reads as zeros", strerror(errno));
 	else
-		check(at[0] == 1 && grown[0] == 0, "with MREMAP_DONTUNMAP the old place reads as zeros");
+		check(at[0] == 1 && grown[0] == 0,
+		      "with MREMAP_DONTUNMAP the old place reads as zeros");
 }
 
 static int return_code(volatile unsigned char *at, int value)
@@ -198,7 +210,8 @@ static int return_code(volatile unsigned char *at, int value)
 
 static void code(void)
 {
-	volatile unsigned char *at = (void *)anonymous(2, PROT_READ | PROT_WRITE | PROT_EXEC), *only;
+	volatile unsigned char *at = (void *)anonymous(2, PROT_READ | PROT_WRITE | PROT_EXEC),
+			       *only;
 	int good = 1, fd = memory_file(1);
 	volatile unsigned char *writable = (void *)shared(fd, 1, 0);
 	void *executable = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
@@ -214,7 +227,8 @@ static void code(void)
 	}
 	check(good, "code written through another mapping runs as written");
 	mprotect((void *)at, PAGE, PROT_READ | PROT_WRITE);
-	check(FAULT_OF(((int (*)(void))at)()) == SIGSEGV && fault_address == at, "code in a page that lost PROT_EXEC does not run");
+	check(FAULT_OF(((int (*)(void))at)()) == SIGSEGV && fault_address == at,
+	      "code in a page that lost PROT_EXEC does not run");
 	mprotect((void *)at, PAGE, PROT_READ | PROT_EXEC);
 	check(((int (*)(void))at)() == 99, "and runs again when it has it back");
 	only = at + PAGE;
@@ -235,7 +249,8 @@ static void growing(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
 	need(top != MAP_FAILED);
 	top[0] = 1;
-	check(FAULT_OF(top[-1] = 2; top[-PAGE * 5] = 3) == 0 && top[-1] == 2 && top[-PAGE * 5] == 3 && top[0] == 1,
+	check(FAULT_OF(top[-1] = 2; top[-PAGE * 5] = 3) == 0 && top[-1] == 2 &&
+		      top[-PAGE * 5] == 3 && top[0] == 1,
 	      "a MAP_GROWSDOWN mapping grows downwards");
 	munmap((void *)(top - 900 * PAGE), 901 * PAGE);
 }
@@ -258,12 +273,15 @@ static void by_the_kernel(void)
 
 	need(pipe(pipes) == 0);
 	munmap((void *)(at + 3 * PAGE), PAGE);
-	check(write(pipes[1], (void *)(at + 3 * PAGE), 1) == -1 && errno == EFAULT, "write from an unmapped page gives EFAULT");
+	check(write(pipes[1], (void *)(at + 3 * PAGE), 1) == -1 && errno == EFAULT,
+	      "write from an unmapped page gives EFAULT");
 	need(write(pipes[1], buffer, 10) == 10);
 	at[0] = 1;
 	mprotect((void *)at, PAGE, PROT_READ);
-	check(read(pipes[0], (void *)at, 1) == -1 && errno == EFAULT && at[0] == 1, "read into a read-only page gives EFAULT");
-	check(read(pipes[0], (void *)(at + PAGE), 5) == 5 && at[PAGE] == '0', "read into a page never touched works");
+	check(read(pipes[0], (void *)at, 1) == -1 && errno == EFAULT && at[0] == 1,
+	      "read into a read-only page gives EFAULT");
+	check(read(pipes[0], (void *)(at + PAGE), 5) == 5 && at[PAGE] == '0',
+	      "read into a page never touched works");
 	at[2 * PAGE] = 1;
 	child = fork();
 	if (!child) {
@@ -273,8 +291,10 @@ static void by_the_kernel(void)
 	waitpid(child, &status, 0);
 	check(status == 0 && at[2 * PAGE] == 1, "read into a page shared by fork copies it first");
 	need(pwrite(fd, "abcdef", 6, 0) == 6);
-	check(pread(fd, (void *)(at + 3 * PAGE - 3), 6, 0) == 3 && at[3 * PAGE - 1] == 'c', "read that runs into a hole is short");
-	check(syscall(SYS_getcwd, (void *)0xffff800000000000, 100) == -1 && errno == EFAULT, "a kernel address gives EFAULT");
+	check(pread(fd, (void *)(at + 3 * PAGE - 3), 6, 0) == 3 && at[3 * PAGE - 1] == 'c',
+	      "read that runs into a hole is short");
+	check(syscall(SYS_getcwd, (void *)0xffff800000000000, 100) == -1 && errno == EFAULT,
+	      "a kernel address gives EFAULT");
 	check(syscall(SYS_write, 1, (void *)0x7ffffffff000, 100) == -1 && errno == EFAULT,
 	      "the first address beyond user space gives EFAULT");
 	close(fd);
@@ -302,11 +322,13 @@ static void other_process(void)
 	check(process_vm_readv(child, &local, 1, &remote, 1, 0) == 6 && !memcmp(here, "ABCDEF", 6),
 	      "process_vm_readv reads another process's copy");
 	local = (struct iovec){ "xyz", 3 };
-	check(process_vm_writev(child, &local, 1, &remote, 1, 0) == 3, "process_vm_writev writes it");
+	check(process_vm_writev(child, &local, 1, &remote, 1, 0) == 3,
+	      "process_vm_writev writes it");
 	check(at[PAGE - 3] == 'a', "and not ours");
 	snprintf(text, sizeof(text), "/proc/%d/mem", child);
 	memory = open(text, O_RDWR);
-	check(memory >= 0 && pwrite(memory, "m", 1, (off_t)at) == 1, "/proc/<pid>/mem writes another process's memory");
+	check(memory >= 0 && pwrite(memory, "m", 1, (off_t)at) == 1,
+	      "/proc/<pid>/mem writes another process's memory");
 	kill(child, SIGCONT);
 	need(write(pipes[1], "g", 1) == 1);
 	waitpid(child, &status, 0);
@@ -322,8 +344,9 @@ static void *serve_faults(void *argument)
 	struct uffd_msg message;
 
 	while (read(uffd, &message, sizeof(message)) == sizeof(message)) {
-		struct uffdio_copy copy = {
-			.dst = message.arg.pagefault.address & ~(PAGE - 1), .src = (unsigned long)content, .len = PAGE };
+		struct uffdio_copy copy = { .dst = message.arg.pagefault.address & ~(PAGE - 1),
+					    .src = (unsigned long)content,
+					    .len = PAGE };
 
 		uffd_faults++;
 		memset(content, 'A' + (copy.dst / PAGE) % 26, PAGE);
@@ -338,7 +361,9 @@ static void user_faults(void)
 	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	struct uffdio_api api = { .api = UFFD_API };
 	volatile char *at = anonymous(16, PROT_READ | PROT_WRITE);
-	struct uffdio_register range = { { (unsigned long)at, 16 * PAGE }, UFFDIO_REGISTER_MODE_MISSING, 0 };
+	struct uffdio_register range = { { (unsigned long)at, 16 * PAGE },
+					 UFFDIO_REGISTER_MODE_MISSING,
+					 0 };
 	pthread_t server;
 	int good = 1;
 
@@ -402,7 +427,8 @@ static void many_areas(void)
 		bad += at[i * PAGE] != i % 100;
 	say("# %ld pages with a protection of their own\n", made / 2);
 	check(made > 50000 && !bad, "a process may have tens of thousands of areas");
-	check(FAULT_OF(at[0] = 1) == SIGSEGV && FAULT_OF(at[PAGE] = 1) == 0, "and each has its own protection");
+	check(FAULT_OF(at[0] = 1) == SIGSEGV && FAULT_OF(at[PAGE] = 1) == 0,
+	      "and each has its own protection");
 	munmap((void *)at, areas * PAGE);
 }
 
@@ -435,14 +461,16 @@ static void used_before(void)
 
 static void wide(void)
 {
-	static const unsigned long places[] = { 0x10000, 0x100000000, 0x7f0000000000 >> 3, 0x700000000000, 0x7ffffff00000 };
+	static const unsigned long places[] = { 0x10000, 0x100000000, 0x7f0000000000 >> 3,
+						0x700000000000, 0x7ffffff00000 };
 	int good = 1;
 
 	for (unsigned int i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		volatile long *at = mmap((void *)places[i], PAGE, PROT_READ | PROT_WRITE,
 					 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
-		if (at == MAP_FAILED || at != (void *)places[i] || (*at = places[i], *at != (long)places[i])) {
+		if (at == MAP_FAILED || at != (void *)places[i] ||
+		    (*at = places[i], *at != (long)places[i])) {
 			say("# nothing can be mapped at %#lx: %s\n", places[i], strerror(errno));
 			/*
 			 * The top is where the guest's own pages of the port may lie: report, but
@@ -452,7 +480,8 @@ static void wide(void)
 		}
 	}
 	check(good, "mappings at both ends of the address space work");
-	check(mmap((void *)0x7ffffffff000, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED,
+	check(mmap((void *)0x7ffffffff000, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		   -1, 0) == MAP_FAILED,
 	      "nothing can be mapped beyond it");
 }
 

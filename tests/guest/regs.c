@@ -46,7 +46,7 @@ struct state {
 	uint8_t xsave[XSAVE_BYTES] __attribute__((aligned(64)));
 };
 
-enum happening { RUN, CALL, FAULT, TRAP, SITE };	/* the table in hold_registers goes by these */
+enum happening { RUN, CALL, FAULT, TRAP, SITE }; /* the table in hold_registers goes by these */
 
 /*
  * Load *in, let @what happen, store *out. RUN counts rcx down with `loop`, which changes no flag;
@@ -207,7 +207,8 @@ static int differ(const char *name, const uint8_t *a, const uint8_t *b, size_t l
 	for (size_t i = 0; i < length; i++)
 		if (a[i] != b[i]) {
 			if (told++ < 40)
-				say("# %s differs at byte %zu: set %02x, found %02x\n", name, i, a[i], b[i]);
+				say("# %s differs at byte %zu: set %02x, found %02x\n", name, i,
+				    a[i], b[i]);
 			return 1;
 		}
 	return 0;
@@ -215,7 +216,9 @@ static int differ(const char *name, const uint8_t *a, const uint8_t *b, size_t l
 
 static int same_extended(const struct state *in, const struct state *out)
 {
-	static const char *const names[] = { "", "", "AVX", "", "", "opmask", "ZMM_Hi256", "Hi16_ZMM" };
+	static const char *const names[] = {
+		"", "", "AVX", "", "", "opmask", "ZMM_Hi256", "Hi16_ZMM",
+	};
 	int bad = 0;
 	uint64_t present;
 	static const uint8_t zeros[4096];
@@ -225,14 +228,16 @@ static int same_extended(const struct state *in, const struct state *out)
 	bad += differ("x87 status", in->xsave + 2, out->xsave + 2, 2);
 	bad += differ("x87 tags", in->xsave + 4, out->xsave + 4, 1);
 	for (int i = 0; i < 8; i++)
-		bad += differ("x87 register", in->xsave + 32 + 16 * i, out->xsave + 32 + 16 * i, 10);
+		bad += differ("x87 register", in->xsave + 32 + 16 * i, out->xsave + 32 + 16 * i,
+			      10);
 	bad += differ("MXCSR", in->xsave + 24, out->xsave + 24, 4);
 	bad += differ("xmm", in->xsave + 160, out->xsave + 160, 256);
 	for (int i = 2; i < 8; i++) {
 		if (!component[i].size)
 			continue;
 		bad += differ(names[i], in->xsave + component[i].offset,
-			      present >> i & 1 ? out->xsave + component[i].offset : zeros, component[i].size);
+			      present >> i & 1 ? out->xsave + component[i].offset : zeros,
+			      component[i].size);
 	}
 	return !bad;
 }
@@ -259,10 +264,12 @@ static int same_general(const struct state *in, const struct state *out, unsigne
 
 static void ruin_extended_state(void)
 {
-	asm volatile("xrstor64 %0" : : "m"(*(char (*)[XSAVE_BYTES])handler_pattern.xsave),
-		     "a"((uint32_t)xmask), "d"((uint32_t)(xmask >> 32))
-		     : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-		       "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+	asm volatile("xrstor64 %0"
+		     :
+		     : "m"(*(char(*)[XSAVE_BYTES])handler_pattern.xsave), "a"((uint32_t)xmask),
+		       "d"((uint32_t)(xmask >> 32))
+		     : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+		       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 	asm volatile("fninit");
 }
 
@@ -565,7 +572,8 @@ static void under_load(int seconds)
 	}
 	say("# %lu rounds in %d seconds in this process\n", rounds, seconds);
 	check(kept && rounds > 10, "registers are kept in 10 threads of 3 processes with a timer signal every millisecond");
-	check(ruined > 0 && !stale_handlers, "a handler starts with x87 and SSE control as a fresh process has them");
+	check(ruined > 0 && !stale_handlers,
+	      "a handler starts with x87 and SSE control as a fresh process has them");
 }
 
 /*
@@ -581,7 +589,9 @@ static void *provide_page(void *argument)
 
 	while (read(fd, &message, sizeof(message)) == sizeof(message)) {
 		struct uffdio_copy copy = {
-			.dst = message.arg.pagefault.address & ~4095UL, .src = (unsigned long)zeros, .len = 4096,
+			.dst = message.arg.pagefault.address & ~4095UL,
+			.src = (unsigned long)zeros,
+			.len = 4096,
 		};
 
 		for (int i = 0; i < 100; i++)
@@ -593,11 +603,15 @@ static void *provide_page(void *argument)
 
 static void frame_that_waits(struct state *in, struct state *out, uint64_t *seed)
 {
-	static const char sentence[] = "registers are kept where writing a frame waits for another thread";
+	static const char sentence[] =
+		"registers are kept where writing a frame waits for another thread";
 	enum { BYTES = 65536 };
-	char *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	stack_t alternate = { .ss_sp = memory, .ss_size = BYTES }, none = { .ss_flags = SS_DISABLE };
-	struct uffdio_register area = { .range = { (unsigned long)memory, BYTES }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	char *memory =
+		mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack_t alternate = { .ss_sp = memory, .ss_size = BYTES },
+		none = { .ss_flags = SS_DISABLE };
+	struct uffdio_register area = { .range = { (unsigned long)memory, BYTES },
+					.mode = UFFDIO_REGISTER_MODE_MISSING };
 	struct uffdio_api api = { .api = UFFD_API };
 	long fd = syscall(SYS_userfaultfd, O_CLOEXEC);
 	pthread_t thread;
@@ -637,7 +651,10 @@ static uint64_t raw_call(long number, long first, long second)
 {
 	uint64_t result;
 
-	asm volatile("syscall" : "=a"(result) : "a"(number), "D"(first), "S"(second) : "rcx", "r11", "memory");
+	asm volatile("syscall"
+		     : "=a"(result)
+		     : "a"(number), "D"(first), "S"(second)
+		     : "rcx", "r11", "memory");
 	return result;
 }
 
@@ -657,10 +674,13 @@ static void segment_bases(void)
 	raw_call(SYS_arch_prctl, ARCH_SET_GS, (long)&cell[2]);
 	asm volatile("mov %%gs:0, %0" : "=r"(value));
 	raw_call(SYS_arch_prctl, ARCH_GET_GS, (long)&base);
-	check(value == 0x3333 && base == (uint64_t)&cell[2], "arch_prctl sets and gets the gs base");
+	check(value == 0x3333 && base == (uint64_t)&cell[2],
+	      "arch_prctl sets and gets the gs base");
 
-	check_equal(raw_call(SYS_arch_prctl, ARCH_SET_GS, -4096), -EPERM, "arch_prctl refuses a gs base beyond user space");
-	check_equal(raw_call(SYS_arch_prctl, 0x7777, 0), -EINVAL, "arch_prctl refuses what it does not know");
+	check_equal(raw_call(SYS_arch_prctl, ARCH_SET_GS, -4096), -EPERM,
+		    "arch_prctl refuses a gs base beyond user space");
+	check_equal(raw_call(SYS_arch_prctl, 0x7777, 0), -EINVAL,
+		    "arch_prctl refuses what it does not know");
 
 	if (!have_fsgsbase()) {
 		check_skip("rdgsbase and wrgsbase work", "AT_HWCAP2 has no FSGSBASE");
@@ -671,7 +691,8 @@ static void segment_bases(void)
 	raw_call(SYS_tkill, getpid(), SIGUSR1);
 	asm volatile("mov %%gs:0, %0" : "=r"(value));
 	raw_call(SYS_arch_prctl, ARCH_GET_GS, (long)&base);
-	check(value == 0x4444 && base == (uint64_t)&cell[3], "a base set with wrgsbase is kept and known to arch_prctl");
+	check(value == 0x4444 && base == (uint64_t)&cell[3],
+	      "a base set with wrgsbase is kept and known to arch_prctl");
 
 	asm volatile("wrfsbase %0" : : "r"(&cell[0]));
 	for (int i = 0; i < 100; i++)

@@ -35,9 +35,11 @@ int main(int argc, char **argv)
 	area = mmap(NULL, pages * stride * sizeof(*area), PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	need(area != MAP_FAILED);
-	madvise((void *)area, pages * stride * sizeof(*area), MADV_NOHUGEPAGE);	/* each page is to be its own */
+	/* each page is to be its own */
+	madvise((void *)area, pages * stride * sizeof(*area), MADV_NOHUGEPAGE);
 	for (unsigned long i = 0; i < pages; i++) {
-		at = (at + 0x9e3779b1UL) & (pages - 1);		/* odd step, power of two: each page once */
+		/* odd step, power of two: each page once */
+		at = (at + 0x9e3779b1UL) & (pages - 1);
 		if (writing)
 			area[at * stride] = ~at;
 		else
@@ -48,6 +50,7 @@ int main(int argc, char **argv)
 		bad += area[at * stride] != ~at;
 	}
 	say("# %lu pages, %lu wrong\n", pages, bad);
-	check(!bad, writing ? "scattered pages hold what was written" : "scattered pages never written read as zeros");
+	check(!bad, writing ? "scattered pages hold what was written" :
+			      "scattered pages never written read as zeros");
 	return check_done();
 }

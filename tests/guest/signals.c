@@ -89,13 +89,15 @@ static void look_at_frame(int sig, siginfo_t *info, void *context)
 	uint32_t software[12], magic2;
 	uint64_t features;
 
-	memcpy(software, fp + 464, sizeof(software));	/* magic1, extended_size, features (2), xstate_size */
+	/* magic1, extended_size, features (2), xstate_size */
+	memcpy(software, fp + 464, sizeof(software));
 	memcpy(&magic2, fp + software[4], 4);
 	memcpy(&features, software + 2, 8);
 	frame_magic = software[0] == MAGIC1 && magic2 == MAGIC2;
 	frame_size = software[4] == xstate_size(features) && software[1] == software[4] + 4;
 	frame_features = features == (xstate_on() & ~XSTATE_TILEDATA);
-	frame_aligned = (uintptr_t)fp % 64 == 0 && ((uintptr_t)__builtin_frame_address(0) & 15) == 0;
+	frame_aligned = (uintptr_t)fp % 64 == 0 &&
+			((uintptr_t)__builtin_frame_address(0) & 15) == 0;
 	frame_flags = uc->uc_flags & 7;
 }
 
@@ -107,7 +109,8 @@ static void frames(void)
 	check(frame_size, "a frame says the size that CPUID says");
 	check(frame_features, "a frame has all components that need not be asked for");
 	check(frame_aligned, "a frame and its extended state are aligned");
-	check_equal(frame_flags, 7, "a frame's flags say extended state and a saved, strictly restored ss");
+	check_equal(frame_flags, 7,
+		    "a frame's flags say extended state and a saved, strictly restored ss");
 }
 
 static void move_on(int sig, siginfo_t *info, void *context)
@@ -175,7 +178,10 @@ static void return_bad_pointer(void)
 
 static void return_bad_stack(void)
 {
-	asm volatile("mov $0x10, %%rsp\n\tmov $15, %%eax\n\tsyscall" : : : "rax", "rcx", "r11", "memory");
+	asm volatile("mov $0x10, %%rsp\n\tmov $15, %%eax\n\tsyscall"
+		     :
+		     :
+		     : "rax", "rcx", "r11", "memory");
 }
 
 static void no_pointer(int sig, siginfo_t *info, void *context)
@@ -201,13 +207,18 @@ static void sigreturns(void)
 	uint32_t xmm = 1;
 	int status;
 
-	check(died_of(in_child(return_beyond), SIGSEGV), "returning to an address beyond user space ends in SIGSEGV");
+	check(died_of(in_child(return_beyond), SIGSEGV),
+	      "returning to an address beyond user space ends in SIGSEGV");
 	status = in_child(return_into_kernel_segment);
-	check(died_of(status, SIGSEGV) || status == 0, "returning with a kernel's code segment gives no kernel's code segment");
-	check(died_of(in_child(return_bad_pointer), SIGSEGV), "returning with a bad extended state pointer ends in SIGSEGV");
-	check(died_of(in_child(return_bad_stack), SIGSEGV), "sigreturn without a frame ends in SIGSEGV");
+	check(died_of(status, SIGSEGV) || status == 0,
+	      "returning with a kernel's code segment gives no kernel's code segment");
+	check(died_of(in_child(return_bad_pointer), SIGSEGV),
+	      "returning with a bad extended state pointer ends in SIGSEGV");
+	check(died_of(in_child(return_bad_stack), SIGSEGV),
+	      "sigreturn without a frame ends in SIGSEGV");
 	status = in_child(return_bad_mxcsr);
-	check(died_of(status, SIGSEGV) || status == 0, "returning with reserved MXCSR bits gives SIGSEGV or no such bits");
+	check(died_of(status, SIGSEGV) || status == 0,
+	      "returning with reserved MXCSR bits gives SIGSEGV or no such bits");
 
 	handle(SIGUSR1, no_pointer, 0);
 	asm volatile("mov $-1, %%eax\n\tmovd %%eax, %%xmm9\n\tmov %[n], %%eax\n\tsyscall\n\tmovd %%xmm9, %[xmm]"
@@ -230,12 +241,14 @@ static void *unmapped, *read_only, *no_exec;
 static int trap_is(int sig, int code, void *address, int trap, int error, const char *sentence)
 {
 	greg_t *r = seen_context.uc_mcontext.gregs;
-	int good = calls == 1 && seen.si_signo == sig && seen.si_code == code && (!address || seen.si_addr == address) &&
-		   r[REG_TRAPNO] == trap && (error < 0 || r[REG_ERR] == error);
+	int good = calls == 1 && seen.si_signo == sig && seen.si_code == code &&
+		   (!address || seen.si_addr == address) && r[REG_TRAPNO] == trap &&
+		   (error < 0 || r[REG_ERR] == error);
 
 	if (!good)
-		say("# %s: %d calls, signal %d code %d address %p trap %lld error %#llx\n", sentence, calls, seen.si_signo,
-		    seen.si_code, seen.si_addr, r[REG_TRAPNO], r[REG_ERR]);
+		say("# %s: %d calls, signal %d code %d address %p trap %lld error %#llx\n",
+		    sentence, calls, seen.si_signo, seen.si_code, seen.si_addr, r[REG_TRAPNO],
+		    r[REG_ERR]);
 	return check(good, sentence);
 }
 
@@ -257,50 +270,69 @@ static void exceptions(void)
 	*(volatile char *)no_exec = 0xc3;
 
 	TRAPS(*(volatile char *)unmapped);
-	trap_is(SIGSEGV, SEGV_MAPERR, unmapped, 14, 4, "reading an unmapped page: MAPERR, its address, error code 4");
-	check(seen_context.uc_mcontext.gregs[REG_CR2] == (greg_t)unmapped, "cr2 in the frame is that address");
+	trap_is(SIGSEGV, SEGV_MAPERR, unmapped, 14, 4,
+		"reading an unmapped page: MAPERR, its address, error code 4");
+	check(seen_context.uc_mcontext.gregs[REG_CR2] == (greg_t)unmapped,
+	      "cr2 in the frame is that address");
 	TRAPS(*(volatile char *)unmapped = 1);
-	trap_is(SIGSEGV, SEGV_MAPERR, unmapped, 14, 6, "writing an unmapped page: MAPERR, error code 6");
+	trap_is(SIGSEGV, SEGV_MAPERR, unmapped, 14, 6,
+		"writing an unmapped page: MAPERR, error code 6");
 	TRAPS(*(volatile char *)(read_only + 5) = 1);
-	trap_is(SIGSEGV, SEGV_ACCERR, read_only + 5, 14, -1, "writing a read-only page: ACCERR, its address");
-	check((seen_context.uc_mcontext.gregs[REG_ERR] & 6) == 6, "its error code says user and write");
+	trap_is(SIGSEGV, SEGV_ACCERR, read_only + 5, 14, -1,
+		"writing a read-only page: ACCERR, its address");
+	check((seen_context.uc_mcontext.gregs[REG_ERR] & 6) == 6,
+	      "its error code says user and write");
 	TRAPS(((void (*)(void))no_exec)());
-	trap_is(SIGSEGV, SEGV_ACCERR, no_exec, 14, -1, "executing a page without PROT_EXEC: ACCERR, its address");
-	check(seen_context.uc_mcontext.gregs[REG_RIP] == (greg_t)no_exec, "rip in the frame is that address");
+	trap_is(SIGSEGV, SEGV_ACCERR, no_exec, 14, -1,
+		"executing a page without PROT_EXEC: ACCERR, its address");
+	check(seen_context.uc_mcontext.gregs[REG_RIP] == (greg_t)no_exec,
+	      "rip in the frame is that address");
 	TRAPS(((void (*)(void))unmapped)());
-	trap_is(SIGSEGV, SEGV_MAPERR, unmapped, 14, -1, "jumping to an unmapped page: MAPERR, its address");
+	trap_is(SIGSEGV, SEGV_MAPERR, unmapped, 14, -1,
+		"jumping to an unmapped page: MAPERR, its address");
 	TRAPS(*(volatile char *)0x8000000000000000);
-	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, -1, "a non-canonical address: a general protection fault");
+	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, -1,
+		"a non-canonical address: a general protection fault");
 	TRAPS(asm volatile("hlt"));
-	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, -1, "a privileged instruction: a general protection fault");
+	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, -1,
+		"a privileged instruction: a general protection fault");
 	TRAPS(asm volatile("mov $0x80, %%edx\n\tin %%dx, %%al" : : : "eax", "edx"));
 	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, -1, "port input: a general protection fault");
 	TRAPS(*(volatile char *)0xffff888000000000);
 	check(calls == 1 && seen.si_signo == SIGSEGV, "a kernel address: SIGSEGV");
 	TRAPS(asm volatile("ud2"));
 	trap_is(SIGILL, ILL_ILLOPN, NULL, 6, -1, "ud2: SIGILL");
-	TRAPS(asm volatile("xor %%edx, %%edx\n\tmov $1, %%eax\n\txor %%ecx, %%ecx\n\tdiv %%ecx" : : : "eax", "ecx", "edx"));
+	TRAPS(asm volatile("xor %%edx, %%edx\n\tmov $1, %%eax\n\txor %%ecx, %%ecx\n\tdiv %%ecx"
+			   :
+			   :
+			   : "eax", "ecx", "edx"));
 	trap_is(SIGFPE, FPE_INTDIV, NULL, 0, -1, "division by zero: SIGFPE, INTDIV");
 	TRAPS(asm volatile("fninit\n\tpushq $0x37b\n\tfldcw (%%rsp)\n\tpopq %%rax\n\tfld1\n\tfldz\n\tfdivrp\n\tfwait\n\tfninit"
 			   : : : "rax"));
 	asm volatile("fninit");
 	trap_is(SIGFPE, FPE_FLTDIV, NULL, 16, -1, "an x87 division by zero: SIGFPE, FLTDIV");
-	TRAPS(asm volatile("pushq $0x1d80\n\tldmxcsr (%%rsp)\n\tpopq %%rax\n\tmov $1, %%eax\n\tcvtsi2sd %%eax, %%xmm0\n\t"
-			   "xorpd %%xmm1, %%xmm1\n\tdivsd %%xmm1, %%xmm0" : : : "rax", "xmm0", "xmm1"));
+	TRAPS(asm volatile(
+		"pushq $0x1d80\n\tldmxcsr (%%rsp)\n\tpopq %%rax\n\tmov $1, %%eax\n\tcvtsi2sd %%eax, %%xmm0\n\t"
+		"xorpd %%xmm1, %%xmm1\n\tdivsd %%xmm1, %%xmm0"
+		:
+		:
+		: "rax", "xmm0", "xmm1"));
 	__builtin_ia32_ldmxcsr(0x1f80);
 	trap_is(SIGFPE, FPE_FLTDIV, NULL, 19, -1, "an SSE division by zero: SIGFPE, FLTDIV");
 	TRAPS(asm volatile("int3"));
 	trap_is(SIGTRAP, SI_KERNEL, NULL, 3, -1, "int3: SIGTRAP from the kernel");
 	TRAPS(asm volatile("pushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tnop" : : : "cc"));
 	asm volatile("pushfq\n\tandl $~0x100, (%%rsp)\n\tpopfq" : : : "cc");
-	check(calls == 1 && seen.si_signo == SIGTRAP && seen.si_code == TRAP_TRACE, "the trap flag: SIGTRAP, TRACE");
+	check(calls == 1 && seen.si_signo == SIGTRAP && seen.si_code == TRAP_TRACE,
+	      "the trap flag: SIGTRAP, TRACE");
 
 	fd = memfd_create("short", 0);
 	need(fd >= 0 && ftruncate(fd, 4096) == 0);
 	beyond = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	need(beyond != MAP_FAILED);
 	TRAPS(beyond[4096 + 8] = 1);
-	trap_is(SIGBUS, BUS_ADRERR, beyond + 4096 + 8, 14, -1, "a mapping past the end of its file: SIGBUS, ADRERR, its address");
+	trap_is(SIGBUS, BUS_ADRERR, beyond + 4096 + 8, 14, -1,
+		"a mapping past the end of its file: SIGBUS, ADRERR, its address");
 	close(fd);
 }
 
@@ -310,14 +342,16 @@ static void exceptions(void)
  */
 static void fault_codes(void)
 {
-	char *page = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *page =
+		mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	need(page != MAP_FAILED);
 	handle(SIGSEGV, jump_back, 0);
 	*(volatile char *)page = 42;
 	mprotect(page, 4096, PROT_NONE);
 	TRAPS(*(volatile char *)page);
-	trap_is(SIGSEGV, SEGV_ACCERR, page, 14, 4, "reading a page of PROT_NONE: error code 4, not present");
+	trap_is(SIGSEGV, SEGV_ACCERR, page, 14, 4,
+		"reading a page of PROT_NONE: error code 4, not present");
 	TRAPS(*(volatile char *)page = 1);
 	trap_is(SIGSEGV, SEGV_ACCERR, page, 14, 6, "writing one: 6");
 	TRAPS(((void (*)(void))page)());
@@ -330,9 +364,11 @@ static void fault_codes(void)
 	trap_is(SIGSEGV, SEGV_ACCERR, page, 14, 0x15, "executing it: 0x15");
 	mprotect(page + 4096, 4096, PROT_READ);
 	TRAPS(*(volatile char *)(page + 4096) = 1);
-	trap_is(SIGSEGV, SEGV_ACCERR, page + 4096, 14, 6, "writing one of PROT_READ that was never touched: 6");
+	trap_is(SIGSEGV, SEGV_ACCERR, page + 4096, 14, 6,
+		"writing one of PROT_READ that was never touched: 6");
 	TRAPS(*(volatile char *)0xffff888000000000);
-	trap_is(SIGSEGV, SEGV_MAPERR, (void *)0xffff888000000000, 14, 5, "a kernel address: MAPERR, 5");
+	trap_is(SIGSEGV, SEGV_MAPERR, (void *)0xffff888000000000, 14, 5,
+		"a kernel address: MAPERR, 5");
 	munmap(page, 3 * 4096);
 }
 
@@ -358,24 +394,40 @@ static void selector_codes(void)
 
 	handle(SIGSEGV, jump_back, SA_ONSTACK);
 	handle(SIGBUS, jump_back, SA_ONSTACK);
-	need(sigaltstack(&(stack_t){ .ss_sp = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-				     .ss_size = 65536 }, NULL) == 0);
+	need(sigaltstack(&(stack_t){ .ss_sp = mmap(NULL, 65536, PROT_READ | PROT_WRITE,
+						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				     .ss_size = 65536 },
+			 NULL) == 0);
 	TRAPS(asm volatile("mov $0x1230, %%eax\n\tmov %%ax, %%ss" : : : "rax"));
-	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x1230 : -1, "a bad selector in %ss: it is the error code");
+	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x1230 : -1,
+		"a bad selector in %ss: it is the error code");
 	TRAPS(asm volatile("mov $0x1234, %%eax\n\tmov %%ax, %%ds" : : : "rax"));
-	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x1234 : -1, "one of the local table in %ds: so it is");
-	TRAPS(asm volatile("pushq $0x1238\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n\t1:" : : : "rax"));
+	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x1234 : -1,
+		"one of the local table in %ds: so it is");
+	TRAPS(asm volatile("pushq $0x1238\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n\t1:"
+			   :
+			   :
+			   : "rax"));
 	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x1238 : -1, "lret to one: so it is");
-	TRAPS(asm volatile("mov %%rsp, %%rcx\n\tpushq $0x2b\n\tpushq %%rcx\n\tpushfq\n\tpushq $0x1240\n\t"
-			   "leaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tiretq\n1:" : : : "rax", "rcx"));
+	TRAPS(asm volatile(
+		"mov %%rsp, %%rcx\n\tpushq $0x2b\n\tpushq %%rcx\n\tpushfq\n\tpushq $0x1240\n\t"
+		"leaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tiretq\n1:"
+		:
+		:
+		: "rax", "rcx"));
 	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x1240 : -1, "iret to one: so it is");
 	TRAPS(asm volatile("int $0x21"));
-	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x21 * 8 + 2 : -1, "int to a gate that is none: its number in the table of gates");
+	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, told ? 0x21 * 8 + 2 : -1,
+		"int to a gate that is none: its number in the table of gates");
 	TRAPS(asm volatile("hlt"));
 	trap_is(SIGSEGV, SI_KERNEL, NULL, 13, 0, "where no selector is to blame: 0");
 	/* The stack segment has a fault of its own. */
-	TRAPS(asm volatile("mov %%rsp, %%rcx\n\tmov $1, %%eax\n\tshl $63, %%rax\n\tmov %%rax, %%rsp\n\t"
-			   "mov (%%rsp), %%rdx\n\tmov %%rcx, %%rsp" : : : "rax", "rcx", "rdx"));
+	TRAPS(asm volatile(
+		"mov %%rsp, %%rcx\n\tmov $1, %%eax\n\tshl $63, %%rax\n\tmov %%rax, %%rsp\n\t"
+		"mov (%%rsp), %%rdx\n\tmov %%rcx, %%rsp"
+		:
+		:
+		: "rax", "rcx", "rdx"));
 	trap_is(SIGBUS, SI_KERNEL, NULL, told ? 12 : seen_context.uc_mcontext.gregs[REG_TRAPNO], 0,
 		"a stack at a non-canonical address: a stack fault, which is SIGBUS");
 	need(sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL) == 0);
@@ -396,9 +448,15 @@ static void other_entries(void)
 		check_skip("int $0x80 gives SIGSEGV", "the host may run 32-bit calls");
 	asm volatile("syscall" : "=a"(result) : "a"(-1L) : "rcx", "r11", "memory");
 	check_equal(result, -ENOSYS, "call number -1 does not exist");
-	asm volatile("syscall" : "=a"(result) : "a"(0x40000000L + SYS_getpid) : "rcx", "r11", "memory");
+	asm volatile("syscall"
+		     : "=a"(result)
+		     : "a"(0x40000000L + SYS_getpid)
+		     : "rcx", "r11", "memory");
 	check_equal(result, -ENOSYS, "x32 call numbers do not exist");
-	asm volatile("syscall" : "=a"(result) : "a"(0xfeedf00d00000000L + SYS_getpid) : "rcx", "r11", "memory");
+	asm volatile("syscall"
+		     : "=a"(result)
+		     : "a"(0xfeedf00d00000000L + SYS_getpid)
+		     : "rcx", "r11", "memory");
 	check_equal(result, getpid(), "the upper half of the call number is ignored");
 }
 
@@ -428,17 +486,22 @@ static void vsyscalls(void)
 		check_skip("the vsyscall page works", "the host has none");
 		return;
 	}
-	check_equal(page_gettimeofday(&from_page, NULL), 0, "gettimeofday through the vsyscall page returns 0");
+	check_equal(page_gettimeofday(&from_page, NULL), 0,
+		    "gettimeofday through the vsyscall page returns 0");
 	gettimeofday(&now, NULL);
 	check(labs(now.tv_sec - from_page.tv_sec) <= 1, "it tells the time");
 	returned = page_time(&stored);
-	check(returned == stored && labs(returned - now.tv_sec) <= 1, "time through the vsyscall page tells the time");
-	check(page_getcpu(&cpu, &node, NULL) == 0 && cpu < 4096 && node < 64, "getcpu through the vsyscall page works");
+	check(returned == stored && labs(returned - now.tv_sec) <= 1,
+	      "time through the vsyscall page tells the time");
+	check(page_getcpu(&cpu, &node, NULL) == 0 && cpu < 4096 && node < 64,
+	      "getcpu through the vsyscall page works");
 	handle(SIGSEGV, jump_back, 0);
 	TRAPS(page_gettimeofday((void *)0x10, NULL));
-	check(calls == 1 && seen.si_signo == SIGSEGV, "a bad pointer given to the vsyscall page ends in SIGSEGV");
+	check(calls == 1 && seen.si_signo == SIGSEGV,
+	      "a bad pointer given to the vsyscall page ends in SIGSEGV");
 	TRAPS(((void (*)(void))0xffffffffff600123)());
-	check(calls == 1 && seen.si_signo == SIGSEGV, "other addresses of the vsyscall page end in SIGSEGV");
+	check(calls == 1 && seen.si_signo == SIGSEGV,
+	      "other addresses of the vsyscall page end in SIGSEGV");
 }
 
 /* Stacks */
@@ -480,24 +543,29 @@ static void stacks(void)
 	alternate = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stack.ss_sp = alternate;
 	small.ss_sp = alternate;
-	check(sigaltstack(&small, NULL) == -1 && errno == ENOMEM, "an alternate stack too small is refused");
+	check(sigaltstack(&small, NULL) == -1 && errno == ENOMEM,
+	      "an alternate stack too small is refused");
 	need(sigaltstack(&stack, NULL) == 0);
 	handle(SIGUSR1, on_alternate, SA_ONSTACK);
 	raise(SIGUSR1);
-	check(on(handler_stack, alternate, 65536), "a handler with SA_ONSTACK runs on the alternate stack");
+	check(on(handler_stack, alternate, 65536),
+	      "a handler with SA_ONSTACK runs on the alternate stack");
 	check(stack_in_handler.ss_flags & SS_ONSTACK, "sigaltstack says so");
-	check(stack_in_frame.ss_sp == alternate && stack_in_frame.ss_size == 65536, "the frame names the alternate stack");
+	check(stack_in_frame.ss_sp == alternate && stack_in_frame.ss_size == 65536,
+	      "the frame names the alternate stack");
 	handle(SIGUSR1, on_alternate, 0);
 	raise(SIGUSR1);
 	check(!on(handler_stack, alternate, 65536), "a handler without SA_ONSTACK does not");
 	/* With AVX alone it is less than the 2048 that glibc takes where nothing is told. */
-	check(getauxval(AT_MINSIGSTKSZ) > 1000, "the smallest signal stack is told (AT_MINSIGSTKSZ)");
+	check(getauxval(AT_MINSIGSTKSZ) > 1000,
+	      "the smallest signal stack is told (AT_MINSIGSTKSZ)");
 
 	handle(SIGSEGV, overflowed, SA_ONSTACK);
 	handler_stack = 0;
 	if (!sigsetjmp(back, 1))
 		recurse(NULL, 1L << 40);
-	check(on(handler_stack, alternate, 65536), "running out of stack is handled on the alternate stack");
+	check(on(handler_stack, alternate, 65536),
+	      "running out of stack is handled on the alternate stack");
 	stack.ss_flags = SS_DISABLE;
 	sigaltstack(&stack, NULL);
 }
@@ -505,7 +573,10 @@ static void stacks(void)
 static void no_room_for_frame(void)
 {
 	handle(SIGUSR1, count, 0);
-	asm volatile("mov $0x1000, %%rsp\n\tmov $200, %%eax\n\tsyscall" : : "D"(getpid()), "S"(SIGUSR1) : "rax", "rcx", "r11");
+	asm volatile("mov $0x1000, %%rsp\n\tmov $200, %%eax\n\tsyscall"
+		     :
+		     : "D"(getpid()), "S"(SIGUSR1)
+		     : "rax", "rcx", "r11");
 }
 
 /* Delivery */
@@ -567,11 +638,13 @@ static void delivery(void)
 	handle(SIGUSR1, count, 0);
 	calls = 0;
 	kill(getpid(), SIGUSR1);
-	check(calls == 1 && seen.si_code == SI_USER && seen.si_pid == getpid() && seen.si_uid == getuid(),
+	check(calls == 1 && seen.si_code == SI_USER && seen.si_pid == getpid() &&
+		      seen.si_uid == getuid(),
 	      "kill tells who sent it");
 	value.sival_int = 4711;
 	sigqueue(getpid(), SIGUSR1, value);
-	check(calls == 2 && seen.si_code == SI_QUEUE && seen.si_value.sival_int == 4711, "sigqueue carries a value");
+	check(calls == 2 && seen.si_code == SI_QUEUE && seen.si_value.sival_int == 4711,
+	      "sigqueue carries a value");
 
 	handle(SIGRTMIN, note_order, 0);
 	sigemptyset(&one);
@@ -593,10 +666,12 @@ static void delivery(void)
 	if (!child)
 		_exit(5);
 	waitpid(child, &status, 0);
-	check(calls == 1 && seen.si_code == CLD_EXITED && seen.si_status == 5 && seen.si_pid == child,
+	check(calls == 1 && seen.si_code == CLD_EXITED && seen.si_status == 5 &&
+		      seen.si_pid == child,
 	      "the end of a child is told with its status");
 	signal(SIGCHLD, SIG_DFL);
-	check(died_of(in_child(no_room_for_frame), SIGSEGV), "a signal with no room for its frame ends in SIGSEGV");
+	check(died_of(in_child(no_room_for_frame), SIGSEGV),
+	      "a signal with no room for its frame ends in SIGSEGV");
 }
 
 /* Interrupted and restarted calls */
@@ -630,7 +705,8 @@ static void restarts(void)
 	child = poke_later(SIGUSR1, 30000, pipes[1]);
 	got = read(pipes[0], &byte, 1);
 	waitpid(child, NULL, 0);
-	check(got == 1 && byte == 'x' && calls == 1, "a read is restarted after a handler with SA_RESTART");
+	check(got == 1 && byte == 'x' && calls == 1,
+	      "a read is restarted after a handler with SA_RESTART");
 
 	handle(SIGUSR1, count, 0);
 	child = poke_later(SIGUSR1, 30000, -1);
@@ -640,7 +716,8 @@ static void restarts(void)
 
 	child = poke_later(SIGUSR1, 30000, -1);
 	got = nanosleep(&nap, &left);
-	check(got == -1 && errno == EINTR && left.tv_sec == 4, "a sleep is interrupted and tells what is left");
+	check(got == -1 && errno == EINTR && left.tv_sec == 4,
+	      "a sleep is interrupted and tells what is left");
 	waitpid(child, NULL, 0);
 
 	child = fork();
@@ -651,7 +728,8 @@ static void restarts(void)
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		got = poll(&wait, 1, 300);
 		clock_gettime(CLOCK_MONOTONIC, &end);
-		long ms = (end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000;
+		long ms = (end.tv_sec - start.tv_sec) * 1000 +
+			  (end.tv_nsec - start.tv_nsec) / 1000000;
 		_exit(got == 0 && ms >= 299 ? 0 : 1);
 	}
 	usleep(50000);
@@ -661,7 +739,8 @@ static void restarts(void)
 	usleep(50000);
 	kill(child, SIGCONT);
 	waitpid(child, &got, 0);
-	check(WIFEXITED(got) && WEXITSTATUS(got) == 0, "its poll goes on after SIGCONT for the rest of the time");
+	check(WIFEXITED(got) && WEXITSTATUS(got) == 0,
+	      "its poll goes on after SIGCONT for the rest of the time");
 }
 
 static void unhandled_in_syscall_loop(void)

@@ -43,7 +43,8 @@ static pid_t start(void (*body)(void))
 		body();
 		_exit(0);
 	}
-	need(waitpid(child, &status, 0) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+	need(waitpid(child, &status, 0) == child && WIFSTOPPED(status) &&
+	     WSTOPSIG(status) == SIGSTOP);
 	ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
 	return child;
 }
@@ -86,19 +87,23 @@ asm(".text\nstepped:\n"
 
 static void single_steps(void)
 {
-	static char *const path[] = { step_1, step_2, step_3, NULL, step_3, NULL, step_3, NULL, step_4, step_5, step_6, step_end };
+	static char *const path[] = { step_1, step_2, step_3, NULL,   step_3, NULL,
+				      step_3, NULL,   step_4, step_5, step_6, step_end };
 	struct user_regs_struct regs;
 	pid_t child = start(stepped);
 	int status = go(child, PTRACE_CONT, 0), good = 1;
 	siginfo_t info;
 
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
-	check(stopped_by(status, SIGTRAP) && regs.rip == (unsigned long)step_0, "a breakpoint stops after its int3");
+	check(stopped_by(status, SIGTRAP) && regs.rip == (unsigned long)step_0,
+	      "a breakpoint stops after its int3");
 	for (unsigned int i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
 		status = go(child, PTRACE_SINGLESTEP, 0);
 		ptrace(PTRACE_GETREGS, child, 0, &regs);
-		if (!stopped_by(status, SIGTRAP) || (path[i] && regs.rip != (unsigned long)path[i])) {
-			say("# step %u: status %#x, at %#llx, wanted %p\n", i, status, regs.rip, path[i]);
+		if (!stopped_by(status, SIGTRAP) ||
+		    (path[i] && regs.rip != (unsigned long)path[i])) {
+			say("# step %u: status %#x, at %#llx, wanted %p\n", i, status, regs.rip,
+			    path[i]);
 			good = 0;
 			break;
 		}
@@ -106,7 +111,8 @@ static void single_steps(void)
 			good &= regs.rax == (unsigned long)child;
 	}
 	check(good, "single steps stop at each instruction, system calls and loops included");
-	check((regs.eflags & 0x100) == 0, "the trap flag of a single step does not show in the tracee's registers");
+	check((regs.eflags & 0x100) == 0,
+	      "the trap flag of a single step does not show in the tracee's registers");
 	ptrace(PTRACE_GETSIGINFO, child, 0, &info);
 	check(info.si_signo == SIGTRAP && info.si_code == TRAP_TRACE, "a step's signal says TRACE");
 	finish(child);
@@ -135,14 +141,17 @@ static void system_calls(void)
 		status = go(child, PTRACE_SYSCALL, 0);
 		ptrace(PTRACE_GETREGS, child, 0, &regs);
 	}
-	check(stopped_by(status, SIGTRAP | 0x80) && regs.rax == (unsigned long)-ENOSYS && regs.rdi == 1 && regs.r9 == 6,
+	check(stopped_by(status, SIGTRAP | 0x80) && regs.rax == (unsigned long)-ENOSYS &&
+		      regs.rdi == 1 && regs.r9 == 6,
 	      "a call stops at entry with its number and arguments");
 	need(ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) > 0);
-	check(info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_getppid && info.entry.args[5] == 6 &&
-	      info.arch == AUDIT_ARCH_X86_64, "PTRACE_GET_SYSCALL_INFO tells the same");
+	check(info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_getppid &&
+		      info.entry.args[5] == 6 && info.arch == AUDIT_ARCH_X86_64,
+	      "PTRACE_GET_SYSCALL_INFO tells the same");
 	status = go(child, PTRACE_SYSCALL, 0);
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
-	check(stopped_by(status, SIGTRAP | 0x80) && (pid_t)regs.rax == getpid(), "and at exit with its result");
+	check(stopped_by(status, SIGTRAP | 0x80) && (pid_t)regs.rax == getpid(),
+	      "and at exit with its result");
 	status = go(child, PTRACE_SYSCALL, 0);
 	ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, orig_rax), SYS_getpid);
 	status = go(child, PTRACE_SYSCALL, 0);
@@ -156,7 +165,8 @@ static void system_calls(void)
 	      "number -1 at entry makes none");
 	ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, rax), 777);
 	status = go(child, PTRACE_CONT, 0);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "another result at exit is what the tracee sees");
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 7,
+	      "another result at exit is what the tracee sees");
 
 	child = start(loop_of_calls);
 	if (ptrace(SYSEMU, child, 0, 0)) {
@@ -171,7 +181,8 @@ static void system_calls(void)
 		regs.rax = 777;
 		ptrace(PTRACE_SETREGS, child, 0, &regs);
 		status = go(child, PTRACE_CONT, 0);
-		check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "PTRACE_SYSEMU stops at entry and makes no call");
+		check(WIFEXITED(status) && WEXITSTATUS(status) == 7,
+		      "PTRACE_SYSEMU stops at entry and makes no call");
 	}
 	finish(child);
 }
@@ -198,50 +209,65 @@ static void register_sets(void)
 	int status = go(child, PTRACE_CONT, 0);
 
 	need(stopped_by(status, SIGTRAP));
-	check(ptrace(PTRACE_GETREGSET, child, NT_PRSTATUS, &area) == 0 && area.iov_len == sizeof(regs) &&
-	      regs.rbx == 0x1111 && regs.r12 == 0x2222 && regs.cs == 0x33 && regs.ss == 0x2b,
+	check(ptrace(PTRACE_GETREGSET, child, NT_PRSTATUS, &area) == 0 &&
+		      area.iov_len == sizeof(regs) && regs.rbx == 0x1111 && regs.r12 == 0x2222 &&
+		      regs.cs == 0x33 && regs.ss == 0x2b,
 	      "NT_PRSTATUS gives the general registers");
 	area = (struct iovec){ &fp, sizeof(fp) };
-	check(ptrace(PTRACE_GETREGSET, child, NT_PRFPREG, &area) == 0 && area.iov_len == sizeof(fp) &&
-	      fp.xmm_space[12] == 0x55667788 && fp.xmm_space[13] == 0x44 && fp.mxcsr == 0x1f80 && fp.cwd == 0x37f,
+	check(ptrace(PTRACE_GETREGSET, child, NT_PRFPREG, &area) == 0 &&
+		      area.iov_len == sizeof(fp) && fp.xmm_space[12] == 0x55667788 &&
+		      fp.xmm_space[13] == 0x44 && fp.mxcsr == 0x1f80 && fp.cwd == 0x37f,
 	      "NT_PRFPREG gives xmm and the control words");
 	memset(&fp, 0, sizeof(fp));
-	check(ptrace(PTRACE_GETFPREGS, child, 0, &fp) == 0 && fp.xmm_space[12] == 0x55667788, "PTRACE_GETFPREGS gives the same");
+	check(ptrace(PTRACE_GETFPREGS, child, 0, &fp) == 0 && fp.xmm_space[12] == 0x55667788,
+	      "PTRACE_GETFPREGS gives the same");
 	area = (struct iovec){ extended, sizeof(extended) };
 	need(ptrace(PTRACE_GETREGSET, child, NT_X86_XSTATE, &area) == 0);
 	memcpy(&value, extended + 160 + 3 * 16, 8);
 	memcpy(&features, extended + 464, 8);
-	check(area.iov_len == xstate_size(features) && value == 0x4455667788, "NT_X86_XSTATE gives the extended state in the size that CPUID says");
+	check(area.iov_len == xstate_size(features) && value == 0x4455667788,
+	      "NT_X86_XSTATE gives the extended state in the size that CPUID says");
 	/* Tile data is no loss where nobody can ask for it. */
-	check(features == xstate_on() || features == (xstate_on() & ~XSTATE_TILEDATA), "and tells XCR0 in it");
+	check(features == xstate_on() || features == (xstate_on() & ~XSTATE_TILEDATA),
+	      "and tells XCR0 in it");
 	value = 40;
 	memcpy(extended + 160 + 4 * 16, &value, 8);
 	memset(extended + 512, 0, 8);
 	extended[512] = 3;
-	check(ptrace(PTRACE_SETREGSET, child, NT_X86_XSTATE, &area) == 0, "NT_X86_XSTATE can be set");
+	check(ptrace(PTRACE_SETREGSET, child, NT_X86_XSTATE, &area) == 0,
+	      "NT_X86_XSTATE can be set");
 	memset(extended + 512 + 8, 1, 8);
-	check(ptrace(PTRACE_SETREGSET, child, NT_X86_XSTATE, &area) == -1, "but not to what the CPU would refuse");
-	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, r13), 2) == 0, "PTRACE_POKEUSER sets a register");
-	check(ptrace(PTRACE_PEEKUSER, child, offsetof(struct user_regs_struct, r13), 0) == 2, "and PTRACE_PEEKUSER reads it");
+	check(ptrace(PTRACE_SETREGSET, child, NT_X86_XSTATE, &area) == -1,
+	      "but not to what the CPU would refuse");
+	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, r13), 2) == 0,
+	      "PTRACE_POKEUSER sets a register");
+	check(ptrace(PTRACE_PEEKUSER, child, offsetof(struct user_regs_struct, r13), 0) == 2,
+	      "and PTRACE_PEEKUSER reads it");
 	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, cs), 0x10) == -1,
 	      "a kernel's code segment is refused");
-	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, fs_base), 0x8000000000000000) == -1,
+	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, fs_base),
+		     0x8000000000000000) == -1,
 	      "an fs base beyond user space is refused");
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
 	value = regs.fs_base;
 	regs.gs_base = 0x5000;
 	need(ptrace(PTRACE_SETREGS, child, 0, &regs) == 0);
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
-	check(value != 0 && regs.fs_base == value && regs.gs_base == 0x5000, "segment bases are read and set");
+	check(value != 0 && regs.fs_base == value && regs.gs_base == 0x5000,
+	      "segment bases are read and set");
 	/*
 	 * Descriptors that are not there: of the local table, of a program that has set none, and
 	 * beyond the global one.
 	 */
 	check(ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, gs), 7) == 0 &&
-	      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, ds), 0x6b) == 0 &&
-	      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, es), 0xfffb) == 0, "selectors that do not load can be set");
+		      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, ds), 0x6b) ==
+			      0 &&
+		      ptrace(PTRACE_POKEUSER, child, offsetof(struct user_regs_struct, es),
+			     0xfffb) == 0,
+	      "selectors that do not load can be set");
 	status = go(child, PTRACE_CONT, 0);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 42, "the tracee runs on with what was set");
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 42,
+	      "the tracee runs on with what was set");
 }
 
 /*
@@ -270,7 +296,8 @@ static void breakpoints(void)
 	need(ptrace(PTRACE_POKETEXT, child, target, (text & ~0xffL) | 0xcc) == 0);
 	status = go(child, PTRACE_CONT, 0);
 	ptrace(PTRACE_GETREGS, child, 0, &regs);
-	check(stopped_by(status, SIGTRAP) && regs.rip == (unsigned long)target + 1 && target(1) == 2,
+	check(stopped_by(status, SIGTRAP) && regs.rip == (unsigned long)target + 1 &&
+		      target(1) == 2,
 	      "a breakpoint written into a tracee's code stops it, and not us");
 	need(ptrace(PTRACE_POKETEXT, child, target, text) == 0);
 	regs.rip--;
@@ -296,10 +323,12 @@ static void events(void)
 	unsigned long message = 0;
 	int status;
 
-	ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACEFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL);
+	ptrace(PTRACE_SETOPTIONS, child, 0,
+	       PTRACE_O_TRACEFORK | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL);
 	status = go(child, PTRACE_CONT, 0);
 	ptrace(PTRACE_GETEVENTMSG, child, 0, &message);
-	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_FORK << 8) && message > 0, "a fork is told, with the child's pid");
+	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_FORK << 8) && message > 0,
+	      "a fork is told, with the child's pid");
 	waitpid(message, &status, __WALL);
 	ptrace(PTRACE_DETACH, message, 0, 0);
 	status = go(child, PTRACE_CONT, 0);
@@ -307,7 +336,8 @@ static void events(void)
 		status = go(child, PTRACE_CONT, SIGCHLD);
 	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8), "an exec is told");
 	status = go(child, PTRACE_CONT, 0);
-	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8), "an exit is told before it happens");
+	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8),
+	      "an exit is told before it happens");
 	status = go(child, PTRACE_CONT, 0);
 	check(WIFEXITED(status) && WEXITSTATUS(status) == 9, "and then happens");
 }
@@ -329,14 +359,17 @@ static void attaching(void)
 	usleep(10000);
 	need(ptrace(PTRACE_SEIZE, child, 0, 0) == 0 && ptrace(PTRACE_INTERRUPT, child, 0, 0) == 0);
 	need(waitpid(child, &status, 0) == child);
-	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_STOP << 8), "a running process is seized and interrupted");
-	check(ptrace(PTRACE_GETREGS, child, 0, &regs) == 0 && regs.orig_rax == (unsigned long)-1, "it was in no system call");
+	check(status >> 8 == (SIGTRAP | PTRACE_EVENT_STOP << 8),
+	      "a running process is seized and interrupted");
+	check(ptrace(PTRACE_GETREGS, child, 0, &regs) == 0 && regs.orig_rax == (unsigned long)-1,
+	      "it was in no system call");
 	ptrace(PTRACE_DETACH, child, 0, 0);
 	need(ptrace(PTRACE_ATTACH, child, 0, 0) == 0);
 	waitpid(child, &status, 0);
 	check(stopped_by(status, SIGSTOP), "and attached to once more");
 	status = go(child, PTRACE_CONT, SIGTERM);
-	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM, "a signal given with PTRACE_CONT kills it");
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM,
+	      "a signal given with PTRACE_CONT kills it");
 }
 
 /* seccomp */
@@ -379,8 +412,11 @@ static void filtered_trap(void)
 	sigaction(SIGSYS, &action, NULL);
 	filter(SYS_getppid, SECCOMP_RET_TRAP | 5);
 	syscall(SYS_getppid);
-	_exit(trapped.si_signo == SIGSYS && trapped.si_syscall == SYS_getppid && trapped.si_arch == AUDIT_ARCH_X86_64 &&
-	      trapped.si_errno == 5 && trapped.si_call_addr ? 0 : 1);
+	_exit(trapped.si_signo == SIGSYS && trapped.si_syscall == SYS_getppid &&
+			      trapped.si_arch == AUDIT_ARCH_X86_64 && trapped.si_errno == 5 &&
+			      trapped.si_call_addr ?
+		      0 :
+		      1);
 }
 
 static void filtered_kill(void)
@@ -415,8 +451,10 @@ static void seccomp(void)
 {
 	int status;
 
-	check_equal(status_of(filtered_errno), 0, "a seccomp filter makes a call fail with its errno");
-	check_equal(status_of(filtered_trap), 0, "a seccomp filter sends SIGSYS with the call's number and address");
+	check_equal(status_of(filtered_errno), 0,
+		    "a seccomp filter makes a call fail with its errno");
+	check_equal(status_of(filtered_trap), 0,
+		    "a seccomp filter sends SIGSYS with the call's number and address");
 	status = status_of(filtered_kill);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "a seccomp filter kills");
 	status = status_of(strict);
@@ -480,8 +518,9 @@ static int read_core(const char *path)
 	if (status) {
 		struct user_regs_struct *r = (void *)&status->pr_reg;
 
-		check(r->rip == (unsigned long)dump_here && r->rbx == 0x0123456789abcdef && r->r15 == 0x77 &&
-		      status->pr_cursig == SIGILL, "a core dump has the registers and the signal");
+		check(r->rip == (unsigned long)dump_here && r->rbx == 0x0123456789abcdef &&
+			      r->r15 == 0x77 && status->pr_cursig == SIGILL,
+		      "a core dump has the registers and the signal");
 	}
 	check(fp && fp->xmm_space[24] == 0x33445566, "a core dump has the xmm registers");
 	check(xstate, "a core dump has the extended state");
@@ -506,7 +545,8 @@ static void core_dumps(void)
 	if (!child)
 		dump();
 	waitpid(child, &status, 0);
-	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGILL && WCOREDUMP(status), "a process that dies of SIGILL dumps core");
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGILL && WCOREDUMP(status),
+	      "a process that dies of SIGILL dumps core");
 	if (access("core", R_OK)) {		/* kernel.core_uses_pid */
 		char name[32];
 

@@ -152,7 +152,8 @@ static int supervise(int listener, int child)
 
 static int run_supervised(int call, char **command)
 {
-	volatile int *theirs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *theirs =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int child, listener, process, status;
 
 	*theirs = -1;
@@ -232,7 +233,9 @@ int main(int argc, char **argv)
 		}
 	}
 	/* getopt leaves out the first "--" if no call is named. */
-	for (; optind < argc && strcmp(argv[optind], "--") && !(watch && !strcmp(argv[optind - 1], "--")); optind++) {
+	for (; optind < argc && strcmp(argv[optind], "--") &&
+	       !(watch && !strcmp(argv[optind - 1], "--"));
+	     optind++) {
 		if (count == 16)
 			return 127;
 		refused[count++] = number_of(calls, CALLS, argv[optind]);
@@ -240,7 +243,8 @@ int main(int argc, char **argv)
 	if (optind < argc && !strcmp(argv[optind], "--"))
 		optind++;
 	if (optind >= argc || (first && count != 1)) {
-		fprintf(stderr, "usage: deny [-e error] [-n number | -f number] <call>... -- <command>...\n"
+		fprintf(stderr,
+			"usage: deny [-e error] [-n number | -f number] <call>... -- <command>...\n"
 			"       deny -w file -- <command>...\n");
 		return 127;
 	}
@@ -255,7 +259,8 @@ int main(int argc, char **argv)
 	/* The one that stops us from adding filters comes last. */
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < count; i++)
-			if ((refused[i] == SYS_seccomp) == pass && filter(refused[i], SECCOMP_RET_ERRNO | error, 0))
+			if ((refused[i] == SYS_seccomp) == pass &&
+			    filter(refused[i], SECCOMP_RET_ERRNO | error, 0))
 				fail("seccomp");
 	run(argv + optind);
 }

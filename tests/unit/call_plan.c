@@ -81,7 +81,8 @@ static void check_detour(void)
 	struct call_plan plan;
 
 	memcpy(code + BEFORE - 4, around, sizeof(around));
-	check(call_plan(code + BEFORE, 0, &plan) && plan.start == -4 && plan.length == 2 && plan.detour == 9,
+	check(call_plan(code + BEFORE, 0, &plan) && plan.start == -4 && plan.length == 2 &&
+		      plan.detour == 9,
 	      "read(2) with a fill behind it");
 	check(!call_plan(code + BEFORE, 1, &plan), "but not for a number that is not 0");
 	code[BEFORE + 9] = 0x55;
@@ -107,8 +108,9 @@ static void check_any(void)
 		if (!call_plan(code + BEFORE, NUMBER, &plan))
 			continue;
 		known++;
-		inside &= plan.start >= -BEFORE && plan.length >= 2 && plan.start + plan.length == -CALL_LENGTH &&
-			  plan.detour >= 0 && plan.detour + JUMP_LENGTH <= BEHIND;
+		inside &= plan.start >= -BEFORE && plan.length >= 2 &&
+			  plan.start + plan.length == -CALL_LENGTH && plan.detour >= 0 &&
+			  plan.detour + JUMP_LENGTH <= BEHIND;
 	}
 	say("# %lu of a million plans\n", known);
 	check(known && inside, "on random bytes a plan ends at the instruction and stays near it");

@@ -52,9 +52,11 @@ static int parses(int version, uint64_t bitmap, uint64_t data)
 
 	if (error)
 		say("# %s\n", why);
-	return !error && header.version == (unsigned int)version && header.mtime == 1234567890 && header.size == 10485760 &&
-		header.sector_size == 512 && !strcmp(header.backing, "/some/where") && !header.merging &&
-		header.bitmap_offset == bitmap && header.bitmap_length == 2560 && header.data_offset == data;
+	return !error && header.version == (unsigned int)version && header.mtime == 1234567890 &&
+	       header.size == 10485760 && header.sector_size == 512 &&
+	       !strcmp(header.backing, "/some/where") && !header.merging &&
+	       header.bitmap_offset == bitmap && header.bitmap_length == 2560 &&
+	       header.data_offset == data;
 }
 
 static void test_versions(void)
@@ -85,23 +87,27 @@ static void test_writing(void)
 	struct cow_header header, again;
 
 	build(3, 0, 0, 0);
-	check(!cow_make_header(&header, 10485760, 1234567890, "/some/where", why), "a header is made");
+	check(!cow_make_header(&header, 10485760, 1234567890, "/some/where", why),
+	      "a header is made");
 	cow_format(&header, written);
 	check(!memcmp(written, bytes, sizeof(written)), "it is version 3, byte for byte");
 	header.merging = 1;
 	header.mtime = 5;
 	memcpy(bytes + header.path_offset, path, cow_format_path(&header, path));
 	memcpy(bytes + header.mtime_offset, mtime, cow_format_mtime(&header, mtime));
-	check(cow_can_mark(&header) && !cow_parse(&again, bytes, sizeof(bytes), why) && again.merging && again.mtime == 5 &&
-	      !strcmp(again.backing, "/some/where"), "the mark of a merge and a new time stamp are read back");
+	check(cow_can_mark(&header) && !cow_parse(&again, bytes, sizeof(bytes), why) &&
+		      again.merging && again.mtime == 5 && !strcmp(again.backing, "/some/where"),
+	      "the mark of a merge and a new time stamp are read back");
 	memset(header.backing, 'x', 4085);
 	check(!cow_can_mark(&header), "a long path leaves no room for the mark");
 	build(3, 'a', 0, 0);
 	check(!cow_parse(&header, bytes, sizeof(bytes), why), "a broken header is read");
 	header.mtime = 7;
 	memcpy(bytes + header.mtime_offset, mtime, cow_format_mtime(&header, mtime));
-	check(!cow_parse(&again, bytes, sizeof(bytes), why) && again.broken && again.mtime == 7, "and its time stamp changed");
-	check(cow_make_header(&header, COW_MAX_SIZE + 1, 0, "x", why) == -EFBIG, "a disk that is too large is refused");
+	check(!cow_parse(&again, bytes, sizeof(bytes), why) && again.broken && again.mtime == 7,
+	      "and its time stamp changed");
+	check(cow_make_header(&header, COW_MAX_SIZE + 1, 0, "x", why) == -EFBIG,
+	      "a disk that is too large is refused");
 }
 
 static void test_layout(void)
@@ -109,11 +115,15 @@ static void test_layout(void)
 	struct cow_header header;
 
 	cow_make_header(&header, 5000, 0, "x", why);
-	check(header.bitmap_length == 2 && header.data_offset == 12288, "the layout of a disk that ends within a sector");
+	check(header.bitmap_length == 2 && header.data_offset == 12288,
+	      "the layout of a disk that ends within a sector");
 	cow_make_header(&header, (3ULL << 40) + 1, 0, "x", why);
-	check(header.bitmap_length == (3ULL << 28) + 1 && header.data_offset == (3ULL << 28) + 12288, "the layout of one over 2 TiB");
+	check(header.bitmap_length == (3ULL << 28) + 1 &&
+		      header.data_offset == (3ULL << 28) + 12288,
+	      "the layout of one over 2 TiB");
 	cow_make_header(&header, 0, 0, "x", why);
-	check(header.bitmap_length == 0 && header.data_offset == 8192, "the layout of an empty disk");
+	check(header.bitmap_length == 0 && header.data_offset == 8192,
+	      "the layout of an empty disk");
 }
 
 /* One field set to one value must be refused, with words. */
@@ -124,7 +134,8 @@ static int refused(unsigned int offset, int length, uint64_t value)
 	build(3, 0, 0, 0);
 	put(offset, length, value, 0);
 	*why = '\0';
-	return cow_parse(&header, bytes, sizeof(bytes), why) == -EBADMSG && *why && !strchr(why, '\n');
+	return cow_parse(&header, bytes, sizeof(bytes), why) == -EBADMSG && *why &&
+	       !strchr(why, '\n');
 }
 
 static void test_lies(void)
@@ -132,21 +143,29 @@ static void test_lies(void)
 	struct cow_header header;
 	int right = 1;
 
-	check(refused(4, 4, 0) && refused(4, 4, 4) && refused(4, 4, ~0U), "unknown versions are refused");
-	check(refused(12, 8, ~0ULL) && refused(12, 8, 1ULL << 63) && refused(12, 8, COW_MAX_SIZE + 1), "impossible sizes are refused");
-	check(refused(20, 4, 0) && refused(20, 4, 1) && refused(20, 4, 511) && refused(20, 4, 8192) && refused(20, 4, ~0U),
+	check(refused(4, 4, 0) && refused(4, 4, 4) && refused(4, 4, ~0U),
+	      "unknown versions are refused");
+	check(refused(12, 8, ~0ULL) && refused(12, 8, 1ULL << 63) &&
+		      refused(12, 8, COW_MAX_SIZE + 1),
+	      "impossible sizes are refused");
+	check(refused(20, 4, 0) && refused(20, 4, 1) && refused(20, 4, 511) &&
+		      refused(20, 4, 8192) && refused(20, 4, ~0U),
 	      "impossible sector sizes are refused");
-	check(refused(24, 4, 0) && refused(24, 4, 4095) && refused(24, 4, 1U << 31) && refused(24, 4, ~0U), "impossible alignments are refused");
+	check(refused(24, 4, 0) && refused(24, 4, 4095) && refused(24, 4, 1U << 31) &&
+		      refused(24, 4, ~0U),
+	      "impossible alignments are refused");
 	check(refused(28, 4, 1), "an unknown format is refused");
 	build(3, 0, 0, 0);
 	memset(bytes + 32, 'x', 4096);
-	check(cow_parse(&header, bytes, sizeof(bytes), why) == -EBADMSG, "a path without an end is refused");
+	check(cow_parse(&header, bytes, sizeof(bytes), why) == -EBADMSG,
+	      "a path without an end is refused");
 	build(3, 0, 0, 0);
 	for (unsigned int length = 0; length < COW_V3_HEADER; length++) {
 		unsigned char *part = malloc(length ? length : 1);
 
 		memcpy(part, bytes, length);
-		right &= cow_parse(&header, part, length, why) == (length < 4 ? -EMEDIUMTYPE : -EBADMSG);
+		right &= cow_parse(&header, part, length, why) ==
+			 (length < 4 ? -EMEDIUMTYPE : -EBADMSG);
 		free(part);
 	}
 	check(right, "a header cut off anywhere is refused");
@@ -174,7 +193,8 @@ static int same_runs(const struct cow_bitmap *bitmap, int rounds)
 	while (rounds--) {
 		uint64_t first = rand() % BITS, limit = 1 + rand() % (BITS - first);
 
-		right &= cow_bitmap_run(bitmap, first, limit, &value) == model_run(first, limit) && value == model[first];
+		right &= cow_bitmap_run(bitmap, first, limit, &value) == model_run(first, limit) &&
+			 value == model[first];
 	}
 	return right;
 }
@@ -205,7 +225,8 @@ static void test_bitmap(void)
 	packed[BITS / 8] |= 0xff << BITS % 8;
 	need(!cow_bitmap_fill(&loaded, 0, packed, sizeof(packed)));
 	memset(model + 100, model[100], 1);
-	check(cow_bitmap_count(&loaded) == count && same_runs(&loaded, 2000), "and of those read from a file, less what is behind the end");
+	check(cow_bitmap_count(&loaded) == count && same_runs(&loaded, 2000),
+	      "and of those read from a file, less what is behind the end");
 	cow_bitmap_free(&bitmap);
 	cow_bitmap_free(&loaded);
 }
@@ -218,7 +239,8 @@ static void new_file(const char *name, uint64_t size, char fill)
 	char block[4096];
 
 	memset(block, fill, sizeof(block));
-	need(fd >= 0 && ftruncate(fd, size) == 0 && pwrite(fd, block, size < 4096 ? size : 4096, 0) > 0);
+	need(fd >= 0 && ftruncate(fd, size) == 0 &&
+	     pwrite(fd, block, size < 4096 ? size : 4096, 0) > 0);
 	close(fd);
 }
 
@@ -241,7 +263,8 @@ static void write_to(struct cow_image *image, uint64_t offset, uint64_t length, 
 	char *data = malloc(length);
 
 	memset(data, fill, length);
-	need(pwrite(image->fd, data, length, cow_data(image, offset)) == (ssize_t)length && !cow_set(image, offset, length));
+	need(pwrite(image->fd, data, length, cow_data(image, offset)) == (ssize_t)length &&
+	     !cow_set(image, offset, length));
 	free(data);
 }
 
@@ -255,14 +278,20 @@ static void test_chain(void)
 	write_to(image, 4096, 4096, '1');
 	check(!cow_flush(image), "a flush writes the bitmap");
 	cow_close(image);
-	check(!new_cow("two", "one", 0) && !opens(&image, "two", NULL, 0), "a COW file on a COW file");
+	check(!new_cow("two", "one", 0) && !opens(&image, "two", NULL, 0),
+	      "a COW file on a COW file");
 	write_to(image, 5120, 512, '2');
 	cow_find(image, 0, 1 << 20, &piece);
-	check(piece.depth == 2 && piece.length == 4096 && piece.offset == 0 && piece.fd == image->under->backing_fd, "what is in neither");
+	check(piece.depth == 2 && piece.length == 4096 && piece.offset == 0 &&
+		      piece.fd == image->under->backing_fd,
+	      "what is in neither");
 	cow_find(image, 4100, 1 << 19, &piece);
-	check(piece.depth == 1 && piece.length == 1020 && piece.offset == cow_data(image->under, 4100), "what is in the lower one");
+	check(piece.depth == 1 && piece.length == 1020 &&
+		      piece.offset == cow_data(image->under, 4100),
+	      "what is in the lower one");
 	cow_find(image, 5120, 1 << 19, &piece);
-	check(piece.depth == 0 && piece.length == 512 && piece.fd == image->fd, "what is in the upper one");
+	check(piece.depth == 0 && piece.length == 512 && piece.fd == image->fd,
+	      "what is in the upper one");
 	cow_find(image, 8192, 100, &piece);
 	check(piece.depth == 2 && piece.length == 100 && piece.offset == 8192, "and behind them");
 	cow_close(image);
@@ -279,8 +308,10 @@ static void test_stage(void)
 		if (i != 7)
 			write_to(image, (uint64_t)i << 24, 512, 'x');
 	need(!cow_stage(image, &stage));
-	check(stage.count == 2 && stage.writes[0].length == 7 * COW_CHUNK && stage.writes[1].length == 56 * COW_CHUNK &&
-	      stage.writes[1].offset == image->header.bitmap_offset + 8 * COW_CHUNK, "parts of the bitmap beside each other are one write");
+	check(stage.count == 2 && stage.writes[0].length == 7 * COW_CHUNK &&
+		      stage.writes[1].length == 56 * COW_CHUNK &&
+		      stage.writes[1].offset == image->header.bitmap_offset + 8 * COW_CHUNK,
+	      "parts of the bitmap beside each other are one write");
 	check(cow_stage(image, &other) == -EBUSY, "there is one stage at a time");
 	cow_stage_done(image, &stage, -ENOSPC);
 	need(!cow_stage(image, &stage));
@@ -290,13 +321,15 @@ static void test_stage(void)
 	check(stage.count == 0, "what was written is not");
 	cow_stage_done(image, &stage, 0);
 	cow_sync_failed(image, -EIO);
-	check(cow_stage(image, &stage) == -EIO && cow_flush(image) == -EIO, "after a sync that failed no bit is written");
+	check(cow_stage(image, &stage) == -EIO && cow_flush(image) == -EIO,
+	      "after a sync that failed no bit is written");
 	cow_close(image);
 }
 
 static void set_time(const char *name, time_t seconds)
 {
-	need(utimensat(AT_FDCWD, name, (struct timespec[2]){ { seconds, 0 }, { seconds, 0 } }, 0) == 0);
+	need(utimensat(AT_FDCWD, name, (struct timespec[2]){ { seconds, 0 }, { seconds, 0 } }, 0) ==
+	     0);
 }
 
 static void test_checks(void)
@@ -310,26 +343,32 @@ static void test_checks(void)
 	need(!new_cow("c", "back", 0));
 	check(new_cow("c", "back", 0) == -EEXIST, "a file that is there is not overwritten");
 	set_time("back", 1000001);
-	check(opens(&image, "c", NULL, 0) == -ESTALE && strstr(why, "modified"), "a backing file that was modified is refused");
+	check(opens(&image, "c", NULL, 0) == -ESTALE && strstr(why, "modified"),
+	      "a backing file that was modified is refused");
 	set_time("back", 1000000);
 	new_file("other", 1 << 19, 'o');
 	set_time("other", 1000000);
 	check(opens(&image, "c", "other", 0) == -EREMCHG, "another backing file needs a word");
-	check(opens(&image, "c", "other", COW_SWITCH) == -ESTALE && strstr(why, "size"), "and the right size");
+	check(opens(&image, "c", "other", COW_SWITCH) == -ESTALE && strstr(why, "size"),
+	      "and the right size");
 	new_file("other", 1 << 20, 'b');
 	set_time("other", 1000000);
 	check(!opens(&image, "c", "other", COW_OVERRIDE), "it may be used once");
 	cow_close(image);
-	check(!opens(&image, "c", NULL, 0) && strstr(image->backing, "/back"), "without being noted");
+	check(!opens(&image, "c", NULL, 0) && strstr(image->backing, "/back"),
+	      "without being noted");
 	cow_close(image);
 	check(!opens(&image, "c", "other", COW_SWITCH), "or for good");
 	cow_close(image);
 	check(!opens(&image, "c", NULL, 0) && strstr(image->backing, "/other"), "and noted");
 	cow_close(image);
 	unlink("other");
-	check(opens(&image, "c", NULL, 0) == -ENOLINK, "a backing file that is not there is refused");
-	check(opens(&image, "nothing", NULL, 0) == -ENOENT, "a COW file that is not there is told from it");
-	check(opens(&image, "back", NULL, 0) == -EMEDIUMTYPE, "a file that is no COW file is refused");
+	check(opens(&image, "c", NULL, 0) == -ENOLINK,
+	      "a backing file that is not there is refused");
+	check(opens(&image, "nothing", NULL, 0) == -ENOENT,
+	      "a COW file that is not there is told from it");
+	check(opens(&image, "back", NULL, 0) == -EMEDIUMTYPE,
+	      "a file that is no COW file is refused");
 	strcpy(names[0], "back");
 	for (int error = 0; !error; depth++) {
 		sprintf(names[1], "deep%d", depth);

@@ -86,7 +86,7 @@ void host_fatal(const char *format, ...)
 struct version {
 	unsigned char bytes[SECTOR];
 	long begun, ended;
-	long sure;		/* from this position on: durable (file); answered for by a flush (disk) */
+	long sure; /* from this position on: durable (file); answered for by a flush (disk) */
 	int lost;		/* file: was there when an fdatasync failed */
 	int optional;		/* disk: what it does may or may not be seen (a discard, a write that failed) */
 };
@@ -100,7 +100,8 @@ static struct history file_history[FILE_SECTORS], disk_history[STRIPES * STRIPE]
 static unsigned long touched[FILE_SECTORS];	/* the sectors of the file with a history */
 static int touched_count;
 static long position;
-static int fail_sync_after, fail_write_after;	/* transfers that the host refuses: countdowns, 0: none */
+/* Transfers that the host refuses: countdowns, 0: none. */
+static int fail_sync_after, fail_write_after;
 
 static struct version *add_version(struct history *history, const unsigned char *bytes)
 {
@@ -111,7 +112,8 @@ static struct version *add_version(struct history *history, const unsigned char 
 		memcpy(version->bytes, bytes, SECTOR);
 	version->begun = position;
 	version->ended = version->sure = NEVER;
-	history->version = realloc(history->version, (history->count + 1) * sizeof(*history->version));
+	history->version =
+		realloc(history->version, (history->count + 1) * sizeof(*history->version));
 	history->version[history->count++] = version;
 	return version;
 }
@@ -183,7 +185,8 @@ static void record_sync(long begun, int failed)
 
 			if (failed && version->ended < position && version->sure == NEVER)
 				version->lost = 1;
-			if (!failed && version->ended < begun && version->sure == NEVER && !version->lost)
+			if (!failed && version->ended < begun && version->sure == NEVER &&
+			    !version->lost)
 				version->sure = position;
 		}
 }
@@ -218,7 +221,8 @@ static void carry_out(int n)
 	else
 		result = disk_io_perform(io, 0);
 	position++;
-	need(result < 0 || !changes(io) || io->op != DISK_WRITE || (unsigned long long)result == io->length);
+	need(result < 0 || !changes(io) || io->op != DISK_WRITE ||
+	     (unsigned long long)result == io->length);
 	if (changes(io) && result >= 0)
 		record_write(io->offset, io->length, begun);
 	if (io->op == DISK_SYNC)
@@ -245,7 +249,11 @@ static int record_wait(const sigset_t *mask)
 }
 
 static const struct disk_backend recorder = {
-	.name = "recorder", .start = record_start, .queue = record_queue, .turn = record_turn, .wait = record_wait,
+	.name = "recorder",
+	.start = record_start,
+	.queue = record_queue,
+	.turn = record_turn,
+	.wait = record_wait,
 };
 
 /* ---- the guest ---- */
@@ -303,7 +311,8 @@ static void cut(struct work *w)
 		int left = w->count - done, last = w->request.segments == SEGMENTS - 1;
 		int here = last ? left : 1 + random() % left;
 
-		w->segment[w->request.segments++] = (struct host_disk_segment){ w->data + done * SECTOR, here * SECTOR };
+		w->segment[w->request.segments++] =
+			(struct host_disk_segment){ w->data + done * SECTOR, here * SECTOR };
 		done += here;
 	}
 }
@@ -329,7 +338,9 @@ static void submit(struct work *w, int op)
 {
 	int is_change = op != HOST_DISK_FLUSH && op != HOST_DISK_READ;
 
-	w->request = (struct host_disk_request){ .op = op, .fua = is_change && op != HOST_DISK_DISCARD && random() % 10 == 0 };
+	w->request = (struct host_disk_request){
+		.op = op, .fua = is_change && op != HOST_DISK_DISCARD && random() % 10 == 0
+	};
 	w->busy = 1;
 	w->submitted = ++position;
 	if (op != HOST_DISK_FLUSH)
@@ -341,14 +352,16 @@ static void submit(struct work *w, int op)
 	if (op == HOST_DISK_WRITE || op == HOST_DISK_READ)
 		cut(w);
 	for (int i = 0; is_change && i < w->count; i++) {
-		add_version(&disk_history[w->stripe * STRIPE + w->first + i], op == HOST_DISK_WRITE ? w->data + i * SECTOR : NULL);
+		add_version(&disk_history[w->stripe * STRIPE + w->first + i],
+			    op == HOST_DISK_WRITE ? w->data + i * SECTOR : NULL);
 		version_of(w, i)->optional = op == HOST_DISK_DISCARD;
 	}
 	host_disk_submit(disk, &w->request);
 }
 
 /* Of a sector that nobody is changing. */
-static int reads_right(const struct history *history, int index, unsigned char byte, unsigned char below)
+static int reads_right(const struct history *history, int index, unsigned char byte,
+		       unsigned char below)
 {
 	for (int n = history->count - 1; n >= 0; n--) {
 		if (history->version[n]->bytes[index] == byte)
@@ -366,9 +379,11 @@ static void read_answered(const struct work *w)
 	for (int i = 0; i < w->count * SECTOR; i++) {
 		unsigned long long offset = w->request.offset + i;
 
-		if (reads_right(&disk_history[w->stripe * STRIPE + w->first + i / SECTOR], i % SECTOR, w->data[i], backing_byte(offset)))
+		if (reads_right(&disk_history[w->stripe * STRIPE + w->first + i / SECTOR],
+				i % SECTOR, w->data[i], backing_byte(offset)))
 			continue;
-		say("# at %ld: byte %d of sector %llu is read as %#x\n", position, i % SECTOR, offset / SECTOR, w->data[i]);
+		say("# at %ld: byte %d of sector %llu is read as %#x\n", position, i % SECTOR,
+		    offset / SECTOR, w->data[i]);
 		read_right = 0;
 		return;
 	}
@@ -432,12 +447,14 @@ static void await_all(void)
 
 static void live(int requests)
 {
-	static const int ops[] = { HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_ZERO_FREE, HOST_DISK_ZERO, HOST_DISK_DISCARD,
-				   HOST_DISK_READ, HOST_DISK_READ };
+	static const int ops[] = { HOST_DISK_WRITE,	HOST_DISK_WRITE, HOST_DISK_WRITE,
+				   HOST_DISK_ZERO_FREE, HOST_DISK_ZERO,	 HOST_DISK_DISCARD,
+				   HOST_DISK_READ,	HOST_DISK_READ };
 	int flush_every = 2 + random() % 12;
 
 	while (requests) {
-		struct work *w = &work[random() % (STRIPES + (random() % flush_every ? 0 : FLUSHES))];
+		struct work *w =
+			&work[random() % (STRIPES + (random() % flush_every ? 0 : FLUSHES))];
 		int n = w - work;
 
 		if (!w->busy) {
@@ -460,7 +477,8 @@ static uint64_t data_offset;
 static unsigned char start_of_file[64 * SECTOR], nothing[SECTOR];
 static unsigned char crash_now[FILE_SECTORS][SECTOR];
 
-static const unsigned char *content(const struct history *history, unsigned long sector, int version)
+static const unsigned char *content(const struct history *history, unsigned long sector,
+				    int version)
 {
 	if (version >= 0)
 		return history->version[version]->bytes;
@@ -494,11 +512,15 @@ static void settle(unsigned long sector, long at, enum choice choice)
 			int cut = random() % SECTOR;
 
 			memcpy(torn, bytes, cut);
-			memcpy(torn + cut, content(history, sector, oldest + random() % (newest - oldest + 1)) + cut, SECTOR - cut);
+			memcpy(torn + cut,
+			       content(history, sector, oldest + random() % (newest - oldest + 1)) +
+				       cut,
+			       SECTOR - cut);
 			bytes = torn;
 		}
 	} else {
-		bytes = content(history, sector, choice == NEWEST || (choice == NEW_BITS) == bits ? newest : oldest);
+		bytes = content(history, sector,
+				choice == NEWEST || (choice == NEW_BITS) == bits ? newest : oldest);
 		if (choice == OLDEST)
 			bytes = content(history, sector, oldest);
 	}
@@ -506,7 +528,8 @@ static void settle(unsigned long sector, long at, enum choice choice)
 }
 
 /* Whether a byte of the disk may be what it is. */
-static int byte_fits(const struct history *history, long at, int index, unsigned char byte, unsigned char below)
+static int byte_fits(const struct history *history, long at, int index, unsigned char byte,
+		     unsigned char below)
 {
 	for (int n = history->count - 1; n >= 0; n--) {
 		const struct version *version = history->version[n];
@@ -532,8 +555,8 @@ static int sector_fits(const struct cow_image *image, int n, long at, uint64_t *
 	need(pread(piece.fd, got, SECTOR, piece.offset) == SECTOR);
 	for (int i = 0; i < SECTOR; i++)
 		if (!byte_fits(&disk_history[n], at, i, got[i], backing_byte(offset))) {
-			say("# at %ld: byte %d of sector %llu (%s the COW file) is %#x\n", at, i, offset / SECTOR,
-			    piece.depth ? "not in" : "in", got[i]);
+			say("# at %ld: byte %d of sector %llu (%s the COW file) is %#x\n", at, i,
+			    offset / SECTOR, piece.depth ? "not in" : "in", got[i]);
 			return 0;
 		}
 	return 1;
@@ -609,7 +632,8 @@ static void begin(void)
 	need(fd >= 0 && pread(fd, start_of_file, data_offset, 0) == (ssize_t)data_offset);
 	close(fd);
 	crash_fd = open("crash", O_RDWR | O_CREAT | O_TRUNC, 0666);
-	need(crash_fd >= 0 && ftruncate(crash_fd, data_offset + DISK) == 0 && pwrite(crash_fd, start_of_file, data_offset, 0) > 0);
+	need(crash_fd >= 0 && ftruncate(crash_fd, data_offset + DISK) == 0 &&
+	     pwrite(crash_fd, start_of_file, data_offset, 0) > 0);
 	memset(crash_now, 0, sizeof(crash_now));
 	memcpy(crash_now, start_of_file, data_offset);
 }
@@ -654,7 +678,8 @@ int main(void)
 {
 	const char *rounds = getenv("REPLAY_ROUNDS"), *seed = getenv("REPLAY_SEED");
 	char folder[] = "/tmp/cow-replay-XXXXXX", command[64];
-	int right[KINDS] = { 1, 1, 1, 1 }, first = seed ? atoi(seed) : 1, count = rounds ? atoi(rounds) : 8;
+	int right[KINDS] = { 1, 1, 1, 1 }, first = seed ? atoi(seed) : 1,
+	    count = rounds ? atoi(rounds) : 8;
 
 	disk_backend = &recorder;
 	need(mkdtemp(folder) && chdir(folder) == 0);
@@ -666,12 +691,14 @@ int main(void)
 		fail_sync_after = kind == SYNC_FAILS ? 3 + random() % 12 : 0;
 		fail_write_after = kind == NO_SPACE ? 2 + random() % 6 : 0;
 		synchronous = kind == SYNCHRONOUS;
-		if (right[kind] && !one_history(120, rounds ? 1 : 15, fail_sync_after || fail_write_after)) {
+		if (right[kind] &&
+		    !one_history(120, rounds ? 1 : 15, fail_sync_after || fail_write_after)) {
 			say("# REPLAY_ROUNDS=1 REPLAY_SEED=%d shows it\n", round);
 			right[kind] = 0;
 		}
 	}
-	say("# %lu states of a COW file, %lu flushes answered, %lu sectors read\n", states, flushes_answered, sectors_read);
+	say("# %lu states of a COW file, %lu flushes answered, %lu sectors read\n", states,
+	    flushes_answered, sectors_read);
 	check(right[PLAIN], "a COW file holds what was flushed, whenever the power fails, and reads as what was written last");
 	check(right[SYNC_FAILS], "also when an fdatasync failed before");
 	check(right[NO_SPACE], "also when there was no space for a part of the bitmap");

@@ -101,7 +101,8 @@ static void cut(struct work *work)
 	int count = 0;
 
 	while (done < work->length) {
-		unsigned long left = work->length - done, here = count == 7 ? left : (1 + rand() % (left / SECTOR)) * SECTOR;
+		unsigned long left = work->length - done,
+			      here = count == 7 ? left : (1 + rand() % (left / SECTOR)) * SECTOR;
 
 		work->segments[count++] = (struct host_disk_segment){ work->buffer + done, here };
 		done += here;
@@ -190,7 +191,8 @@ static int account(struct work *work)
 		break;
 	}
 	if (!right)
-		say("# op %d at %llu, %llu bytes: %s\n", work->request.op, work->offset, work->length,
+		say("# op %d at %llu, %llu bytes: %s\n", work->request.op, work->offset,
+		    work->length,
 		    work->request.error ? strerror(-work->request.error) : "other bytes");
 	free(work->buffer);
 	return right;
@@ -198,16 +200,19 @@ static int account(struct work *work)
 
 static int random_work(int rounds)
 {
-	static const int ops[] = { HOST_DISK_READ, HOST_DISK_READ, HOST_DISK_READ, HOST_DISK_WRITE, HOST_DISK_WRITE, HOST_DISK_ZERO,
+	static const int ops[] = { HOST_DISK_READ,	HOST_DISK_READ,	 HOST_DISK_READ,
+				   HOST_DISK_WRITE,	HOST_DISK_WRITE, HOST_DISK_ZERO,
 				   HOST_DISK_ZERO_FREE, HOST_DISK_FLUSH };
 	static struct work work[STRIPES];
 	int right = 1;
 
 	while (right && rounds--) {
 		for (int i = 0; i < STRIPES; i++) {
-			int first = rand() % (STRIPE / SECTOR), count = 1 + rand() % (STRIPE / SECTOR - first);
+			int first = rand() % (STRIPE / SECTOR),
+			    count = 1 + rand() % (STRIPE / SECTOR - first);
 
-			make(&work[i], ops[rand() % 8], i * STRIPE + first * SECTOR, count * SECTOR);
+			make(&work[i], ops[rand() % 8], i * STRIPE + first * SECTOR,
+			     count * SECTOR);
 			work[i].request.fua = rand() % 64 == 0;
 		}
 		run(work, STRIPES);
@@ -264,7 +269,8 @@ static void test_cow(int flags, const char *sentence)
 	right = random_work(20);
 	host_disk_close(disk);
 	must_open("one", "base", flags);
-	right &= info.created && info.cow && info.size == SIZE && all_is_there() && random_work(ROUNDS(40));
+	right &= info.created && info.cow && info.size == SIZE && all_is_there() &&
+		 random_work(ROUNDS(40));
 	host_disk_close(disk);
 	must_open("two", "one", flags);
 	right &= all_is_there() && random_work(ROUNDS(40));
@@ -283,7 +289,8 @@ static int write_and_end(void)
 	int right;
 
 	must_open("one", "base", 0);
-	right = !one(HOST_DISK_WRITE, 8192, sizeof(sectors), sectors) && !one(HOST_DISK_FLUSH, 0, 0, NULL) &&
+	right = !one(HOST_DISK_WRITE, 8192, sizeof(sectors), sectors) &&
+		!one(HOST_DISK_FLUSH, 0, 0, NULL) &&
 		!one(HOST_DISK_WRITE, 65536, sizeof(sectors), sectors);
 	if (orderly)
 		at_exit();
@@ -298,7 +305,8 @@ static int read_again(void)
 	must_open("one", "", 0);
 	right = !one(HOST_DISK_READ, 8192, sizeof(got), got) && !memcmp(got, sectors, sizeof(got));
 	if (orderly)
-		right &= !one(HOST_DISK_READ, 65536, sizeof(got), got) && !memcmp(got, sectors, sizeof(got));
+		right &= !one(HOST_DISK_READ, 65536, sizeof(got), got) &&
+			 !memcmp(got, sectors, sizeof(got));
 	return right;
 }
 
@@ -335,18 +343,22 @@ static void test_errors(void)
 
 	new_file("raw", SIZE);
 	must_open("raw", "", 0);
-	check_equal(one(HOST_DISK_WRITE, 0, SECTOR, sector), -EPERM, "an image may not be made to begin like a COW file");
+	check_equal(one(HOST_DISK_WRITE, 0, SECTOR, sector), -EPERM,
+		    "an image may not be made to begin like a COW file");
 	check_equal(one(HOST_DISK_WRITE, SECTOR, SECTOR, sector), 0, "its other sectors may");
 	need(truncate("raw", SIZE / 2) == 0);
-	check(one(HOST_DISK_READ, SIZE / 2 - SECTOR, 2 * SECTOR, NULL) == -EIO && one(HOST_DISK_READ, SIZE - SECTOR, SECTOR, NULL) == -EIO,
+	check(one(HOST_DISK_READ, SIZE / 2 - SECTOR, 2 * SECTOR, NULL) == -EIO &&
+		      one(HOST_DISK_READ, SIZE - SECTOR, SECTOR, NULL) == -EIO,
 	      "a read beyond the end of an image that shrank fails with EIO");
 	check_equal(one(HOST_DISK_READ, 0, SECTOR, NULL), 0, "the others do not");
 	host_disk_close(disk);
 	must_open("raw", "", HOST_DISK_PLAIN);
-	check_equal(one(HOST_DISK_WRITE, 0, SECTOR, sector), 0, "an image that is plain data may begin in any way");
+	check_equal(one(HOST_DISK_WRITE, 0, SECTOR, sector), 0,
+		    "an image that is plain data may begin in any way");
 	host_disk_close(disk);
 	must_open("raw", "", HOST_DISK_READ_ONLY | HOST_DISK_PLAIN);
-	check(one(HOST_DISK_WRITE, 0, SECTOR, sector) == -EBADF, "nothing is written to one opened for reading only");
+	check(one(HOST_DISK_WRITE, 0, SECTOR, sector) == -EBADF,
+	      "nothing is written to one opened for reading only");
 	host_disk_close(disk);
 }
 
@@ -359,9 +371,13 @@ static void test_locks(void)
 	unlink("one");
 	unlink("two");
 	must_open("one", "base", 0);
-	check(host_disk_open(&other, "one", "", 0, &other_info) == -EAGAIN && other_info.locked_by == -1, "a COW file is opened once");
-	check(host_disk_open(&other, "base", "", 0, &other_info) == -EAGAIN, "a backing file in use is not opened for writing");
-	check(host_disk_open(&other, "two", "base", 0, &other_info) == 0, "another COW file on the same backing file is");
+	check(host_disk_open(&other, "one", "", 0, &other_info) == -EAGAIN &&
+		      other_info.locked_by == -1,
+	      "a COW file is opened once");
+	check(host_disk_open(&other, "base", "", 0, &other_info) == -EAGAIN,
+	      "a backing file in use is not opened for writing");
+	check(host_disk_open(&other, "two", "base", 0, &other_info) == 0,
+	      "another COW file on the same backing file is");
 	host_disk_close(other);
 	host_disk_close(disk);
 }
@@ -401,7 +417,8 @@ int main(void)
 	const char *names[] = { "raw", "base", "one", "two" };
 
 	srand(1);
-	snprintf(folder, sizeof(folder), "%s/disk-test-XXXXXX", access("/dev/shm", W_OK) ? "/var/tmp" : "/dev/shm");
+	snprintf(folder, sizeof(folder), "%s/disk-test-XXXXXX",
+		 access("/dev/shm", W_OK) ? "/var/tmp" : "/dev/shm");
 	need(mkdtemp(folder) && chdir(folder) == 0);
 	test_backend(&disk_threads);
 	if (host_has_uring())

@@ -33,18 +33,21 @@ static int is_character(const unsigned char *text, int length)
 
 static void every_start(void)
 {
-	static const unsigned char edges[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff };
+	static const unsigned char edges[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90,
+					       0x9f, 0xa0, 0xbf, 0xc0, 0xff };
 	int wrong = 0;
 
 	for (int first = 1; first < 256; first++)
 		for (unsigned int i = 0; i < 1000; i++) {
-			unsigned char text[5] = { first, edges[i % 10], edges[i / 10 % 10], edges[i / 100], 0 };
+			unsigned char text[5] = { first, edges[i % 10], edges[i / 10 % 10],
+						  edges[i / 100], 0 };
 			int length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
 			int wanted = length && is_character(text, length) ? length : 0;
 
 			wrong += utf8_length((char *)text) != wanted;
 		}
-	check_equal(wrong, 0, "a sequence is a character if its number is one, in its shortest form");
+	check_equal(wrong, 0,
+		    "a sequence is a character if its number is one, in its shortest form");
 }
 
 static int shows_log(const char *text, unsigned long length, unsigned long room, const char *wanted)
@@ -67,13 +70,16 @@ static int shows_log(const char *text, unsigned long length, unsigned long room,
 
 static void logs(void)
 {
-	static const char text[] = "\tname\33[2J \xe2\x82\xac\xc3\xa9\xf0\x9f\x98\x80 \xc2\x9b\n\xff\n";
+	static const char text[] =
+		"\tname\33[2J \xe2\x82\xac\xc3\xa9\xf0\x9f\x98\x80 \xc2\x9b\n\xff\n";
 	int right = 1;
 
 	for (unsigned long room = 5; room <= 64; room++)
-		right &= shows_log(text, strlen(text), room, "\tname?[2J \xe2\x82\xac\xc3\xa9\xf0\x9f\x98\x80 ?\n?\n");
+		right &= shows_log(text, strlen(text), room,
+				   "\tname?[2J \xe2\x82\xac\xc3\xa9\xf0\x9f\x98\x80 ?\n?\n");
 	check(right, "in a log newlines and tabs stay, and no character is cut, whatever the room");
-	check(shows_log("a\0b\xc3", 4, 8, "a?b?") && shows_log("\x9b\x9b\x9b\x9b\x9b\x9b", 6, 5, "??????"),
+	check(shows_log("a\0b\xc3", 4, 8, "a?b?") &&
+		      shows_log("\x9b\x9b\x9b\x9b\x9b\x9b", 6, 5, "??????"),
 	      "nor is anything of it lost");
 }
 
@@ -91,12 +97,15 @@ static void long_messages(void)
 
 int main(void)
 {
-	shows("disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "text is shown as it is");
+	shows("disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+	      "disk \"a\" \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "text is shown as it is");
 	shows("a\033[2Jb\nc\rd\177", "a?[2Jb?c?d?", "control characters are not");
 	shows("\xc2\x9b" "2J \xc2\xa0", "?2J \xc2\xa0", "nor those of the upper half");
 	shows("a\x9b" "b\xff", "a?b?", "nor bytes that are not UTF-8");
-	shows("\xe0\x80\x80 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80", "??? ?? ??? ????", "nor overlong forms, surrogates and what is too large");
-	shows("exe.\xe2\x80\xaetxt \xe2\x81\xa6", "exe.?txt ?", "nor what turns the direction of writing");
+	shows("\xe0\x80\x80 \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80", "??? ?? ??? ????",
+	      "nor overlong forms, surrogates and what is too large");
+	shows("exe.\xe2\x80\xaetxt \xe2\x81\xa6", "exe.?txt ?",
+	      "nor what turns the direction of writing");
 	every_start();
 	logs();
 	long_messages();
