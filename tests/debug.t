@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel that checks itself (lockdep, RCU, memory debugging): it builds, its KUnit suites pass, and it reports nothing under work of every kind.
+"""The kernel that checks itself (lockdep, RCU, memory debugging): it builds, its KUnit suites
+pass, and it reports nothing under work of every kind.
 """
 import os
 import re
@@ -33,7 +34,8 @@ grep debug_locks /proc/lockdep_stats
 def suites(result):
     """The KUnit suites of the kernel itself: (passed, failed), by their lines in its log."""
     lines = [re.sub(r"^\[[ .\d]*\] ", "", line) for line in result.log.splitlines()]
-    return ([line for line in lines if re.match(r"ok \d+ ", line)], [line for line in lines if re.match(r" *not ok \d+ ", line)])
+    return ([line for line in lines if re.match(r"ok \d+ ", line)],
+            [line for line in lines if re.match(r" *not ok \d+ ", line)])
 
 
 def works(engine):
@@ -43,18 +45,25 @@ def works(engine):
     base = uml.scratch(f"base-{engine}")
     with open(base, "wb") as out:
         out.truncate(32 << 20)
-    result = uml.run(WORK.format(shared=shared), mem="512M", arguments=[f"seccomp={engine}", f"ubd0={cow},{base}"], linux=LINUX,
-                     files={f"bin/{name}": uml.built(f"guest/{name}") for name in PROGRAMS}, timeout=240)
-    tap.equal(result.status, 0, f"seccomp={engine}: programs, a COW disk and a directory of the host do their work", result.tail)
+    result = uml.run(WORK.format(shared=shared), mem="512M",
+                     arguments=[f"seccomp={engine}", f"ubd0={cow},{base}"], linux=LINUX,
+                     files={f"bin/{name}": uml.built(f"guest/{name}") for name in PROGRAMS},
+                     timeout=240)
+    tap.equal(result.status, 0,
+              f"seccomp={engine}: programs, a COW disk and a directory of the host do their work",
+              result.tail)
     # KUnit provokes some of its own before init runs.
-    result.problems = [line for line in result.log.partition("Run /init ")[2].splitlines() if uml.PROBLEM.search(line)]
+    result.problems = [line for line in result.log.partition("Run /init ")[2].splitlines()
+                       if uml.PROBLEM.search(line)]
     uml.clean(result)
-    tap.ok(re.search(r"debug_locks: +1$", result.output, re.M), "and lockdep was on to the end", result.tail)
+    tap.ok(re.search(r"debug_locks: +1$", result.output, re.M), "and lockdep was on to the end",
+           result.tail)
     return result
 
 
 first = works("auto")
 passed, failed = suites(first)
-tap.ok(len(passed) > 8 and not failed, "the KUnit suites in it pass", "\n".join([f"{len(passed)} suites pass", *failed]))
+tap.ok(len(passed) > 8 and not failed, "the KUnit suites in it pass",
+       "\n".join([f"{len(passed)} suites pass", *failed]))
 works("off")
 tap.done()

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile guest programs inside the seccomp engine's stub (docs/security/model.md, G1 to G6), and what the host sees of it.
+"""Hostile guest programs inside the seccomp engine's stub (docs/security/model.md, G1 to G6), and
+what the host sees of it.
 
-The stub's place is given with stub_base=, since a guest program cannot know it. HOSTILE_SECONDS makes the random attacks longer.
+The stub's place is given with stub_base=, since a guest program cannot know it. HOSTILE_SECONDS
+makes the random attacks longer.
 """
 import os
 import re
@@ -30,7 +32,8 @@ def refused(value, *more):
     """A place that cannot be is one line and status 1."""
     ended = uml.boot_and_judge(["mem=64M", "stub_base=" + value, *more], 30)
     lines = [line for line in ended.console.splitlines() if line.strip()]
-    tap.ok(ended.exit == 1 and len(lines) == 1 and "stub_base" in lines[0], f"stub_base={value} {' '.join(more)} is refused in one line",
+    tap.ok(ended.exit == 1 and len(lines) == 1 and "stub_base" in lines[0],
+           f"stub_base={value} {' '.join(more)} is refused in one line",
            f"status {ended.exit}\n" + "\n".join(lines[-5:]))
 
 
@@ -71,7 +74,8 @@ def links(pid, tid):
 def areas(pid):
     """(address, rights, name) of each mapping but the host's own vsyscall page."""
     pattern = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ (\S+) \S+ \S+ \S+ *(.*)$", re.M)
-    return [(int(at, 16), rights, name) for at, rights, name in pattern.findall(read(f"/proc/{pid}/maps"))
+    return [(int(at, 16), rights, name)
+            for at, rights, name in pattern.findall(read(f"/proc/{pid}/maps"))
             if name != "[vsyscall]"]
 
 
@@ -99,7 +103,8 @@ def drive_random(instance):
         for tid in threads:
             fds = links(pid, tid)
             wanted = 0 if int(tid) == pid else 2
-            if len(fds) != wanted or wanted and not ("guest-ram" in fds[0] + fds[1] and "eventfd" in fds[0] + fds[1]):
+            if len(fds) != wanted or wanted and not ("guest-ram" in fds[0] + fds[1]
+                                                     and "eventfd" in fds[0] + fds[1]):
                 wrong.append(("descriptors", pid, tid, fds))
             status = read(f"/proc/{pid}/task/{tid}/status")
             if "Seccomp:\t2" not in status or "NoNewPrivs:\t1" not in status:
@@ -110,11 +115,15 @@ def drive_random(instance):
 
 
 seen = {"bases": {}, "wrong": ["the guest did not come to rest"]}
-result = uml.run("sleep 1000 & sleep 1001 & sleep 1002 & sleep 0.5; echo READY; sleep 2; kill $(jobs -p); exit 0", mem="64M",
+result = uml.run("sleep 1000 & sleep 1001 & sleep 1002 & sleep 0.5; echo READY; sleep 2; kill "
+                 "$(jobs -p); exit 0", mem="64M",
                  arguments=["seccomp=on"], drive=drive_random)
 bases = seen["bases"]
-tap.ok(len(bases) >= 4 and len(set(bases.values())) == len(bases), "each stub process has its pages at a place of its own", str(bases))
-tap.ok(bases and not seen["wrong"], "guest-running threads have no descriptors, mappers two, both a filter, and nothing but RAM is mapped",
+tap.ok(len(bases) >= 4 and len(set(bases.values())) == len(bases),
+       "each stub process has its pages at a place of its own", str(bases))
+tap.ok(bases and not seen["wrong"],
+       "guest-running threads have no descriptors, mappers two, both a filter, and nothing but RAM "
+       "is mapped",
        lambda: "\n".join(map(str, seen["wrong"][:10])))
 uml.clean(result)
 
@@ -150,7 +159,8 @@ def reading(pids):
 
 
 def watch_rest(name, instance):
-    """After a program: what it left on the host comes to rest. Then nothing is runnable, and two readings of CPU time are equal."""
+    """After a program: what it left on the host comes to rest. Then nothing is runnable, and two
+    readings of CPU time are equal."""
     deadline = time.monotonic() + 3 * uml.PATIENCE
     before, left = None, stubs(instance)
     while (ran := reading(left)) != before or ran[1]:
@@ -165,10 +175,11 @@ def watch_rest(name, instance):
 
 
 def watch(name):
-    """While a program runs: no stub process gets a mapping or a descriptor that it should not have."""
+    """While a program runs: no stub process gets a mapping or a descriptor it should not have."""
     def drive(instance):
         deadline = time.monotonic() + LIMIT * uml.PATIENCE
-        while not instance.expect(r"^GUEST-END ", 0.05) and instance.process.poll() is None and time.monotonic() < deadline:
+        while (not instance.expect(r"^GUEST-END ", 0.05) and instance.process.poll() is None
+               and time.monotonic() < deadline):
             for pid in stubs(instance):
                 if os.path.exists(f"/proc/{pid}/maps") and links(pid, pid):
                     odd.append((name, pid, links(pid, pid)))
@@ -181,8 +192,10 @@ def watch(name):
 
 
 for name in ("hostile_calls", "hostile", "hostile_frames"):
-    result = uml.run(f"echo GUEST-BEGIN; /test/{name} {BASE} {marker} {victim.pid} {seconds}; echo GUEST-END $?; read go; exit 0",
-                     mem="256M", files={f"test/{name}": uml.built(f"guest/{name}")}, timeout=LIMIT, terminal=True,
+    result = uml.run(f"echo GUEST-BEGIN; /test/{name} {BASE} {marker} {victim.pid} {seconds}; echo "
+                     "GUEST-END $?; read go; exit 0",
+                     mem="256M", files={f"test/{name}": uml.built(f"guest/{name}")}, timeout=LIMIT,
+                     terminal=True,
                      arguments=["seccomp=on", "stub_base=" + BASE], drive=watch(name))
     program = uml.Program(name, "")
     ended = re.search(r"^GUEST-END (\d+)", result.output, re.M)
@@ -190,11 +203,14 @@ for name in ("hostile_calls", "hostile", "hostile_frames"):
     uml.report(program)
     uml.clean(result)
 
-tap.ok(not odd, "no stub process ever had a descriptor or a mapping that the kernel did not want", "\n".join(map(str, odd[:10])))
-tap.ok(not restless, "no stub process goes on running when its guest process has ended", "\n".join(restless))
+tap.ok(not odd, "no stub process ever had a descriptor or a mapping that the kernel did not want",
+       "\n".join(map(str, odd[:10])))
+tap.ok(not restless, "no stub process goes on running when its guest process has ended",
+       "\n".join(restless))
 tap.ok(victim.poll() is None, "the host's process that they tried to kill lives")
 victim.kill()
 victim.wait()
 with open(marker) as source:
-    tap.ok(source.read() == "untouched" and os.listdir(folder) == ["marker"], "the host's file that they tried to change is as it was")
+    tap.ok(source.read() == "untouched" and os.listdir(folder) == ["marker"],
+           "the host's file that they tried to change is as it was")
 tap.done()

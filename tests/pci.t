@@ -92,7 +92,8 @@ for kind, how in ((vhost.PciSerial, "INTA"), (vhost.PciSerialMsi, "MSI")):
         echo PORT-READY
         timeout 30 head -n 1 <&3
         exit 0""", port, drive=feed, terminal=True)
-    tap.ok(result.status == 0 and port.sent == b"to the wire\n" and "from the wire" in result.output and
+    tap.ok(result.status == 0 and port.sent == b"to the wire\n"
+           and "from the wire" in result.output and
            (how != "MSI" or port.messages),
            f"a serial port on PCI sends and receives: registers in a BAR, {how} as messages",
            result.tail)
@@ -231,7 +232,8 @@ result = survives(Short(socket_name()), "half an answer is said in one line",
 tap.ok("\n 00 00 ff ff\n" in result.output, "and what is missing reads as ones", result.tail)
 survives(Long(socket_name()), "an answer that claims to be too long is said in one line",
          "bytes where 4 are asked for")
-survives(Nonsense(socket_name()), "an answer to nothing ends the device in one line", "out of range")
+survives(Nonsense(socket_name()), "an answer to nothing ends the device in one line",
+         "out of range")
 survives(Mute(socket_name()), "a device that says no more is given up in one line",
          "does not answer within a second: it is dead")
 survives(Quitter(socket_name()), "a server that goes away within a message is told in one line",
@@ -240,7 +242,8 @@ survives(Nobody(socket_name()), "a server without a device behind it is told in 
          "shows no PCI device")
 survives(Liar(socket_name()),
          "an interrupt message in a place that was not offered ends the device", "out of range",
-         count=2, script=f"printf '\\xa5' | dd of={AT}/config bs=1 seek=60 conv=notrunc 2>/dev/null")
+         count=2,
+         script=f"printf '\\xa5' | dd of={AT}/config bs=1 seek=60 conv=notrunc 2>/dev/null")
 for seed in range(int(os.environ.get("PCI_SEEDS", "3"))):
     server = Noise(socket_name(), seed)
     result = boot(f"""

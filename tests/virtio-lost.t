@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A vhost-user server that is killed or stopped at each message of the protocol, or with requests in
-hand: the guest never hangs with it."""
+"""A vhost-user server that is killed or stopped at each message of the protocol, or with requests
+in hand: the guest never hangs with it."""
 import os
 import re
 import signal
@@ -17,7 +17,8 @@ import uml
 import vhost
 
 uml.require()
-if not {"CONFIG_VIRTIO_UML=y", "CONFIG_VIRTIO_BLK=y"} <= set(uml.configuration(uml.LINUX).splitlines()):
+if not {"CONFIG_VIRTIO_UML=y",
+        "CONFIG_VIRTIO_BLK=y"} <= set(uml.configuration(uml.LINUX).splitlines()):
     tap.skip_all("this kernel is built without VIRTIO_UML or VIRTIO_BLK")
 SOCKETS = iter(range(1000))
 OPENING = (vhost.GET_FEATURES, vhost.GET_PROTOCOL_FEATURES, vhost.SET_PROTOCOL_FEATURES,
@@ -76,7 +77,8 @@ class Process:
 
 
 def start(path, initrd=READER, **how):
-    return uml.Instance(["mem=64M", f"initrd={initrd}", "rdinit=/init", f"virtio_uml.device={path}:2"], **how)
+    return uml.Instance(["mem=64M", f"initrd={initrd}", "rdinit=/init",
+                         f"virtio_uml.device={path}:2"], **how)
 
 
 def finish(instance, timeout=60):
@@ -130,7 +132,8 @@ def try_each(sign, word):
 for sign, word, done in ((signal.SIGKILL, "is gone", "killed"),
                          (signal.SIGSTOP, "does not answer", "stopped")):
     wrong = try_each(sign, word)
-    tap.ok(not wrong, f"a server that is {done} at any of its {len(REQUESTS)} messages is refused at "
+    tap.ok(not wrong,
+           f"a server that is {done} at any of its {len(REQUESTS)} messages is refused at "
            "the start, and later costs its device only", lambda: "\n".join(wrong[:5]))
 
 # Signals while it is waited for
@@ -162,7 +165,8 @@ tree = image.Tree()
 tree.base(SCRIPT)
 SLOW = uml.scratch("slow.cpio")
 tree.write_cpio(SLOW)
-for what in ("SIGTERM ends it", "it can end itself", "its request is served when the server goes on"):
+for what in ("SIGTERM ends it", "it can end itself",
+             "its request is served when the server goes on"):
     server = Process(signal.SIGSTOP, sector=1600)
     instance = start(server.path, SLOW, terminal=True)
     server.signalled()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Virtio devices of vhost-user servers: a disk of ours, one of qemu-storage-daemon, servers that go away or lie."""
+"""Virtio devices of vhost-user servers: a disk of ours, one of qemu-storage-daemon, servers that
+go away or lie."""
 import errno
 import os
 import shutil
@@ -28,7 +29,8 @@ def socket_name():
 
 
 def boot(script, path, virtio_id=2, **how):
-    return uml.run(script, mem="64M", arguments=[f"virtio_uml.device={path}:{virtio_id}"], timeout=60, **how)
+    return uml.run(script, mem="64M", arguments=[f"virtio_uml.device={path}:{virtio_id}"],
+                   timeout=60, **how)
 
 
 # A disk
@@ -43,7 +45,8 @@ result = boot("""
     echo 3 > /proc/sys/vm/drop_caches
     dd if=/dev/vda bs=4096 skip=3 2>/dev/null | cmp -n $(wc -c < /tmp/big) /tmp/big - && echo read-back
     exit 0""", path)
-tap.ok("size-right" in result.output and "hello" in result.output, "a vhost-user disk has its size and its data", result.tail)
+tap.ok("size-right" in result.output and "hello" in result.output,
+       "a vhost-user disk has its size and its data", result.tail)
 tap.ok("read-back" in result.output, "what is written to it is read back", result.tail)
 tap.ok(bytes(disk.data[12288:12302]) == b"line 0\nline 1\n", "and is in the server", result.tail)
 uml.clean(result)
@@ -51,14 +54,17 @@ disk.close()
 
 # A server that nobody here wrote
 if not shutil.which("qemu-storage-daemon"):
-    tap.skip("a disk of qemu-storage-daemon", "it is not on this machine (Debian package qemu-system-common)")
+    tap.skip("a disk of qemu-storage-daemon",
+             "it is not on this machine (Debian package qemu-system-common)")
 else:
     path, image = socket_name(), uml.scratch("qsd.ext4")
     with open(image, "wb") as out:
         out.truncate(32 << 20)
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", image], check=True, env=ENVIRONMENT)
-    daemon = subprocess.Popen(["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=disk,filename={image}",
-                               "--export", f"type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix,addr.path={path},"
+    daemon = subprocess.Popen(["qemu-storage-daemon", "--blockdev",
+                               f"driver=file,node-name=disk,filename={image}",
+                               "--export",
+                               f"type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix,addr.path={path},"
                                "writable=on,num-queues=2"])
     uml.Instance.everyone.add(daemon.pid)
     while not os.path.exists(path) and daemon.poll() is None:
@@ -74,8 +80,10 @@ else:
         exit 0""", path)
     daemon.terminate()
     daemon.wait()
-    check = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True, env=ENVIRONMENT)
-    tap.ok(result.status == 0 and check.returncode == 0, "a file system on a disk of qemu-storage-daemon is written, read and clean",
+    check = subprocess.run(["e2fsck", "-fn", image], capture_output=True, text=True,
+                           env=ENVIRONMENT)
+    tap.ok(result.status == 0 and check.returncode == 0,
+           "a file system on a disk of qemu-storage-daemon is written, read and clean",
            lambda: result.tail() + check.stdout)
     uml.clean(result)
 
@@ -97,8 +105,10 @@ result = boot(f"""
     timeout 10 dd if=/dev/vda of=/dev/null bs=4096 skip=9 count=1 || echo then-error-$?
     dmesg | grep -c 'the device is broken'
     exit 0""", path, drive=hang_up, terminal=True)
-tap.ok("first-read" in result.output and "then-error-1" in result.output, "a server that goes away makes I/O errors", result.tail)
-tap.ok("\n1\n" in result.output and result.status == 0, "said in one line, and the guest goes on", result.tail)
+tap.ok("first-read" in result.output and "then-error-1" in result.output,
+       "a server that goes away makes I/O errors", result.tail)
+tap.ok("\n1\n" in result.output and result.status == 0, "said in one line, and the guest goes on",
+       result.tail)
 
 
 # A server that goes away with requests in hand
@@ -122,7 +132,8 @@ class Hoarder(vhost.Disk):
 
 
 def hang_up_full(instance):
-    """The write comes first: who reads has Linux's lock of the device, and a writer seeks under it."""
+    """The write comes first: who reads has Linux's lock of the device, and a writer seeks under it.
+    """
     if disk.kept[1].wait(30 * uml.PATIENCE):
         instance.type("go\n")
         disk.kept[0].wait(30 * uml.PATIENCE)
@@ -171,17 +182,21 @@ class BadRing(vhost.Disk):
             self.used(ring, 0x7ffffff0, 0xffffffff)
 
 
-for about, how, name in ((vhost.GET_FEATURES, "long", "an answer of 2 GiB"), (vhost.GET_PROTOCOL_FEATURES, "other", "the wrong answer")):
+for about, how, name in ((vhost.GET_FEATURES, "long", "an answer of 2 GiB"),
+                         (vhost.GET_PROTOCOL_FEATURES, "other", "the wrong answer")):
     path = socket_name()
     liar = Liar(path, about, how)
     result = uml.boot_and_judge(["mem=64M", f"virtio_uml.device={path}:2"], 30)
-    tap.ok(result.exit == 1 and "does not talk vhost-user" in result.console, f"{name} at the start is refused", result.tail)
+    tap.ok(result.exit == 1 and "does not talk vhost-user" in result.console,
+           f"{name} at the start is refused", result.tail)
     liar.close()
-for about, how, name in ((vhost.GET_CONFIG, "long", "too long a configuration"), (vhost.SET_VRING_ADDR, "noise", "noise")):
+for about, how, name in ((vhost.GET_CONFIG, "long", "too long a configuration"),
+                         (vhost.SET_VRING_ADDR, "noise", "noise")):
     path = socket_name()
     liar = Liar(path, about, how)
     result = boot("ls /dev/vda; dmesg | grep -c 'the device is broken'; exit 0", path)
-    tap.ok(result.status == 0 and "\n1\n" in result.output, f"{name} later breaks the device and nothing else", result.tail)
+    tap.ok(result.status == 0 and "\n1\n" in result.output,
+           f"{name} later breaks the device and nothing else", result.tail)
     liar.close()
 path = socket_name()
 liar = BadRing(path)
@@ -190,8 +205,9 @@ tap.ok(result.status == 0 and ("not a head" in result.output or "out of range" i
        "a ring with nonsense in it breaks the ring and nothing else", result.tail)
 liar.close()
 
-# Servers that are slow, in the middle of a message too: everybody else in the guest goes on. None of these waits longer than it takes
-# the guest to show that it lives; one that stood still would give the server up before.
+# Servers that are slow, in the middle of a message too: everybody else in the guest goes on. None
+# of these waits longer than it takes the guest to show that it lives; one that stood still would
+# give the server up before.
 CHANGE = struct.pack("<III", vhost.BACKEND_CONFIG_CHANGE, 1, 0)
 TICKS = """
     (while :; do echo tick; sleep 0.1; done) &
@@ -254,7 +270,8 @@ def several_at_once(instance, server):
     return alive
 
 
-for misbehave, sentence in ((half_a_request, "sends half a request"), (half_an_answer, "gives half an answer"),
+for misbehave, sentence in ((half_a_request, "sends half a request"),
+                            (half_an_answer, "gives half an answer"),
                             (several_at_once, "sends several requests, the last in pieces")):
     path = socket_name()
     server = Slow(path)
@@ -268,7 +285,8 @@ for misbehave, sentence in ((half_a_request, "sends half a request"), (half_an_a
                 alive.append(error)
 
     result = boot(TICKS, path, drive=drive)
-    tap.ok(alive == [True] and result.status == 0 and "still-read" in result.output and "broken" not in result.output,
+    tap.ok(alive == [True] and result.status == 0 and "still-read" in result.output
+           and "broken" not in result.output,
            f"while a server {sentence} the guest goes on, and takes the rest when it comes",
            lambda: f"{alive}\n{result.tail()}")
     uml.clean(result)
@@ -289,7 +307,8 @@ class Half(vhost.Disk):
 path = socket_name()
 server = Half(path)
 result = boot("dmesg | grep -c 'is gone.*the device is broken'; exit 0", path)
-tap.ok(result.status == 0 and result.output.split()[:1] == ["1"], "a server that goes away within an answer breaks the device and nothing else", result.tail)
+tap.ok(result.status == 0 and result.output.split()[:1] == ["1"],
+       "a server that goes away within an answer breaks the device and nothing else", result.tail)
 server.close()
 
 # What a server may do with guest RAM, and what root in the guest may do with servers
@@ -307,8 +326,10 @@ def shrink(instance):
             shrinks.append(error.errno)
 
 
-result = boot("echo SHARED; i=0; while [ $i -lt 20 ]; do echo $i >/tmp/file$i; sleep 0.1; i=$((i+1)); done; exit 0", path, drive=shrink)
-tap.ok(shrinks == [errno.EPERM] and result.status == 0, "a server cannot make guest RAM smaller", lambda: f"{shrinks}\n{result.tail()}")
+result = boot("echo SHARED; i=0; while [ $i -lt 20 ]; do echo $i >/tmp/file$i; sleep 0.1; "
+              "i=$((i+1)); done; exit 0", path, drive=shrink)
+tap.ok(shrinks == [errno.EPERM] and result.status == 0, "a server cannot make guest RAM smaller",
+       lambda: f"{shrinks}\n{result.tail()}")
 server.close()
 path, idle = socket_name(), vhost.Disk(socket_name())
 server = vhost.Disk(path)
@@ -319,15 +340,19 @@ result = boot(f"""
     chmod 600 $at; echo {idle.listener.getsockname()}:2 >$at || echo refused-again
     ls /dev/vd*
     exit 0""", path)
-tap.ok("refused\n" in result.output and "refused-again" in result.output and "/dev/vdb" not in result.output and not hasattr(idle, "socket") and
-       f"{path}:2:0" in result.output, "root in the guest reads which servers there are, and cannot connect to others", result.tail)
+tap.ok("refused\n" in result.output and "refused-again" in result.output
+       and "/dev/vdb" not in result.output and not hasattr(idle, "socket") and
+       f"{path}:2:0" in result.output,
+       "root in the guest reads which servers there are, and cannot connect to others", result.tail)
 uml.clean(result)
 server.close()
 idle.close()
 
 # Options
-for option, sentence in ((f"{uml.scratch('none')}:2", "no such socket"), (f"{uml.scratch('none')}", "give <socket>:<virtio id>")):
+for option, sentence in ((f"{uml.scratch('none')}:2", "no such socket"),
+                         (f"{uml.scratch('none')}", "give <socket>:<virtio id>")):
     result = uml.boot_and_judge(["mem=64M", f"virtio_uml.device={option}"], 30)
     last = ([line for line in result.console.splitlines() if line.strip()] or [""])[-1]
-    tap.ok(result.exit == 1 and sentence in last, f"virtio_uml.device= without what it needs ends with a line: {sentence}", result.tail)
+    tap.ok(result.exit == 1 and sentence in last,
+           f"virtio_uml.device= without what it needs ends with a line: {sentence}", result.tail)
 tap.done()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program inside the seccomp engine's stub (docs/security/model.md, G1 to G3): jumps to
- * any byte of its code, writes to its pages, reads beyond them, changes of mappings. hostile_calls.c
- * jumps to its system calls, hostile_frames.c forges frames and traps.
+ * A hostile guest program inside the seccomp engine's stub (docs/security/model.md, G1 to G3):
+ * jumps to any byte of its code, writes to its pages, reads beyond them, changes of mappings.
+ * hostile_calls.c jumps to its system calls, hostile_frames.c forges frames and traps.
  *
  *	hostile <base> <path of the host> <process id of the host> [<seconds>]
  */
@@ -49,9 +49,14 @@ static void jump_anywhere(long seeds)
 	for (unsigned int i = 0; i < sizeof(registers) / sizeof(*word); i++)
 		word[i] = nasty();
 	registers.flags = FLAGS | (next() & 0x40dd5);
-	/* The guest's calls that this makes must harm nobody: most of the time none of its own choice. */
+	/*
+	 * The guest's calls that this makes must harm nobody: most of the time none of its own
+	 * choice.
+	 */
 	registers.ax = next() % 2 ? SYS_getpid : SYS_rt_sigreturn;
-	jump((unsigned long)stub.code + next() % ((unsigned long)stub.orders - (unsigned long)stub.code), &registers);
+	jump((unsigned long)stub.code +
+		     next() % ((unsigned long)stub.orders - (unsigned long)stub.code),
+	     &registers);
 }
 
 static void jump_randomly(int count)
@@ -72,13 +77,18 @@ static void jump_randomly(int count)
 static void write_pages(long unused)
 {
 	take_signals();
-	shared->result[0] = can_write((unsigned long)stub.code) + can_write((unsigned long)stub.orders) +
+	shared->result[0] = can_write((unsigned long)stub.code) +
+			    can_write((unsigned long)stub.orders) +
 			    can_write((unsigned long)stub.orders + PAGE - 1);
 	shared->result[1] = 0;
-	for (unsigned long at = (unsigned long)stub.code - 256 * PAGE; at < stub.end + 256 * PAGE; at += PAGE)
+	for (unsigned long at = (unsigned long)stub.code - 256 * PAGE; at < stub.end + 256 * PAGE;
+	     at += PAGE)
 		if (at < (unsigned long)stub.code || at >= stub.end)
 			shared->result[1] += can_read(at);
-	/* The image, modules, RAM and vmalloc space of ./linux (host/memory.h), and where programs usually are. */
+	/*
+	 * The image, modules, RAM and vmalloc space of ./linux (host/memory.h), and where programs
+	 * usually are.
+	 */
 	for (unsigned long at = 0x20000000; at < 0x70000000; at += 1024 * PAGE)
 		shared->result[1] += can_read(at);
 	for (unsigned long at = 0x100000000000; at < 0x300000000000; at += 0x4000000000 - PAGE)
@@ -112,26 +122,38 @@ static void change_stub(long unused)
 		changed += munmap(page, PAGE) == 0;
 		changed += mremap(page, PAGE, PAGE, MREMAP_MAYMOVE) != MAP_FAILED;
 		changed += madvise(page, PAGE, MADV_DONTNEED) == 0;
-		changed += mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+		changed += mmap(page, PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 	}
-	changed += mmap((void *)first, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+	changed += mmap((void *)first, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			0) != MAP_FAILED;
 	shared->result[0] = changed;
-	shared->result[1] = can_read((unsigned long)stub.code) && !can_write((unsigned long)stub.orders);
+	shared->result[1] = can_read((unsigned long)stub.code) &&
+			    !can_write((unsigned long)stub.orders);
 	_exit(LANDED);
 }
 
-/* A stack that grows towards the stub from above cannot be; from below it ends at the end of user space. */
+/*
+ * A stack that grows towards the stub from above cannot be; from below it ends at the end of user
+ * space.
+ */
 static void grow_down(long unused)
 {
 	volatile unsigned long top = (unsigned long)stub.code;
-	char *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+	char *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
 
 	take_signals();
 	shared->result[0] = mmap((void *)(stub.end + PAGE), PAGE, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0) != MAP_FAILED;
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1,
+				 0) != MAP_FAILED;
 	/* Stack pointers at every edge of the stub's pages. */
 	for (; at != MAP_FAILED && top <= stub.end; top += PAGE)
-		FAULT_OF(asm volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tpush $1\n\tmov %%rbx, %%rsp" : : "r"(top) : "rbx", "memory"));
+		FAULT_OF(asm volatile(
+			"mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tpush $1\n\tmov %%rbx, %%rsp"
+			:
+			: "r"(top)
+			: "rbx", "memory"));
 	_exit(LANDED);
 }
 
@@ -147,16 +169,20 @@ static void memory(void)
 {
 	int status;
 
-	check_equal(attack(write_pages, 0), LANDED << 8, "a process looks for memory that is not its own");
+	check_equal(attack(write_pages, 0), LANDED << 8,
+		    "a process looks for memory that is not its own");
 	check(!shared->result[0], "the stub's code and its orders cannot be written");
-	check(!shared->result[1], "nothing but the stub's own pages can be read around it or at the host's addresses");
+	check(!shared->result[1],
+	      "nothing but the stub's own pages can be read around it or at the host's addresses");
 	for (int value = 0; value < 256; value += 0x33)
 		check(attack(scribble_everything, value) != ENDLESS, "a process that fills the stub's state and signal stack harms itself at most");
-	check_equal(attack(change_stub, 0), LANDED << 8, "a process tries to map, unmap, move and protect the stub's pages");
+	check_equal(attack(change_stub, 0), LANDED << 8,
+		    "a process tries to map, unmap, move and protect the stub's pages");
 	check(!shared->result[0] && shared->result[1], "and changes nothing");
 	status = attack(grow_down, 0);
 	check(status == LANDED << 8 && !shared->result[0], "no stack grows into the stub");
-	check(died_of(attack(unmap_all, 0), SIGSEGV), "a process that unmaps all of its address space dies, and only it");
+	check(died_of(attack(unmap_all, 0), SIGSEGV),
+	      "a process that unmaps all of its address space dies, and only it");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 
@@ -167,13 +193,18 @@ static void memory(void)
 #endif
 #define AREAS 70000UL			/* more than the host gives a process */
 
-/* Each page of it that was read is the page of zeros: an area of its own on the host, and no memory. */
+/*
+ * Each page of it that was read is the page of zeros: an area of its own on the host, and no
+ * memory.
+ */
 static void exhaust(long unused)
 {
-	volatile char *at = mmap(NULL, AREAS * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	volatile char *at = mmap(NULL, AREAS * PAGE, PROT_READ,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	unsigned long sum = 0;
 
-	if (at == MAP_FAILED || madvise((void *)at, AREAS * PAGE, MADV_NOHUGEPAGE) || madvise((void *)at, AREAS * PAGE, MADV_POPULATE_READ))
+	if (at == MAP_FAILED || madvise((void *)at, AREAS * PAGE, MADV_NOHUGEPAGE) ||
+	    madvise((void *)at, AREAS * PAGE, MADV_POPULATE_READ))
 		_exit(1);
 	for (unsigned long i = 0; i < AREAS; i++)
 		sum += at[i * PAGE];
@@ -185,7 +216,8 @@ static void areas(int count)
 	pid_t children[2];
 	int done = 0;
 
-	say("# areas\n");	/* hostile-guest.t looks at no mappings from here on, so many are they */
+	/* hostile-guest.t looks at no mappings from here on, so many are they */
+	say("# areas\n");
 	for (int i = 0; i < count; i++)
 		children[i] = begin(exhaust, 0);
 	for (int i = 0; i < count; i++)

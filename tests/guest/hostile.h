@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What attacks on the seccomp engine's stub share (hostile.c, hostile_frames.c): where its pages are, jumping into them with registers of
- * one's own, and running an attack as a process of its own while an innocent process works.
+ * What attacks on the seccomp engine's stub share (hostile.c, hostile_frames.c): where its pages
+ * are, jumping into them with registers of one's own, and running an attack as a process of its
+ * own while an innocent process works.
  *
- * The kernel under test runs with stub_base=, so the address is known; it is the program's first argument.
+ * The kernel under test runs with stub_base=, so the address is known; it is the program's first
+ * argument.
  */
 #ifndef TESTS_HOSTILE_H
 #define TESTS_HOSTILE_H
@@ -75,7 +77,8 @@ static inline int can_write(unsigned long address)
 
 static void take_signals(void)
 {
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction action = { .sa_sigaction = on_signal,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	static char stack[65536];
 	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGSYS, SIGFPE };
@@ -119,7 +122,8 @@ asm(".text\n"
     "	movq (%rsp), %rsp\n"
     "	jmp *launch_target(%rip)\n");
 
-static inline __attribute__((noreturn)) void jump(unsigned long place, const struct registers *registers)
+static inline __attribute__((noreturn)) void jump(unsigned long place,
+						  const struct registers *registers)
 {
 	launch_target = place;
 	launch(registers);
@@ -159,7 +163,8 @@ static void be_innocent(void)
 	memset(mine, 0x3c, sizeof(mine));
 	for (; !shared->stop; shared->rounds++) {
 		unsigned long now = now_us();
-		unsigned char *more = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		unsigned char *more = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (now - last > shared->gap_us)
 			shared->gap_us = now - last;
@@ -185,7 +190,8 @@ static pid_t start_innocent(void)
 {
 	pid_t child;
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	need(shared != MAP_FAILED);
 	child = fork();
 	need(child >= 0);

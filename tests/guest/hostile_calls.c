@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A hostile guest program inside the seccomp engine's stub (docs/security/model.md, G1): jumps to each
- * system call instruction of the stub, and to a copy of the stub in its own memory, at an address
- * with the same lower half.
+ * A hostile guest program inside the seccomp engine's stub (docs/security/model.md, G1): jumps to
+ * each system call instruction of the stub, and to a copy of the stub in its own memory, at an
+ * address with the same lower half.
  *
  *	hostile_calls <base> <path of the host> <process id of the host>
  *
- * What is jumped with is traced in the guest (ptrace(2)): a system call that the guest's kernel makes is seen to begin and to end, and has
- * the guest's result; one that the host makes is not seen. Where results are stored, the address is one that only the host can
- * reach. hostile-guest.t watches the path and the process.
+ * What is jumped with is traced in the guest (ptrace(2)): a system call that the guest's kernel
+ * makes is seen to begin and to end, and has the guest's result; one that the host makes is not
+ * seen. Where results are stored, the address is one that only the host can reach. hostile-guest.t
+ * watches the path and the process.
  */
 #include "hostile.h"
 
@@ -68,7 +69,8 @@ static int next_stop(void)
 static int goes_to_call(struct user_regs_struct *regs)
 {
 	return !ptrace(PTRACE_SETREGS, traced, 0, regs) && !ptrace(PTRACE_SYSCALL, traced, 0, 0) &&
-	       next_stop() == ((SIGTRAP | 0x80) << 8 | 0x7f) && !ptrace(PTRACE_GETREGS, traced, 0, regs);
+	       next_stop() == ((SIGTRAP | 0x80) << 8 | 0x7f) &&
+	       !ptrace(PTRACE_GETREGS, traced, 0, regs);
 }
 
 /* A jump to place with a call's registers; what was wrong, or NULL. */
@@ -81,7 +83,8 @@ static const char *try(unsigned long place, const struct call *call)
 	regs.rsp = (long)stub.state + 3072;	/* where only the host reads a signal frame */
 	regs.orig_rax = -1;
 	regs.rax = call->number;
-	regs.rdi = a[0], regs.rsi = a[1], regs.rdx = a[2], regs.r10 = a[3], regs.r8 = a[4], regs.r9 = a[5];
+	regs.rdi = a[0], regs.rsi = a[1], regs.rdx = a[2], regs.r10 = a[3], regs.r8 = a[4],
+	regs.r9 = a[5];
 	if (!goes_to_call(&regs))
 		return "the guest's kernel sees no call";
 	if (regs.orig_rax != (unsigned long)call->number || regs.rip != place + 2)
@@ -90,7 +93,8 @@ static const char *try(unsigned long place, const struct call *call)
 		regs.orig_rax = -1;
 	if (!goes_to_call(&regs))
 		return "the call does not end";
-	if (call->wanted != ANY && call->wanted != SKIPPED && regs.rax != (unsigned long)call->wanted) {
+	if (call->wanted != ANY && call->wanted != SKIPPED &&
+	    regs.rax != (unsigned long)call->wanted) {
 		say("# %s: %ld instead of %ld\n", call->name, (long)regs.rax, call->wanted);
 		return "not the guest's answer";
 	}
@@ -105,8 +109,10 @@ static void be_traced(long hole)
 	ptrace(PTRACE_TRACEME, 0, 0, 0);
 	raise(SIGSTOP);
 	take_signals();
-	_exit(can_read(hole) || can_write((unsigned long)stub.code) || can_write((unsigned long)stub.orders) ||
-	      !can_read(stub.end - PAGE) ? 1 : LANDED);
+	_exit(can_read(hole) || can_write((unsigned long)stub.code) ||
+			      can_write((unsigned long)stub.orders) || !can_read(stub.end - PAGE) ?
+		      1 :
+		      LANDED);
 }
 
 static void begin_traced(long hole)
@@ -128,7 +134,8 @@ static const unsigned long hole_behind = 64 * PAGE;
 
 static unsigned long call_everywhere(unsigned long page, int *wrong)
 {
-	long turn = (long)&stub.state->turn, to = (long)stub.state + 2048, orders = (long)stub.orders, hole = stub.end + hole_behind;
+	long turn = (long)&stub.state->turn, to = (long)stub.state + 2048,
+	     orders = (long)stub.orders, hole = stub.end + hole_behind;
 	static struct timespec soon = { 0, 1000 };
 	static char *none[] = { NULL };
 	const struct call calls[] = {
@@ -235,7 +242,8 @@ static void check_calls(unsigned long page, const char *sentence)
 	say("# %lu instructions were tried\n", count);
 	check(count > 5 && !wrong, sentence);
 	if (!wrong)
-		check_equal(end_traced(), LANDED << 8, "and nothing was mapped, unmapped or made writable by them");
+		check_equal(end_traced(), LANDED << 8,
+			    "and nothing was mapped, unmapped or made writable by them");
 	shared->rest = 0;
 }
 
@@ -244,7 +252,8 @@ static unsigned long copy_stub(void)
 {
 	unsigned long at = 0x500000000 | ((unsigned long)stub.code & 0xffffffff);
 
-	need(mmap((void *)at, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == (void *)at);
+	need(mmap((void *)at, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == (void *)at);
 	memcpy((void *)at, stub.code, PAGE);
 	return at;
 }
@@ -263,7 +272,8 @@ static void calls(void)
 
 static void exit_at(long place)
 {
-	jump(place, &(struct registers) { .ax = SYS_exit_group, .di = LANDED, .r12 = LANDED, .flags = FLAGS });
+	jump(place, &(struct registers){
+			    .ax = SYS_exit_group, .di = LANDED, .r12 = LANDED, .flags = FLAGS });
 }
 
 static void exits(void)
@@ -282,13 +292,19 @@ static void exits(void)
 static void by_int80(long number)
 {
 	take_signals();
-	FAULT_OF(asm volatile("int $0x80" : : "a"(number), "b"(1L), "c"(stub.state), "d"(8L), "S"(0L), "D"(0L) : "memory"));
+	FAULT_OF(asm volatile("int $0x80"
+			      :
+			      : "a"(number), "b"(1L), "c"(stub.state), "d"(8L), "S"(0L), "D"(0L)
+			      : "memory"));
 	_exit(outcome.signo == SIGSEGV && outcome.ax == (unsigned long)number ? LANDED : 1);
 }
 
 static void by_sysenter(long number)
 {
-	asm volatile("mov %%rsp, %%rbp\n\tsysenter" : : "a"(number), "b"(LANDED + 1L), "c"(0L), "d"(0L) : "memory");
+	asm volatile("mov %%rsp, %%rbp\n\tsysenter"
+		     :
+		     : "a"(number), "b"(LANDED + 1L), "c"(0L), "d"(0L)
+		     : "memory");
 }
 
 static void old_entries(void)
@@ -312,12 +328,18 @@ static const struct clone_kind {
 
 static unsigned long clone_place;
 
-/* Parent and child go on in the stub, where most of them end up in a loop; some call again and again. */
+/*
+ * Parent and child go on in the stub, where most of them end up in a loop; some call again and
+ * again.
+ */
 static void clone_at_place(long kind)
 {
 	static struct clone_args arguments = { .exit_signal = SIGCHLD };
 	static char stack[PAGE];
-	struct registers registers = { .ax = kinds[kind].number, .di = kinds[kind].flags, .sp = (unsigned long)stack + PAGE / 2, .flags = FLAGS };
+	struct registers registers = { .ax = kinds[kind].number,
+				       .di = kinds[kind].flags,
+				       .sp = (unsigned long)stack + PAGE / 2,
+				       .flags = FLAGS };
 	struct rlimit few = { 20, 20 };
 
 	setpgid(0, 0);
@@ -347,7 +369,8 @@ static void clones(void)
 	int ended = 0, begun = 0, odd = 0;
 
 	need(!prctl(PR_SET_CHILD_SUBREAPER, 1));
-	for (clone_place = next_call((unsigned long)stub.code); clone_place; clone_place = next_call(clone_place + 1), odd = !odd) {
+	for (clone_place = next_call((unsigned long)stub.code); clone_place;
+	     clone_place = next_call(clone_place + 1), odd = !odd) {
 		pid_t children[KINDS];
 
 		/* One half of the kinds, then the other. */

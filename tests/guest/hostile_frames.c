@@ -5,19 +5,21 @@
  *
  *	hostile_frames <base> <path of the host> <process id of the host> [<seconds>]
  *
- * Each attack is a process. It may end in any way, or go on as the guest program that it is, but it must end or be killable, and an
- * innocent process must go on: less than about 100 ms without the CPU are meant; two seconds are what a busy machine is given.
+ * Each attack is a process. It may end in any way, or go on as the guest program that it is, but
+ * it must end or be killable, and an innocent process must go on: less than about 100 ms without
+ * the CPU are meant; two seconds are what a busy machine is given.
  */
 #include "hostile.h"
 
 /* ---- where a forged frame leads ---- */
 
-__attribute__((noreturn)) void land(void), land_in_loop(void), land_and_fault(void), land_and_write(void), land_and_wait(void);
+__attribute__((noreturn)) void land(void), land_in_loop(void), land_and_fault(void),
+	land_and_write(void), land_and_wait(void);
 asm(".text\n"
-    "land:		movl $231, %eax\n	movl $42, %edi\n	syscall\n"	/* exit_group(LANDED), no stack */
+    "land:		movl $231, %eax\n	movl $42, %edi\n	syscall\n" /* exit_group(LANDED), no stack */
     "land_in_loop:	lock incq (%rsi)\n	jmp land_in_loop\n"
     "land_and_fault:	ud2\n"
-    "land_and_write:	movl %edx, (%rdi)\n	ud2\n"				/* a turn, then the end */
+    "land_and_write:	movl %edx, (%rdi)\n	ud2\n" /* a turn, then the end */
     "land_and_wait:	movl $1, (%rdi)\n	movl $0, 8(%rdi)\n	jmp *%rbx\n");
 
 static struct signal_frame forged __attribute__((aligned(64)));
@@ -36,7 +38,9 @@ static void forge(void (*ip)(void))
 static __attribute__((noreturn)) void return_from(const void *frame)
 {
 	jump((unsigned long)stub.code + stub.entries.call_return,
-	     &(struct registers) { .ax = SYS_rt_sigreturn, .sp = (unsigned long)frame + sizeof(long), .flags = FLAGS });
+	     &(struct registers){ .ax = SYS_rt_sigreturn,
+				  .sp = (unsigned long)frame + sizeof(long),
+				  .flags = FLAGS });
 }
 
 /* ---- 1. signals blocked ---- */
@@ -76,13 +80,19 @@ static void wait_with_mask(long mask)
 
 static void blocked(void)
 {
-	check(died_of(attack(loop_with_mask, -1), SIGKILL), "a process that blocks every signal of the host and loops is killed");
-	check(died_of(attack(loop_with_mask, 1L << (SIGUSR1 - 1)), SIGKILL), "one that blocks only the kick, too");
-	check(died_of(attack(call_with_mask, -1), SIGKILL), "one that makes a call with every signal blocked, too");
-	check(died_of(attack(call_with_mask, 1L << (SIGSYS - 1)), SIGKILL), "one that blocks only the trap of system calls, too");
-	check(attack(wait_with_mask, -1) != ENDLESS, "one that blocks every signal and waits in the stub for ever ends");
+	check(died_of(attack(loop_with_mask, -1), SIGKILL),
+	      "a process that blocks every signal of the host and loops is killed");
+	check(died_of(attack(loop_with_mask, 1L << (SIGUSR1 - 1)), SIGKILL),
+	      "one that blocks only the kick, too");
+	check(died_of(attack(call_with_mask, -1), SIGKILL),
+	      "one that makes a call with every signal blocked, too");
+	check(died_of(attack(call_with_mask, 1L << (SIGSYS - 1)), SIGKILL),
+	      "one that blocks only the trap of system calls, too");
+	check(attack(wait_with_mask, -1) != ENDLESS,
+	      "one that blocks every signal and waits in the stub for ever ends");
 	attack(wait_with_mask, 0);	/* may wait for ever: then it is killed here */
-	check(finish(begin(loop, 0), 100) == ENDLESS, "one that only never returns runs on until it is killed");
+	check(finish(begin(loop, 0), 100) == ENDLESS,
+	      "one that only never returns runs on until it is killed");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 
@@ -141,7 +151,8 @@ static void odd_frames(void)
 		if (status == ENDLESS)
 			say("# %s: endless\n", edits[i].name);
 	}
-	check_equal(attack(return_odd, 0), LANDED << 8, "a process that forges a sound frame goes on as a guest program");
+	check_equal(attack(return_odd, 0), LANDED << 8,
+		    "a process that forges a sound frame goes on as a guest program");
 	check_equal(ended, count, "one that forges an odd frame ends: selectors, flags, addresses, extended state, signal stacks");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
@@ -150,7 +161,10 @@ static void odd_frames(void)
 
 static unsigned char shared_by_fork[16 * PAGE] __attribute__((aligned(4096)));
 
-/* The host writes the frame of the next trap where the guest program says: there it must not be able to. */
+/*
+ * The host writes the frame of the next trap where the guest program says: there it must not be
+ * able to.
+ */
 static void move_stack(long to)
 {
 	forge(land_and_fault);
@@ -173,8 +187,11 @@ static void moved_stacks(void)
 {
 	unsigned long orders_before = *(volatile unsigned long *)&stub.orders->frame;
 	int intact = 1, ended = 0;
-	const unsigned long places[] = { (unsigned long)shared_by_fork, (unsigned long)shared->page, (unsigned long)stub.code - 8 * PAGE,
-					 (unsigned long)stub.orders - 15 * PAGE, (unsigned long)move_stack & -PAGE, 0x10000 };
+	const unsigned long places[] = {
+		(unsigned long)shared_by_fork,	     (unsigned long)shared->page,
+		(unsigned long)stub.code - 8 * PAGE, (unsigned long)stub.orders - 15 * PAGE,
+		(unsigned long)move_stack & -PAGE,   0x10000
+	};
 
 	memset(shared_by_fork, 0x77, sizeof(shared_by_fork));
 	for (unsigned int i = 0; i < sizeof(places) / sizeof(*places); i++) {
@@ -183,8 +200,10 @@ static void moved_stacks(void)
 	}
 	for (unsigned int i = 0; i < sizeof(shared_by_fork); i++)
 		intact &= shared_by_fork[i] == 0x77;
-	check_equal(ended, 2 * sizeof(places) / sizeof(*places), "a process that moves or disables its signal stack ends with its next trap");
-	check(intact && stub.orders->frame == orders_before, "and the frame is not written to pages that it only shares, nor to its orders");
+	check_equal(ended, 2 * sizeof(places) / sizeof(*places),
+		    "a process that moves or disables its signal stack ends with its next trap");
+	check(intact && stub.orders->frame == orders_before,
+	      "and the frame is not written to pages that it only shares, nor to its orders");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 
@@ -221,8 +240,10 @@ static void turns(void)
 
 	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++)
 		ended += attack(die_with_turn, values[i]) != ENDLESS;
-	check_equal(ended, sizeof(values) / sizeof(*values), "a process that dies on the host with anything in its turn is missed");
-	check(attack(deny_wakes, 0) != ENDLESS, "one that writes nonsense to its turn between its calls ends");
+	check_equal(ended, sizeof(values) / sizeof(*values),
+		    "a process that dies on the host with anything in its turn is missed");
+	check(attack(deny_wakes, 0) != ENDLESS,
+	      "one that writes nonsense to its turn between its calls ends");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 
@@ -237,7 +258,8 @@ static void write_trap(int signo, int code, int number)
 	frame->info.signo = signo;
 	frame->info.code = code;
 	frame->info.syscall = number;
-	frame->context.regs.ax = number;	/* which the kernel side believes, as the host leaves it there */
+	/* which the kernel side believes, as the host leaves it there */
+	frame->context.regs.ax = number;
 	frame->info.arch = 0xc000003e;
 	frame->info.address = 0;
 	frame->context.regs.ip = (unsigned long)land;
@@ -272,7 +294,10 @@ static void claim_and_run(long unused)
 
 static volatile unsigned short claimed_cs, claimed_ss;
 
-/* Says, whenever it is asked, that it was only interrupted, in what the kernel side takes for kernel code if it believes cs. */
+/*
+ * Says, whenever it is asked, that it was only interrupted, in what the kernel side takes for
+ * kernel code if it believes cs.
+ */
 static void claim_interrupts(void)
 {
 	unsigned long end = now_us() + 3000000;
@@ -294,7 +319,10 @@ static void be_interrupted(long cs)
 	run_unkicked(claim_interrupts);
 }
 
-/* Claims an exception, with selectors and flags that no user code can have, and takes part in what follows. */
+/*
+ * Claims an exception, with selectors and flags that no user code can have, and takes part in what
+ * follows.
+ */
 static void claim_exception(void)
 {
 	stub.frame->context.regs.cs = claimed_cs;
@@ -302,7 +330,11 @@ static void claim_exception(void)
 	stub.frame->context.regs.flags = -1;
 	write_trap(SIGILL, ILL_ILLOPC, 0);
 	jump((unsigned long)stub.code + stub.entries.call_wake,
-	     &(struct registers) { .ax = SYS_futex, .di = (unsigned long)&stub.state->turn, .si = 1, .dx = 1, .flags = FLAGS });
+	     &(struct registers){ .ax = SYS_futex,
+				  .di = (unsigned long)&stub.state->turn,
+				  .si = 1,
+				  .dx = 1,
+				  .flags = FLAGS });
 }
 
 /* In the handler of the guest's signal. */
@@ -318,7 +350,8 @@ static void show_registers(int signo, siginfo_t *info, void *context)
 
 static void see_claim(long cs_ss)
 {
-	struct sigaction action = { .sa_sigaction = show_registers, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction action = { .sa_sigaction = show_registers,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
 	take_signals();
 	sigaction(SIGILL, &action, NULL);
@@ -337,13 +370,16 @@ static void claimed_registers(void)
 		for (int tries = 0; tries < 3 && !shared->result[0]; tries++)
 			attack(see_claim, values[i]);	/* the host's own faults may come between */
 		taken += shared->result[0];
-		if ((shared->result[1] & 3) != 3 || (shared->result[1] >> 48 & 3) != 3 || (shared->result[2] & ~USER_FLAGS)) {
+		if ((shared->result[1] & 3) != 3 || (shared->result[1] >> 48 & 3) != 3 ||
+		    (shared->result[2] & ~USER_FLAGS)) {
 			say("# cs and ss %#lx, flags %#lx\n", shared->result[1], shared->result[2]);
 			believed++;
 		}
 	}
-	check_equal(taken, sizeof(values) / sizeof(*values), "a claimed exception is taken for one");
-	check(!believed, "with the privilege level and the flags of user code, whatever the frame said");
+	check_equal(taken, sizeof(values) / sizeof(*values),
+		    "a claimed exception is taken for one");
+	check(!believed,
+	      "with the privilege level and the flags of user code, whatever the frame said");
 }
 
 /* Debuggers ask the host, while it dies. */
@@ -382,7 +418,8 @@ static void check_stops(const char *sentence)
 	say("# it ran for %ld ms\n", ms);
 	check(ms >= 0 && shared->counter != before, sentence);
 	end = finish(child, 0);
-	check(end == ENDLESS || died_of(end, SIGKILL), "its guest process has died or can be killed");
+	check(end == ENDLESS || died_of(end, SIGKILL),
+	      "its guest process has died or can be killed");
 }
 
 static void forged_traps(void)
@@ -436,7 +473,10 @@ static unsigned long nasty(void)
 
 /* ---- 6. calls ---- */
 
-/* Claims a call that it does not make: exit_group with nonsense in all other registers. The guest's kernel ends it. */
+/*
+ * Claims a call that it does not make: exit_group with nonsense in all other registers. The
+ * guest's kernel ends it.
+ */
 static void claim_call(long nonsense)
 {
 	seed = (nonsense + 1) * 0x9e3779b97f4a7c15UL;
@@ -474,10 +514,14 @@ static void make_call(long seeds)
 /* Comes back to an address and with registers that it does not choose well. */
 static void return_badly(long address)
 {
-	jump((unsigned long)stub.code + stub.entries.call, &(struct registers) { .ax = SYS_getpid, .cx = address, .flags = FLAGS });
+	jump((unsigned long)stub.code + stub.entries.call,
+	     &(struct registers){ .ax = SYS_getpid, .cx = address, .flags = FLAGS });
 }
 
-/* Anywhere between the entry and the way back, with whatever registers: claims and traps of all kinds. */
+/*
+ * Anywhere between the entry and the way back, with whatever registers: claims and traps of all
+ * kinds.
+ */
 static void enter_in_the_middle(long offset)
 {
 	struct registers registers = nasty_registers(offset);
@@ -490,7 +534,9 @@ static void enter_in_the_middle(long offset)
 
 static void calls(void)
 {
-	static const unsigned long addresses[] = { 0, 1, 0x7fffffffefff, 0x7ffffffff000, 1UL << 47, 1UL << 63, -1UL };
+	static const unsigned long addresses[] = {
+		0, 1, 0x7fffffffefff, 0x7ffffffff000, 1UL << 47, 1UL << 63, -1UL
+	};
 	int landed = 0, died = 0;
 
 	for (long i = 0; i < 40; i++)
@@ -505,10 +551,12 @@ static void calls(void)
 
 		died += status != ENDLESS && WIFSIGNALED(status);
 	}
-	check_equal(died, sizeof(addresses) / sizeof(*addresses), "who wants to return where no code is dies of it");
+	check_equal(died, sizeof(addresses) / sizeof(*addresses),
+		    "who wants to return where no code is dies of it");
 	for (unsigned int i = 0; i < stub.entries.back_end - stub.entries.call; i++)
 		finish(begin(enter_in_the_middle, i), 20);
-	check_innocent("an innocent process goes on while others enter in the midst of a call", GAP_LIMIT_US);
+	check_innocent("an innocent process goes on while others enter in the midst of a call",
+		       GAP_LIMIT_US);
 }
 
 /* ---- 7. everything at once ---- */
@@ -516,8 +564,10 @@ static void calls(void)
 /* Writes everywhere while the kernel reads it; the calls that it claims are harmless ones. */
 static void write_at_random(long seeds)
 {
-	static const int calls[] = { SYS_getpid, SYS_gettid, SYS_sched_yield, SYS_getuid, SYS_times, SYS_gettimeofday };
-	unsigned long words = (unsigned long *)&stub.frame->info - (unsigned long *)stub.frame, end = now_us() + 30000;
+	static const int calls[] = { SYS_getpid, SYS_gettid, SYS_sched_yield,
+				     SYS_getuid, SYS_times,  SYS_gettimeofday };
+	unsigned long words = (unsigned long *)&stub.frame->info - (unsigned long *)stub.frame,
+		      end = now_us() + 30000;
 
 	seed = (seeds + 1) * 0x9e3779b97f4a7c15UL;
 	if (setresuid(65534, 65534, 65534))
@@ -528,7 +578,9 @@ static void write_at_random(long seeds)
 		for (int i = next() % 3; i; i--)
 			((volatile unsigned int *)stub.state)[next() % 16] = nasty();
 		if (next() % 4 == 0)
-			((volatile unsigned char *)stub.stack)[next() % (stub.end - stub.stack - sizeof(long))] = next();
+			((volatile unsigned char *)
+				 stub.stack)[next() % (stub.end - stub.stack - sizeof(long))] =
+				next();
 		stub.frame->info.address = nasty();
 		write_trap(next() % 4 ? SIGSYS : next() % 40, next() % 6, calls[next() % 6]);
 		if (next() % 2)
@@ -558,7 +610,8 @@ int main(int argc, char **argv)
 	pid_t innocent;
 
 	if (argc < 4) {
-		check_skip("forged frames and traps of the seccomp engine", "there is no stub here");
+		check_skip("forged frames and traps of the seccomp engine",
+			   "there is no stub here");
 		return check_done();
 	}
 	if (!find_stub(argv[1])) {

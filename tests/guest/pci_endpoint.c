@@ -20,7 +20,8 @@ static int device;
 
 static void bars(void)
 {
-	check_equal(ioctl(device, PCITEST_BAR, 0), 1, "BAR 0, with registers, keeps what is written");
+	check_equal(ioctl(device, PCITEST_BAR, 0), 1,
+		    "BAR 0, with registers, keeps what is written");
 	check_equal(ioctl(device, PCITEST_BAR, 1), 1, "BAR 1, smaller than a page, too");
 	check_equal(ioctl(device, PCITEST_BAR, 2), 1, "BAR 2, of 64 KiB");
 	check_equal(ioctl(device, PCITEST_BAR, 4), 1, "BAR 4, of 2 MiB, with a 64-bit address");

@@ -24,7 +24,8 @@ def places(controller):
                 yield folder, False
             elif kind == "cgroup2":
                 with contextlib.suppress(OSError), \
-                     open(os.path.join(folder, "cgroup.subtree_control"), encoding="utf-8") as enabled:
+                     open(os.path.join(folder, "cgroup.subtree_control"),
+                          encoding="utf-8") as enabled:
                     if controller in enabled.read().split():
                         yield folder, True
 

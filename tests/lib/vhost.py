@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small vhost-user server, to be the other half of virtio_uml in tests: a disk in memory, a PCI device, and bad manners.
+"""A small vhost-user server, to be the other half of virtio_uml in tests: a disk in memory, a PCI
+device, and bad manners.
 
     peer = vhost.Disk(path, sectors=2048)     # listens at once, serves in a thread
     ...                                       # boot with virtio_uml.device=<path>:2
     peer.close()
 
-A subclass answers one request of a ring in serve(ring, out, room): @out is what the guest sent, @room how many bytes it has room for;
-the result is what it gets. Message layout and numbers: docs/interop/vhost-user.rst of QEMU.
+A subclass answers one request of a ring in serve(ring, out, room): @out is what the guest sent,
+@room how many bytes it has room for; the result is what it gets. Message layout and numbers:
+docs/interop/vhost-user.rst of QEMU.
 """
 import array
 import contextlib
@@ -49,8 +51,8 @@ class Peer:
     def __init__(self, path):
         self.config = bytearray(256)
         self.ring = [Ring() for _ in range(self.rings)]
-        # Guest RAM, and the same in units of 16 bits: indexes of rings are written by one store, while
-        # struct.pack_into() writes zeros first, which the guest may see.
+        # Guest RAM, and the same in units of 16 bits: indexes of rings are written by one store,
+        # while struct.pack_into() writes zeros first, which the guest may see.
         self.memory = self.halves = None
         self.ram = None         # descriptor of guest RAM
         self.backend = None     # socket for requests of our own
@@ -157,7 +159,8 @@ class Peer:
         elif request == SET_VRING_ADDR:
             index, _, desc, used, avail, _ = struct.unpack("<IIQQQQ", payload)
             ring = self.ring[index]
-            ring.desc, ring.used, ring.avail = (address - self.user for address in (desc, used, avail))
+            ring.desc, ring.used, ring.avail = (address - self.user
+                                                for address in (desc, used, avail))
         elif request in (SET_VRING_NUM, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_ENABLE):
             index, number = struct.unpack("<II", payload)
             ring = self.ring[index]
@@ -178,7 +181,8 @@ class Peer:
         """The request at @head: (bytes sent, [(address, length) of room])."""
         out, room = b"", []
         while True:
-            address, length, flags, following = struct.unpack_from("<QIHH", self.memory, ring.desc + 16 * head)
+            address, length, flags, following = struct.unpack_from("<QIHH", self.memory,
+                                                                   ring.desc + 16 * head)
             if flags & WRITE:
                 room.append((address, length))
             else:
@@ -288,7 +292,8 @@ class PciDevice(Peer):
     def write_config(self, address, data):
         if 0x10 <= address < 0x28:
             wanted, = struct.unpack("<I", data)
-            struct.pack_into("<I", self.space, address, self.bar_address((address - 0x10) // 4, wanted))
+            struct.pack_into("<I", self.space, address,
+                             self.bar_address((address - 0x10) // 4, wanted))
         elif address in (0x04, 0x3c):
             self.space[address:address + len(data)] = data
 
@@ -334,7 +339,8 @@ class PciEndpoint(PciDevice):
             self.obey(*struct.unpack("<I", data))
 
     def obey(self, command):
-        """Registers from 12 on: source, destination, size, checksum, kind and number of interrupt."""
+        """Registers from 12 on: source, destination, size, checksum, kind and number of interrupt.
+        """
         registers = self.bar[0]
         source, target, size, checksum, kind, number = struct.unpack_from("<QQIIII", registers, 12)
         status = 0x40
@@ -367,7 +373,8 @@ class PciEndpoint(PciDevice):
 
 
 class PciSerial(PciDevice):
-    """A serial port that Linux's 8250_pci knows (CE4100): registers of an XScale UART, 4 bytes apart, and INTA."""
+    """A serial port that Linux's 8250_pci knows (CE4100): registers of an XScale UART, 4 bytes
+    apart, and INTA."""
 
     ids, shift = (0x8086, 0x2e66), 2
 
