@@ -53,8 +53,7 @@ def huge_on_host(instance):
 
 
 def gives_back():
-    """A guest that uses 192 MiB and frees them: what its RAM file is made of, and how much it shrinks.
-    """
+    """A guest uses 192 MiB and frees them: what its RAM file is made of, and how it shrinks."""
     sizes = {}
 
     def drive(instance):
@@ -103,8 +102,7 @@ LOST = 128 + 7      # the exit status
 
 @contextlib.contextmanager
 def small_folder(size, kind="tmpfs"):
-    """A folder on a tmpfs of so many bytes, or an ext4 in an image; None where nothing may be mounted.
-    """
+    """A folder on a tmpfs of so many bytes, or an ext4 in an image; None without mounting."""
     folder = tempfile.mkdtemp(prefix=f"{kind}-", dir=uml.scratch(""))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder]
     if kind == "ext4":
@@ -126,8 +124,7 @@ def small_folder(size, kind="tmpfs"):
 
 
 def is_lost(result, about, sentence):
-    """One line that says what is wrong, the status that README promises, and nothing that goes on.
-    """
+    """One line that says what is wrong, the documented status, and nothing that keeps running."""
     lines = [line for line in result.console.splitlines() if "guest RAM is lost" in line]
     tap.ok(result.exit == LOST and len(lines) == 1 and about in lines[0] and not result.problems
            and "Bus error" not in result.console,

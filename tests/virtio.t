@@ -132,8 +132,7 @@ class Hoarder(vhost.Disk):
 
 
 def hang_up_full(instance):
-    """The write comes first: who reads has Linux's lock of the device, and a writer seeks under it.
-    """
+    """The write comes first: a reader has Linux's lock of the device; a writer seeks under it."""
     if disk.kept[1].wait(30 * uml.PATIENCE):
         instance.type("go\n")
         disk.kept[0].wait(30 * uml.PATIENCE)
