@@ -339,7 +339,7 @@ class PciEndpoint(PciDevice):
             self.obey(*struct.unpack("<I", data))
 
     def obey(self, command):
-        """Registers from 12 on: source, destination, size, checksum, interrupt's kind and number."""
+        """Registers from 12 on: from, to, size, checksum, kind and number of interrupt."""
         registers = self.bar[0]
         source, target, size, checksum, kind, number = struct.unpack_from("<QQIIII", registers, 12)
         status = 0x40
