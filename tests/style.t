@@ -74,6 +74,7 @@ RIGHT = {
     "a.c": 'char *a = "begins anew";\t/* "anew" and `anew`: a quotation. */\n'
            '/* What is it? */\n/* What it is */\n'
            "/* " + "word\n * " * 20 + "word. " + "Word\n * " * 20 + "word. */\n",
+    "b.md": "word\n" * 30 + "word. `code`\n" + "word\n" * 30 + "word. file.c\n" + "word\n" * 30,
     "long.md": "http://" + "x" * 120 + "\n\n```\nbegins anew\n```\n",
     "arch/um/os-Linux/a.c": 'printf("error %d", status);\n',
 }
