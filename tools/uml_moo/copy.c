@@ -51,7 +51,8 @@ void progress_add(uint64_t bytes)
 	if (!progress.on || now() - progress.shown < 0.2)
 		return;
 	progress.shown = now();
-	fprintf(stderr, "\r%s: %s, %3.0f%% of %.1f MiB ", tool_name, progress.what, progress.done < progress.total ? 100.0 * progress.done / progress.total : 100.0,
+	fprintf(stderr, "\r%s: %s, %3.0f%% of %.1f MiB ", tool_name, progress.what,
+		progress.done < progress.total ? 100.0 * progress.done / progress.total : 100.0,
 		progress.total / 1048576.0);
 }
 
@@ -74,7 +75,8 @@ unsigned char *buffer(int number)
 	return memory[number];
 }
 
-static void write_all(const struct target *target, const unsigned char *bytes, uint64_t length, uint64_t offset)
+static void write_all(const struct target *target, const unsigned char *bytes, uint64_t length,
+		      uint64_t offset)
 {
 	int error = cow_write(target->fd, bytes, length, offset);
 
@@ -94,7 +96,8 @@ void get(int fd, const char *source, unsigned char *bytes, uint64_t length, uint
 	if (error)
 		die("%s: %s", source, strerror(-error));
 	if (got < length)
-		die("%s is cut off: there should be data at byte %llu", source, (unsigned long long)offset + got);
+		die("%s is cut off: there should be data at byte %llu", source,
+		    (unsigned long long)offset + got);
 }
 
 static int is_zero(const unsigned char *bytes, uint64_t length)
@@ -127,7 +130,8 @@ void put(const struct target *target, const unsigned char *bytes, uint64_t lengt
 
 static void put_zeroes(const struct target *target, uint64_t offset, uint64_t length)
 {
-	if (target->fresh || fallocate(target->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) {
+	if (target->fresh || fallocate(target->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				       offset, length) == 0) {
 		progress_add(length);
 		return;
 	}
@@ -146,14 +150,16 @@ static void put_zeroes(const struct target *target, uint64_t offset, uint64_t le
  * Returns how many bytes the host copied; where it is not all of them, another way may do or will
  * say what is wrong.
  */
-static uint64_t copy_in_kernel(int from, uint64_t from_offset, const struct target *target, uint64_t offset, uint64_t length)
+static uint64_t copy_in_kernel(int from, uint64_t from_offset, const struct target *target,
+			       uint64_t offset, uint64_t length)
 {
 	static int refused;
 	off_t in = from_offset, out = offset;
 	uint64_t left = length;
 
 	while (left && !refused) {
-		ssize_t bytes = copy_file_range(from, &in, target->fd, &out, left < AT_ONCE ? left : AT_ONCE, 0);
+		ssize_t bytes = copy_file_range(from, &in, target->fd, &out,
+						left < AT_ONCE ? left : AT_ONCE, 0);
 
 		if (bytes < 0 && errno == EINTR)
 			continue;
@@ -166,7 +172,8 @@ static uint64_t copy_in_kernel(int from, uint64_t from_offset, const struct targ
 	return length - left;
 }
 
-static void copy_data(int from, const char *source, uint64_t from_offset, const struct target *target, uint64_t offset, uint64_t length)
+static void copy_data(int from, const char *source, uint64_t from_offset,
+		      const struct target *target, uint64_t offset, uint64_t length)
 {
 	uint64_t done = copy_in_kernel(from, from_offset, target, offset, length);
 
@@ -196,11 +203,13 @@ static void check_end(int fd, const char *source, uint64_t end)
 
 	if (length >= 0 && (uint64_t)length < end) {
 		progress_end();
-		die("%s is cut off: it has %llu bytes and should have %llu", source, (unsigned long long)length, (unsigned long long)end);
+		die("%s is cut off: it has %llu bytes and should have %llu", source,
+		    (unsigned long long)length, (unsigned long long)end);
 	}
 }
 
-void copy_range(int from, const char *source, uint64_t from_offset, const struct target *target, uint64_t offset, uint64_t length)
+void copy_range(int from, const char *source, uint64_t from_offset, const struct target *target,
+		uint64_t offset, uint64_t length)
 {
 	check_end(from, source, from_offset + length);
 	while (length) {

@@ -12,11 +12,12 @@
 struct target {
 	int fd;
 	const char *path;
-	int fresh;		/* reads as zeroes where nothing was written, so holes need nothing */
+	int fresh; /* reads as zeroes where nothing was written, so holes need nothing */
 };
 
 /* Copies length bytes; where the source (named for errors) has holes, the target gets some too. */
-void copy_range(int from, const char *source, uint64_t from_offset, const struct target *target, uint64_t offset, uint64_t length);
+void copy_range(int from, const char *source, uint64_t from_offset, const struct target *target,
+		uint64_t offset, uint64_t length);
 /* How many bytes from offset on are data (*hole 0) or a hole; at most limit. */
 uint64_t extent(int fd, uint64_t offset, uint64_t limit, int *hole);
 /* Writes a buffer, to a fresh target without its blocks of zeroes. */

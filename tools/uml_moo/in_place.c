@@ -43,7 +43,8 @@ static void check(int error, const char *path)
  * The end of the pieces of the COW file that are to be written at once, the first of which goes
  * from offset to end.
  */
-static uint64_t cluster_end(const struct cow_image *image, uint64_t offset, uint64_t end, uint64_t gap)
+static uint64_t cluster_end(const struct cow_image *image, uint64_t offset, uint64_t end,
+			    uint64_t gap)
 {
 	uint64_t size = image->header.size, at = end;
 
@@ -59,8 +60,10 @@ static uint64_t cluster_end(const struct cow_image *image, uint64_t offset, uint
 }
 
 /* Calls body for all ranges that hold data of the COW file. */
-static void for_each_cluster(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t gap,
-			     void (*body)(struct cow_image *, const struct target *, uint64_t shift, uint64_t offset, uint64_t length))
+static void for_each_cluster(struct cow_image *image, const struct target *target, uint64_t shift,
+			     uint64_t gap,
+			     void (*body)(struct cow_image *, const struct target *, uint64_t shift,
+					  uint64_t offset, uint64_t length))
 {
 	uint64_t size = image->header.size, offset = 0;
 
@@ -78,7 +81,8 @@ static void for_each_cluster(struct cow_image *image, const struct target *targe
 	}
 }
 
-static void write_cluster(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset, uint64_t length)
+static void write_cluster(struct cow_image *image, const struct target *target, uint64_t shift,
+			  uint64_t offset, uint64_t length)
 {
 	for (uint64_t done = 0; done < length;)
 		done += copy_pieces(image, target, shift, offset + done, length - done);
@@ -120,7 +124,8 @@ static void make_durable(struct cow_image *image, const struct target *target)
 	if (fsync(target->fd) < 0)
 		die("%s: %m", image->backing);
 	while (looks_unchanged(image)) {
-		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+						   { .tv_nsec = UTIME_NOW } };
 
 		leave_second(image->header.mtime);
 		if (futimens(target->fd, times) < 0 || fsync(target->fd) < 0)
@@ -141,7 +146,8 @@ static void clear_bits(const struct cow_image *image)
 	if (fdatasync(image->fd) < 0)
 		die("%s: %m", image->path);
 	/* Where this does not work the space stays taken; nothing is wrong. */
-	if (fallocate(image->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, image->header.data_offset, image->header.size) < 0)
+	if (fallocate(image->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      image->header.data_offset, image->header.size) < 0)
 		return;
 }
 
@@ -154,8 +160,10 @@ static void set_mark(struct cow_image *image, int merging)
 void merge_in_place(const struct arguments *arguments)
 {
 	struct cow_image *image = open_cow(arguments, COW_MERGE);
-	struct target target = { .path = image->backing, .fd = image->under ? image->under->fd : image->backing_fd };
-	uint64_t sectors = cow_bitmap_count(&image->present), shift = image->under ? image->under->header.data_offset : 0;
+	struct target target = { .path = image->backing,
+				 .fd = image->under ? image->under->fd : image->backing_fd };
+	uint64_t sectors = cow_bitmap_count(&image->present),
+		 shift = image->under ? image->under->header.data_offset : 0;
 	uint64_t gap = image->under ? 0 : GAP;
 
 	if (!cow_can_mark(&image->header))

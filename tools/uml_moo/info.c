@@ -40,7 +40,9 @@ static const char *state_of(int error)
 /* Looks at the COW file by itself, and then once more with what is below it. */
 static void gather(struct info *info, const struct arguments *arguments)
 {
-	struct cow_options options = { .path = arguments->cow, .backing = arguments->backing, .flags = COW_READ_ONLY | COW_OVERRIDE };
+	struct cow_options options = { .path = arguments->cow,
+				       .backing = arguments->backing,
+				       .flags = COW_READ_ONLY | COW_OVERRIDE };
 	struct cow_image *whole;
 	struct stat file;
 	int error;
@@ -67,12 +69,16 @@ static void print_text(const struct info *info)
 
 	strftime(time, sizeof(time), "%Y-%m-%d %H:%M:%S UTC", gmtime(&mtime));
 	tell("COW file:        %s", info->image->path);
-	printf("version:         %u%s%s\n", header->version, header->broken ? ", the broken one of 64-bit programs" : "",
+	printf("version:         %u%s%s\n", header->version,
+	       header->broken ? ", the broken one of 64-bit programs" : "",
 	       header->little_endian ? ", little-endian" : "");
-	printf("disk size:       %llu bytes, sectors of %u\n", (unsigned long long)header->size, header->sector_size);
-	printf("in the COW file: %llu sectors, %llu bytes (%.1f%%); takes %llu bytes on the host\n", info->sectors, bytes,
-	       header->size ? 100.0 * bytes / header->size : 0.0, info->allocated);
-	printf("bitmap at:       %llu, %llu bytes\n", (unsigned long long)header->bitmap_offset, (unsigned long long)header->bitmap_length);
+	printf("disk size:       %llu bytes, sectors of %u\n", (unsigned long long)header->size,
+	       header->sector_size);
+	printf("in the COW file: %llu sectors, %llu bytes (%.1f%%); takes %llu bytes on the host\n",
+	       info->sectors, bytes, header->size ? 100.0 * bytes / header->size : 0.0,
+	       info->allocated);
+	printf("bitmap at:       %llu, %llu bytes\n", (unsigned long long)header->bitmap_offset,
+	       (unsigned long long)header->bitmap_length);
 	printf("data at:         %llu\n", (unsigned long long)header->data_offset);
 	tell("backing file:    %s", header->backing);
 	printf("  modified at:   %s (%u), by this COW file\n", time, header->mtime);
@@ -97,7 +103,8 @@ static void print_string(const char *string)
 		if (*text == '"' || *text == '\\')
 			printf("\\%c", *text);
 		else if (length == 2 && text[0] == 0xc2 && text[1] < 0xa0)
-			printf("\\u%04x", text[1]);	/* U+0080 to U+009F, which a terminal may obey */
+			/* U+0080 to U+009F, which a terminal may obey */
+			printf("\\u%04x", text[1]);
 		else if (*text < 0x20 || *text == 0x7f || !length)
 			printf("\\u%04x", *text);
 		else
@@ -113,13 +120,16 @@ static void print_json(const struct info *info)
 
 	printf("{\n  \"file\": ");
 	print_string(info->image->path);
-	printf(",\n  \"version\": %u,\n  \"broken\": %s,\n  \"byte_order\": \"%s\",\n", header->version, header->broken ? "true" : "false",
+	printf(",\n  \"version\": %u,\n  \"broken\": %s,\n  \"byte_order\": \"%s\",\n",
+	       header->version, header->broken ? "true" : "false",
 	       header->little_endian ? "little" : "big");
-	printf("  \"size\": %llu,\n  \"sector_size\": %u,\n  \"alignment\": %u,\n", (unsigned long long)header->size,
-	       header->sector_size, header->alignment);
+	printf("  \"size\": %llu,\n  \"sector_size\": %u,\n  \"alignment\": %u,\n",
+	       (unsigned long long)header->size, header->sector_size, header->alignment);
 	printf("  \"bitmap_offset\": %llu,\n  \"bitmap_length\": %llu,\n  \"data_offset\": %llu,\n",
-	       (unsigned long long)header->bitmap_offset, (unsigned long long)header->bitmap_length, (unsigned long long)header->data_offset);
-	printf("  \"sectors\": %llu,\n  \"allocated\": %llu,\n  \"backing_file\": ", info->sectors, info->allocated);
+	       (unsigned long long)header->bitmap_offset, (unsigned long long)header->bitmap_length,
+	       (unsigned long long)header->data_offset);
+	printf("  \"sectors\": %llu,\n  \"allocated\": %llu,\n  \"backing_file\": ", info->sectors,
+	       info->allocated);
 	print_string(header->backing);
 	printf(",\n  \"backing_mtime\": %u,\n  \"backing_state\": ", header->mtime);
 	print_string(info->state);
@@ -130,7 +140,8 @@ static void print_json(const struct info *info)
 		printf("null");
 	printf(",\n  \"merge_interrupted\": %s,\n", header->merging ? "true" : "false");
 	if (info->owner)
-		printf("  \"locked\": true,\n  \"locked_by\": %d\n}\n", info->owner > 0 ? info->owner : 0);
+		printf("  \"locked\": true,\n  \"locked_by\": %d\n}\n",
+		       info->owner > 0 ? info->owner : 0);
 	else
 		printf("  \"locked\": false,\n  \"locked_by\": null\n}\n");
 }

@@ -25,7 +25,8 @@
 
 static char *unfinished;	/* to be removed when we end early */
 
-uint64_t copy_pieces(const struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset, uint64_t length)
+uint64_t copy_pieces(const struct cow_image *image, const struct target *target, uint64_t shift,
+		     uint64_t offset, uint64_t length)
 {
 	uint64_t done = 0, limit = length < BUFFER ? length : BUFFER;
 	unsigned char *bytes = buffer(1);
@@ -33,14 +34,16 @@ uint64_t copy_pieces(const struct cow_image *image, const struct target *target,
 
 	cow_find(image, offset, length, &piece);
 	if (piece.length >= LARGE || piece.length == length) {
-		copy_range(piece.fd, name_of(image, piece.depth), piece.offset, target, offset + shift, piece.length);
+		copy_range(piece.fd, name_of(image, piece.depth), piece.offset, target,
+			   offset + shift, piece.length);
 		return piece.length;
 	}
 	while (done < limit) {
 		cow_find(image, offset + done, limit - done, &piece);
 		if (done && piece.length >= LARGE)
 			break;
-		get(piece.fd, name_of(image, piece.depth), bytes + done, piece.length, piece.offset);
+		get(piece.fd, name_of(image, piece.depth), bytes + done, piece.length,
+		    piece.offset);
 		done += piece.length;
 	}
 	put(target, bytes, done, offset + shift);
@@ -84,7 +87,8 @@ static void open_device(struct target *target, uint64_t size)
 	if (target->fd < 0)
 		die("%s: %m", target->path);
 	if (ioctl(target->fd, BLKGETSIZE64, &room) < 0 || room < size)
-		die("%s is smaller than the disk of %llu bytes", target->path, (unsigned long long)size);
+		die("%s is smaller than the disk of %llu bytes", target->path,
+		    (unsigned long long)size);
 }
 
 static void open_new(struct target *target, const char *name, const struct stat *old, uint64_t size)

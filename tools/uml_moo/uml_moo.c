@@ -118,7 +118,8 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 	if (names > 2)
 		die_usage("%s: one COW file and one new image are enough", argv[optind + 2]);
 	if (arguments->image && (arguments->in_place || arguments->info))
-		die_usage("%s: a new image does not go with %s", arguments->image, arguments->info ? "--info" : "-d");
+		die_usage("%s: a new image does not go with %s", arguments->image,
+			  arguments->info ? "--info" : "-d");
 	if (!arguments->image && !arguments->in_place && !arguments->info && !arguments->verify)
 		die_usage("a new image is wanted, or -d");
 }

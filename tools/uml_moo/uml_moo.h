@@ -26,9 +26,11 @@ void merge_in_place(const struct arguments *arguments);
  * merge.c: copies a first part of the disk's range to the same place, plus shift bytes, in the
  * target; returns how much.
  */
-uint64_t copy_pieces(const struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset, uint64_t length);
+uint64_t copy_pieces(const struct cow_image *image, const struct target *target, uint64_t shift,
+		     uint64_t offset, uint64_t length);
 /* verify.c: compares a range of the disk with the same place, plus shift bytes, in the target. */
-void compare(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset, uint64_t length);
+void compare(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset,
+	     uint64_t length);
 /* verify.c: looks whether a COW file is sound. */
 void verify(const struct arguments *arguments);
 /* info.c */

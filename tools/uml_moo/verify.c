@@ -11,8 +11,8 @@ static uint64_t min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static void compare_bytes(const struct cow_image *image, const struct cow_piece *piece, const struct target *target, uint64_t offset,
-			  uint64_t length)
+static void compare_bytes(const struct cow_image *image, const struct cow_piece *piece,
+			  const struct target *target, uint64_t offset, uint64_t length)
 {
 	const char *source = name_of(image, piece->depth);
 
@@ -25,14 +25,16 @@ static void compare_bytes(const struct cow_image *image, const struct cow_piece 
 			at = memcmp(buffer(0), buffer(1), here) ? at + 1 : here;
 		if (at < here) {
 			progress_end();
-			die("%s is not as %s has it at byte %llu", target->path, source, (unsigned long long)offset + done + at);
+			die("%s is not as %s has it at byte %llu", target->path, source,
+			    (unsigned long long)offset + done + at);
 		}
 		done += here;
 		progress_add(here);
 	}
 }
 
-void compare(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset, uint64_t length)
+void compare(struct cow_image *image, const struct target *target, uint64_t shift, uint64_t offset,
+	     uint64_t length)
 {
 	while (length) {
 		struct cow_piece piece;
@@ -71,7 +73,8 @@ static uint64_t read_data(const struct cow_image *image)
 
 		cow_find(image, offset, size - offset, &piece);
 		if (!piece.depth) {
-			piece.length = min(extent(image->fd, piece.offset, piece.length, &hole), BUFFER);
+			piece.length =
+				min(extent(image->fd, piece.offset, piece.length, &hole), BUFFER);
 			get(image->fd, image->path, buffer(0), piece.length, piece.offset);
 			read += piece.length;
 			progress_add(piece.length);
@@ -90,8 +93,9 @@ void verify(const struct arguments *arguments)
 	read = read_data(image);
 	progress_end();
 	if (bits_behind_end(image))
-		tell("%s: the bitmap has bits behind the end of the disk, which mean nothing", image->path);
-	tell("%s is sound: %llu of its %llu bytes are in it, the others in %s", image->path, (unsigned long long)read,
-	       (unsigned long long)image->header.size, image->backing);
+		tell("%s: the bitmap has bits behind the end of the disk, which mean nothing",
+		     image->path);
+	tell("%s is sound: %llu of its %llu bytes are in it, the others in %s", image->path,
+	     (unsigned long long)read, (unsigned long long)image->header.size, image->backing);
 	cow_close(image);
 }
