@@ -715,6 +715,26 @@ static void want_zeroes(const struct file *file, long from, long end)
 			fail(file, "data in a hole", at);
 }
 
+/*
+ * Where the data at or after @at begins, and its end. ext4 may call a block a hole for a moment while
+ * it writes it back, whatever it said of it before; that passes.
+ */
+static void find_data(struct file *file, off_t at, off_t *data, off_t *hole)
+{
+	for (int trial = 0; trial < 10; trial++) {
+		*data = lseek(file->fd, at, SEEK_DATA);
+		if (*data < 0 && errno == ENXIO)
+			*data = file->size;
+		*hole = *data;
+		if (*data < at || *data >= file->size)
+			return;
+		*hole = lseek(file->fd, *data, SEEK_HOLE);
+		if (*hole != *data)
+			return;
+		usleep(10000);
+	}
+}
+
 /* Nothing but zeroes in what is said to be a hole, from anywhere to the end. */
 static void do_extents(struct file *file)
 {
@@ -726,13 +746,10 @@ static void do_extents(struct file *file)
 	if (at == file->size && (lseek(file->fd, at, SEEK_HOLE) >= 0 || errno != ENXIO))
 		fail(file, "hole at the end", at);
 	while (at < file->size) {
-		data = lseek(file->fd, at, SEEK_DATA);
-		if (data < 0 && errno == ENXIO)
-			data = file->size;
+		find_data(file, at, &data, &hole);
 		if (data < at || data > file->size)
 			fail(file, "SEEK_DATA", data);
 		want_zeroes(file, at, data);
-		hole = data == file->size ? data : lseek(file->fd, data, SEEK_HOLE);
 		if (hole < data || hole > file->size || (hole == data && data < file->size))
 			fail(file, "SEEK_HOLE", hole);
 		at = hole;
