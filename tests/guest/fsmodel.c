@@ -716,8 +716,8 @@ static void want_zeroes(const struct file *file, long from, long end)
 }
 
 /*
- * Where the data at or after @at begins, and its end. ext4 may call a block a hole for a moment while
- * it writes it back, whatever it said of it before; that passes.
+ * Finds where the data at or after @at begins and ends. ext4 may call a block a hole for a moment
+ * while it writes it back, whatever it said before; that passes.
  */
 static void find_data(struct file *file, off_t at, off_t *data, off_t *hole)
 {
