@@ -21,6 +21,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -52,7 +53,9 @@ static struct handoff *this_handoff(void)
 
 static void wake(unsigned int *word)
 {
-	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	if (syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0) < 0)
+		host_fatal("the host refuses futex now (%s), which it allowed before: allow it, in a "
+			   "container by a seccomp profile that has it", strerror(errno));
 }
 
 /* ---- 5. children that end ---- */
