@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The build's first step: any Linux 6.12, a tree or a tarball, is taken without its own port and
-with ours; anything else is one clear line. And the configurators open in a terminal."""
+with ours; anything else is one clear line. What cannot work is not offered, and the configurators
+open in a terminal."""
 import fcntl
 import os
 import shutil
@@ -108,6 +109,36 @@ if shutil.which("clang") and shutil.which("ld.lld"):
     links_with_lld("seccomp", "seccomp.S", "seccomp_start.c")
 else:
     tap.skip("clang and ld.lld make the stub programs", "there is no clang or ld.lld")
+
+# Of all that Kconfig offers at once.
+TREE = os.path.join(uml.TOP, "build", "linux")
+NEVER = {"PREEMPT", "PREEMPT_RT", "PREEMPT_DYNAMIC", "SMP", "NUMA", "HUGETLBFS", "KASAN", "KCSAN",
+         "KFENCE", "KPROBES", "KEXEC", "HIBERNATION", "SUSPEND", "HAS_IOPORT", "ISA", "ACPI", "EFI"}
+
+
+def settings_of(target):
+    out = path(target)
+    run = subprocess.run(["make", "-s", "-C", TREE, "ARCH=um", f"O={out}", target],
+                         capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                         env=uml.clean_environment())
+    tap.ok(run.returncode == 0 and "warning" not in run.stderr, f"{target} is a configuration",
+           run.stderr)
+    with open(os.path.join(out, ".config")) as config:
+        return {line.partition("=")[0].removeprefix("CONFIG_") for line in config
+                if line.startswith("CONFIG_")}
+
+
+if not os.path.exists(os.path.join(TREE, "Kconfig")):
+    tap.skip("Kconfig offers what can be built", "build/linux is not there")
+else:
+    everything, nothing = settings_of("allyesconfig"), settings_of("allnoconfig")
+    tap.ok(not everything & NEVER, "Kconfig does not offer what cannot work here",
+           lambda: sorted(everything & NEVER))
+    tap.ok("VT" in everything and "UML_CONSOLE" not in everything,
+           "nor two consoles whose devices have the same numbers")
+    tap.ok({"UML_PCI", "HAS_IOMEM", "HAS_DMA"} <= everything
+           and not {"UML_PCI", "HAS_IOMEM", "HAS_DMA"} & nothing,
+           "I/O memory and DMA are there where a PCI bus is, and only there")
 
 # The real tree's configurators: opened and left again, which changes nothing.
 CONFIG = os.path.join(uml.TOP, "build", "kernel", ".config")
