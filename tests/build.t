@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The build's first step: any Linux 6.12, a tree or a tarball, is taken without its own port and
-with ours; anything else is one clear line. What cannot work is not offered, and the configurators
-open in a terminal."""
+with ours; anything else is one clear line. Kconfig offers only what can work, and the
+configurators open in a terminal."""
 import fcntl
 import os
 import shutil
@@ -165,7 +165,7 @@ def configures(target):
 if not os.path.exists(CONFIG):
     tap.skip("make menuconfig and nconfig open in a terminal", "build/kernel is not configured")
 else:
-    # What is new in Kconfig since the last build comes in now, not with the first of them.
+    # News of Kconfig since the last build come in now, not with the first of them.
     subprocess.run(["make", "-s", "-C", uml.TOP, "configured"], env=uml.clean_environment())
     for configurator in LEAVE:
         configures(configurator)

@@ -4,8 +4,8 @@
  * kernel-side text, so that a signal handler can tell them by address.
  */
 /*
- * A page of its own ends what is written until init runs: ld.lld maps the constants that follow for
- * reading only, and with them all that is in their first page.
+ * Data that are written until init runs share no page with what follows: ld.lld maps the constants
+ * there for reading only, and with them all that is in their first page.
  */
 #define RO_AFTER_INIT_DATA				\
 	. = ALIGN(8);					\
