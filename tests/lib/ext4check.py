@@ -34,8 +34,7 @@ def make(path, megabytes):
 
 
 class Kept:
-    """All that the guest reported as kept: of each file the newest number, and all lines of the log.
-    """
+    """The guest's reports of what it kept: of each file the newest number, all lines of the log."""
 
     def __init__(self):
         self.files, self.log, self.newest, self.total = {}, set(), -1, 0
