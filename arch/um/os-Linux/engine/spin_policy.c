@@ -8,8 +8,8 @@
  *     continues while most of its turns are fast and these cost less than they did asleep.
  *  3. Waking, and waiting for a CPU by this thread or the stub, are in the price of a phase. Guest
  *     code that computes, and a kernel that works or rests, make a turn slow and are in no price.
- *  4. Beside a disk, whose interrupts and threads want a CPU too, the pace must also be better
- *     than before the phase.
+ *  4. If the kernel waits for a disk, whose interrupts and threads want a CPU too, the pace must
+ *     also be better than before the phase.
  *  5. A pause lasts pause_factor times as long as the turns since the last review took, and twice
  *     as long as the last pause if no review has found a gain since.
  *
@@ -147,7 +147,9 @@ int spin_review(struct spin *s, unsigned long now, unsigned long ran)
 static enum spin_step step_in_phase(struct spin *s, unsigned long took, int stub_sleeps)
 {
 	s->vain += stub_sleeps;
-	return review_is_due(s) || took > ticks_of(s, spin_rules.long_us) ? SPIN_REVIEW : SPIN_STAY;
+	if (review_is_due(s) || took > ticks_of(s, spin_rules.long_us))
+		return SPIN_REVIEW;
+	return SPIN_STAY;
 }
 
 static enum spin_step step_asleep(struct spin *s, unsigned long now, unsigned long took)
@@ -155,7 +157,9 @@ static enum spin_step step_asleep(struct spin *s, unsigned long now, unsigned lo
 	note_pace(s, now, took);
 	if (s->state == SPIN_PAUSE && (long)(now - s->not_before) > 0)
 		s->state = SPIN_WATCHING;
-	return s->state == SPIN_WATCHING && s->fast >= spin_rules.fast_turns ? SPIN_MOVE : SPIN_STAY;
+	if (s->state == SPIN_WATCHING && s->fast >= spin_rules.fast_turns)
+		return SPIN_MOVE;
+	return SPIN_STAY;
 }
 
 enum spin_step spin_give(struct spin *s, unsigned long now, int stub_sleeps)

@@ -53,9 +53,9 @@ static const struct spin_rules spin_rules = {
 	.pace_turns = 256,
 	/* A longer turn is a rest of the guest, unless it waited for a disk, and no pace. */
 	.rest_us = 5000,
-	/* The phase runs beside a disk if the kernel waited for one in one turn of so many. */
+	/* The pace counts in a review if the kernel waited for a disk in one turn of so many. */
 	.disk_share = 64,
-	/* A phase without a gain is followed by a pause of this multiple: tries cost some percent. */
+	/* A pause is this multiple of a phase without a gain, so tries cost some percent. */
 	.pause_factor = 8,
 	/* Pauses double on a loaded host, up to here, so a host that got idle is noticed. */
 	.max_pause_us = 2000000,
