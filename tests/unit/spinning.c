@@ -7,7 +7,7 @@
 #include "../guest/check.h"
 
 #define US 1000UL			/* ticks */
-#define ASLEEP 10UL			/* us of a fast turn without spinning, half of it the stub's */
+#define ASLEEP 10UL			/* us of a fast turn without spinning */
 
 /* A virtual CPU: its state, the TSC, and its thread's and its stub's CPU time. */
 static struct spin spin;
@@ -28,7 +28,7 @@ static void works(unsigned long us)
 	ran += us * US;
 }
 
-/* What spinning_give() does at a turn; the other CPU is free. */
+/* As spinning_give() takes a turn, when another CPU is free. */
 static void give(int stub_sleeps)
 {
 	step = spin_give(&spin, now, stub_sleeps);
@@ -119,7 +119,7 @@ static void check_watching(void)
 		turns(2, ASLEEP);
 		turns(1, 500);
 	}
-	check(spin.state == SPIN_WATCHING, "a guest that computes in one turn of three never spins");
+	check(spin.state == SPIN_WATCHING, "one slow turn in three, and no phase ever begins");
 }
 
 static void check_no_cpu(void)
@@ -285,7 +285,7 @@ static void check_waking(void)
 	check(spin.spent == (1 + 2 * spin_rules.fast_us) * US, "the same if this thread slept");
 }
 
-/* ---- beside a disk ---- */
+/* ---- waits for a disk ---- */
 
 static void disk_turns(unsigned int count, unsigned long us)
 {
@@ -323,7 +323,8 @@ static void check_disk(void)
 {
 	start_paced();
 	review_beside_disk(200);
-	check(spin.state == SPIN_PAUSE, "beside a disk a phase ends if all turns take longer");
+	check(spin.state == SPIN_PAUSE,
+	      "where the kernel waits for a disk, a phase ends if all turns take longer");
 	start_paced();
 	review_beside_disk(48);
 	check(spin.state == SPIN_PAUSE, "or not much less");
@@ -351,7 +352,7 @@ static void check_disk_pace(void)
 {
 	start_phase();
 	disk_turns(spin_rules.review_turns, 2);
-	check(spin.state == SPIN_PAUSE, "beside a disk a phase ends if the pace before is not known");
+	check(spin.state == SPIN_PAUSE, "with a disk, it ends if the pace before is not known");
 
 	start_at(US);
 	turn(1, 1);

@@ -2,8 +2,8 @@
 /*
  * Whether a handoff of the seccomp engine spins or sleeps: a state machine for each virtual CPU.
  *
- * Its functions are told what happened, and when. They read no clock and call nothing, so that
- * tests/unit/spinning.c can walk through the states with times of its own. spinning.c, which
+ * Its functions receive events with their times. They read no clock and call nothing, so that
+ * tests/unit/spinning.c can walk through the states with any times. spinning.c, which
  * reads the clocks and moves threads, is the only user. A struct spin that is zero but for
  * ticks_per_us is in its first state.
  *
@@ -63,7 +63,7 @@ static const struct spin_rules spin_rules = {
 
 enum spin_state { SPIN_WATCHING, SPIN_PHASE, SPIN_PAUSE };
 
-/* What the caller has to do at a turn. */
+/* The caller's part of a turn. */
 enum spin_step {
 	SPIN_STAY,	/* nothing */
 	SPIN_MOVE,	/* move to another CPU than the stub's; if that succeeds, spin_begin() */
