@@ -43,7 +43,7 @@ class Session:
         while termios.tcgetattr(self.it.slave) != self.it.settings:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)    # its output has ended, and a terminal tells nobody of its settings
+            time.sleep(0.02)    # its output has ended, and a terminal does not report its settings
         return True
 
     def tail(self):
@@ -307,7 +307,7 @@ def endings():
 
 
 def lines_end():
-    """The other end of a line is closed: an end of file, and no byte that nobody typed."""
+    """The other end of a line is closed: an end of file, and no byte that was not typed."""
     for mode in ("raw -echo", "sane"):
         result = uml.run(f"(stty {mode}; timeout 20 cat) </dev/tty1 | od -c; echo ENDED; exit 0",
                          mem="64M",

@@ -108,7 +108,7 @@ def lose_power(durable, pending, choice):
 
 
 def examine(at):
-    """What is wrong with the file after the power failed after so many events."""
+    """The fault of the file, if any, when the power failed after so many events."""
     ended = subprocess.run([MOO, "crash", "merged"], capture_output=True, text=True)
     if ended.returncode:
         return [ended.stderr]

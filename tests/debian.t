@@ -26,7 +26,7 @@ if not os.path.exists(source):
     if made.returncode:
         tap.diag("\n".join((made.stdout + made.stderr).splitlines()[-10:]))
         tap.skip_all("no build/debian.img, and it cannot be made here")
-# Beside the original: /tmp may be small.
+# Next to the original: /tmp may be small.
 disk = os.path.join(uml.OBJECTS, f"debian-{os.getpid()}.img")
 os.makedirs(uml.OBJECTS, exist_ok=True)
 subprocess.run(["cp", "--sparse=always", source, disk], check=True)

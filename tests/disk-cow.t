@@ -89,7 +89,7 @@ tap.ok(sums and sums[0] in result.output and "\nmarked\n" in result.output
        result.tail)
 uml.clean(result)
 
-# On each other, and beside each other
+# On each other, and next to each other
 other = uml.scratch("other")
 result = uml.run(f"""
     {write("ubdb", 200, "second")}
@@ -210,7 +210,7 @@ for run in range(RUNS):
     victim = uml.scratch(f"victim{run}")
 
     def kill(instance):
-        """At a moment of its own choosing."""
+        """At a moment that the test does not choose."""
         instance.expect(rf"^ACK {random.randrange(1, 60)}$", 60)
         instance.process.kill()
 

@@ -78,7 +78,7 @@ uml.clean(result)
 
 
 def cut(instance):
-    """Take most of the image away under the guest, then let it go on."""
+    """Take most of the image away under the guest, then let it continue."""
     if instance.expect("^CUT-NOW$", 30):
         os.truncate(disk, 1 << 20)
         instance.type("go\n")

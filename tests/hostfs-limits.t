@@ -50,7 +50,7 @@ tap.ok("deepest" in result.output and "raise its" not in result.log,
        f"a soft limit of 64 is raised: {FILES - 1} files are open at once",
        result.tail)
 uml.clean(result)
-# What was not removed after all holds nothing.
+# A file that was not removed after all holds nothing.
 for number in range(100):
     os.makedirs(os.path.join(top, f"filled{number}", "inner"))
 result = uml.run(f"""

@@ -79,7 +79,7 @@ for number in range(100_000):
 
 
 def host_side(instance):
-    """Changes files when the guest says where it is, and tells it to go on."""
+    """Changes files when the guest says where it is, and tells it to continue."""
     def go(step):
         write(os.path.join(shared, f"go-{step}"), "")
 
@@ -430,7 +430,7 @@ tap.ok(seen.get("sync") == "at-once\n", "with sync what is written is on the hos
 tap.ok(read(os.path.join(direct, "file")) == "at-once\n", "and is still there after SIGKILL",
        result.tail)
 
-# ---- programs no one here wrote ----
+# ---- programs of others ----
 
 compiler = directory("compiler")
 sources = os.path.join(uml.TOP, "build", "linux", "scripts", "dtc")

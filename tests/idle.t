@@ -5,7 +5,7 @@ engine.
 
 IDLE_SECONDS (default 60) are watched, the costliest that there are: those just after the boot. How
 often the host had to wake ./linux is a matter of what the guest does and is judged everywhere.
-What a wake-up costs is a matter of the machine too: where it is busy with other things, too many
+The cost of a wake-up is a matter of the machine too: where it is busy with other things, too many
 milliseconds are no failure.
 """
 import os
@@ -18,7 +18,7 @@ import uml
 
 PROMPT = r"^.*[#$] $"
 LIMIT_MS = 10       # a minute
-LIMIT_WAKES = 60    # a minute; each reason to wake up (some 15 in the first minute) is one or two
+LIMIT_WAKES = 60    # a minute; each reason to wake up (about 15 in the first minute) is one or two
 QUIET = 0.1         # of the machine's CPUs busy, at most
 
 seconds = int(os.environ.get("IDLE_SECONDS", "60"))

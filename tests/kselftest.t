@@ -41,7 +41,7 @@ TESTS = [
     *group("sigaltstack", "sas"),
     # Three describe how Linux 6.13 treats timers whose signals are ignored; this is 6.12. The
     # first is left to chance: whether each of ten threads on one processor runs at one of the
-    # first hundred ends of a timer. What a busy host takes away spoils that.
+    # first hundred ends of a timer. A busy host takes away so much that it fails.
     Test("timers", "posix_timers", libs=("-lrt",), seconds=90,
          known="check signal distribution|check_sig_ign SIGEV_SIGNAL|check_rearm|check_delete"),
     *group("timers", "nanosleep mqueue-lat", libs=("-lrt", "-lm"), seconds=90),
@@ -81,7 +81,7 @@ TESTS = [
     Test("mm", "mlock-random-test", sources=("mlock-random-test.c", *VM), libs=("-lcap",)),
     Test("mm", "memfd_secret", sources=("memfd_secret.c", *VM), libs=("-lcap",)),
     Test("mm", "cow", sources=("cow.c", *VM), flags=("-I{tree}",), seconds=90),
-    # It goes on to huge pages.
+    # It continues with huge pages.
     Test("mm", "pagemap_ioctl", known="Bail out! uffd-test creation failed 38",
          sources=("pagemap_ioctl.c", *VM), flags=("-I{tree}",), libs=("-lm",), seconds=120),
     Test("mm", "uffd-unit-tests", **UFFD, seconds=120),

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kunit.py of the prepared tree, as it is: configures with ARCH=um, builds a kernel of its own,
+"""kunit.py of the prepared tree, as it is: configures with ARCH=um, builds its own kernel,
 runs every suite of its default configuration.
 
-What must pass is listed in tests/kunit.list, a line a test: <suite> <test>. One that is not in the
-list is told of; KUNIT_LIST=1 writes it anew."""
+The tests that must pass are listed in tests/kunit.list, a line a test: <suite> <test>. One that is
+not in the list is told of; KUNIT_LIST=1 writes the list."""
 import os
 import re
 import subprocess

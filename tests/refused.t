@@ -59,7 +59,7 @@ def boot(engine, *wrap):
 
 
 def fault(result):
-    """What is wrong with how it ended, or None."""
+    """The fault in how it ended, or None."""
     if result.exit is None:
         return "hangs"
     if result.exit == 0:    # what the guest's programs are refused, they say themselves

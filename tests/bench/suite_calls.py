@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a program pays the kernel for: bench.c, one static program natively and in the guest."""
+"""The costs of a program in the kernel: bench.c, one static program natively and in the guest."""
 import os
 
 import uml

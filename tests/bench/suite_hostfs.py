@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """hostfs: `tar c` of a 120 MB tree of small files.
 
-The host has it cached; the guest mounts it anew for each run, so nothing is cached there. It is
-the same GNU tar on both sides, by its path: the guest's shell has a tar of its own. It writes to
+The host has it cached; the guest mounts it again for each run, so nothing is cached there. It is
+the same GNU tar on both sides, by its path: the guest's shell has another tar. It writes to
 /dev/zero, since GNU tar reads nothing when it finds /dev/null. The guest gets the lines of passwd
 and group that name the files' owner: without them tar would look for libraries at each file.
 """

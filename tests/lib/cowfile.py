@@ -35,7 +35,7 @@ def build_tools():
 
 
 def build_fuzzer():
-    """Path of the fuzzer: libFuzzer's where clang is, else the one with a loop of its own."""
+    """Path of the fuzzer: libFuzzer's where clang is, else the one with its own loop."""
     name = "fuzz/cow_fuzz_clang" if shutil.which("clang") else "fuzz/cow_fuzz"
     make(os.path.join(uml.TOP, "tests"), os.path.join("..", "build", "tests", name))
     return uml.built(name)

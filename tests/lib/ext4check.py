@@ -12,7 +12,7 @@ FILES = 24
 
 
 def missing():
-    """What this machine lacks, or None."""
+    """The tool that this machine lacks, or None."""
     for program in ("mke2fs", "e2fsck", "debugfs"):
         if not shutil.which(program, path=ENVIRONMENT["PATH"]):
             return f"no {program} on this machine (Debian package e2fsprogs)"
@@ -34,7 +34,7 @@ def make(path, megabytes):
 
 
 class Kept:
-    """What the guest has said is kept: of each file the newest number, and all lines of the log."""
+    """The guest's reports of what it kept: of each file the newest number, all lines of the log."""
 
     def __init__(self):
         self.files, self.log, self.newest, self.total = {}, set(), -1, 0

@@ -8,7 +8,7 @@ import threading
 
 
 def pattern(length, mark):
-    """What fill_with() of fsmodel.h writes."""
+    """The bytes that fill_with() of fsmodel.h writes."""
     return bytes((mark + i // 7) & 255 for i in range(length))
 
 

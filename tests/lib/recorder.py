@@ -23,7 +23,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def missing():
-    """What this machine lacks, or None."""
+    """The tool or right that this machine lacks, or None."""
     if os.geteuid():
         return "mounting needs root"
     if not os.path.exists("/dev/fuse"):

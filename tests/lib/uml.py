@@ -205,7 +205,7 @@ class Instance:
             os.close(writer)
 
     def read(self, seconds):
-        """Take in what the console says within @seconds; False at its end."""
+        """Read what the console says within @seconds; False at its end."""
         ready, _, _ = select.select([self.console], [], [], max(0, seconds))
         if not ready:
             return True
@@ -278,7 +278,7 @@ class Instance:
 
 
 class Result:
-    """What a run left: see the top of this file."""
+    """The result of a run: see the top of this file."""
 
     def __init__(self, console, exit_status, leaked):
         self.console = console

@@ -38,7 +38,7 @@ static int counters_show(struct seq_file *file, void *v)
 	seq_printf(file, "pages_per_map %lu.%lu\n", counters.pages / max(counters.host_maps, 1UL),
 		   counters.pages * 10 / max(counters.host_maps, 1UL) % 10);
 	seq_printf(file, "stubs_made %lu\nstubs_reused %lu\n", host_stubs_made, host_stubs_reused);
-	seq_printf(file, "turns_slept %lu\nturns_spun %lu\nspinning_stints %lu\n", host_turns_slept, host_turns_spun, host_stints);
+	seq_printf(file, "turns_slept %lu\nturns_spun %lu\nspin_phases %lu\n", host_turns_slept, host_turns_spun, host_spin_phases);
 	return 0;
 }
 

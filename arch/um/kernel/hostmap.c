@@ -134,11 +134,16 @@ static void apply(struct batch *batch)
 	batch->count = 0;
 }
 
+static struct host_map *last_change(struct batch *batch)
+{
+	return batch->count ? &batch->changes[batch->count - 1] : NULL;
+}
+
 static bool continues_last(struct batch *batch, const struct host_map *change)
 {
-	struct host_map *last = &batch->changes[batch->count - 1];
+	struct host_map *last = last_change(batch);
 
-	return batch->count && last->op == change->op && last->start + last->length == change->start &&
+	return last && last->op == change->op && last->start + last->length == change->start &&
 		(change->op == HOST_UNMAP || last->prot == change->prot) &&
 		(change->op != HOST_MAP || last->offset + last->length == change->offset);
 }
@@ -148,7 +153,7 @@ static void add(struct batch *batch, const struct host_map *change)
 	if (change->op == HOST_MAP)
 		batch->pages += change->length / PAGE_SIZE;
 	if (continues_last(batch, change)) {
-		batch->changes[batch->count - 1].length += change->length;
+		last_change(batch)->length += change->length;
 		return;
 	}
 	batch->additions += change->op == HOST_MAP;
@@ -161,9 +166,10 @@ static void add(struct batch *batch, const struct host_map *change)
 /* A page that has its rights already does no harm in a change of rights, and may be what joins two. */
 static void bridge(struct batch *batch, unsigned long address, unsigned long size, int prot)
 {
-	struct host_map *last = &batch->changes[batch->count - 1];
+	struct host_map *last = last_change(batch);
 
-	if (batch->count && last->op == HOST_PROTECT && last->start + last->length == address && last->prot == prot)
+	if (last && last->op == HOST_PROTECT && last->start + last->length == address &&
+	    last->prot == prot)
 		last->length += size;
 }
 

@@ -3,6 +3,19 @@
  * The layout of ./linux: Linux's sections, and those of the host side with its libc. Host-side text is apart from
  * kernel-side text, so that a signal handler can tell them by address.
  */
+/*
+ * Data that are written until init runs share no page with what follows: ld.lld maps the constants
+ * there for reading only, and with them all that is in their first page.
+ */
+#define RO_AFTER_INIT_DATA				\
+	. = ALIGN(8);					\
+	__start_ro_after_init = .;			\
+	*(.data..ro_after_init)				\
+	JUMP_TABLE_DATA					\
+	STATIC_CALL_DATA				\
+	__end_ro_after_init = .;			\
+	. = ALIGN(PAGE_SIZE);
+
 #include <asm-generic/vmlinux.lds.h>
 #include <asm/page.h>
 #include <asm/thread_info.h>

@@ -100,6 +100,6 @@ extern unsigned long host_task_size;		/* guest addresses end here; stub pages li
 extern unsigned int host_area_budget;		/* mappings that one stub process may have */
 extern unsigned long host_stubs_made, host_stubs_reused;	/* by create() */
 extern unsigned long host_turns_slept, host_turns_spun;	/* traps of the seccomp engine, by how they were awaited */
-extern unsigned long host_stints;		/* of spinning */
+extern unsigned long host_spin_phases;	/* times that spinning began */
 
 #endif

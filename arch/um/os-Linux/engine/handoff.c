@@ -158,7 +158,7 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	int error;
 
 	handoff->awaited = &state->turn;	/* of a new stub process, too, which was given no turn */
-	if (spinning_look(&state->turn, STUB_TRAPPED, space->pid)) {
+	if (spinning_poll(&state->turn, STUB_TRAPPED, space->pid)) {
 		handoff->awaited = NULL;
 		host_turns_spun++;
 		spinning_trapped(space->pid, 0);
