@@ -54,8 +54,8 @@ static struct handoff *this_handoff(void)
 static void wake(unsigned int *word)
 {
 	if (syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0) < 0)
-		host_fatal("the host refuses futex now (%s), which it allowed before: allow it, in a "
-			   "container by a seccomp profile that has it", strerror(errno));
+		host_fatal("the host refuses futex now (%s), which it allowed before: allow it, "
+			   "in a container by a seccomp profile that has it", strerror(errno));
 }
 
 /* ---- 5. children that end ---- */
