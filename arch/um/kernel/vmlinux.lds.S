@@ -98,6 +98,11 @@ SECTIONS
 	.got : { *(.got) *(.got.plt .igot .igot.plt) }
 	.host_data : { *host.o(.data .data.*) }
 
+	/* libc's tables: a linker that chooses the place may choose memory that is freed for init. */
+	__libc_subfreeres : { *(__libc_subfreeres) }
+	__libc_IO_vtables : { *(__libc_IO_vtables) }
+	__libc_atexit : { *(__libc_atexit) }
+
 	_sdata = .;
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
 	_edata = .;
