@@ -35,7 +35,8 @@ SECTIONS
 
 	.rela.plt : {
 		PROVIDE_HIDDEN(__rela_iplt_start = .);
-		*(.rela.plt .rela.iplt .rela.dyn)	/* ld.lld calls libc's indirect functions .rela.dyn */
+		*(.rela.plt .rela.iplt)
+		*(.rela.dyn)		/* ld.lld's name for them, libc's indirect functions */
 		PROVIDE_HIDDEN(__rela_iplt_end = .);
 	}
 
@@ -98,7 +99,7 @@ SECTIONS
 	.got : { *(.got) *(.got.plt .igot .igot.plt) }
 	.host_data : { *host.o(.data .data.*) }
 
-	/* libc's tables: a linker that chooses the place may choose memory that is freed for init. */
+	/* libc's tables: a linker that chooses their place may take memory that is freed for init. */
 	__libc_subfreeres : { *(__libc_subfreeres) }
 	__libc_IO_vtables : { *(__libc_IO_vtables) }
 	__libc_atexit : { *(__libc_atexit) }
