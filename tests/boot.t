@@ -77,8 +77,10 @@ def shell():
     tap.ok(session.answers("echo after-$((1+1))", r"^after-2$"),
            "Ctrl-C interrupts a program in the guest, not the instance",
            session.tail)
-    session.it.type("poweroff\n")
+    start = session.it.type("poweroff\n")
     tap.equal(session.it.wait(20), 0, "poweroff ends it with status 0", session.tail)
+    tap.ok("umount:" not in session.it.text[start:],
+           "and does not complain of file systems that cannot be unmounted", session.tail)
     tap.ok(session.terminal_is_back(), "and the terminal is as it was")
     tap.ok(not session.it.close(), "and no process is left")
 
