@@ -99,7 +99,7 @@ static inline bool hostfs_fresh(const struct hostfs_super *super, unsigned long 
 	return super->timeout && time_before(jiffies, then + super->timeout);
 }
 
-/* ---- place.c: where names are on the host ---- */
+/* ---- dirfd.c: where names are on the host ---- */
 
 /*
  * A descriptor of a directory that was seen in its place, below the mount's root, within the time-out. It stays open until
@@ -173,14 +173,14 @@ int hostfs_recheck(struct dentry *dentry, enum hostfs_news news);
 bool hostfs_is_dirty(struct inode *inode);
 ino_t hostfs_number(const struct super_block *sb, u64 inode, u64 device);
 
-/* ---- names.c, listing.c ---- */
+/* ---- namei.c, readdir.c ---- */
 
 extern const struct dentry_operations hostfs_dentry_operations;
 extern const struct inode_operations hostfs_dir_inode_operations, hostfs_symlink_inode_operations;
 extern const struct file_operations hostfs_dir_operations;
 bool hostfs_listings_release(void);
 
-/* ---- openfile.c, pagecache.c, directio.c ---- */
+/* ---- fileops.c, addr.c, directio.c ---- */
 
 extern const struct file_operations hostfs_file_operations;
 extern const struct address_space_operations hostfs_pages;

@@ -2,7 +2,7 @@
 /*
  * Hardware breakpoints of guest threads. task->thread.debug[] is what a debugger wrote, DR6 with set bits for what
  * happened. Every state of a thread's registers has a number, debug_id (0: no breakpoint is on), and mm->context.debug_id
- * is the number of what the stub process has: they differ, the registers must be loaded. See x86_64/debugger.c.
+ * is the number of what the stub process has: they differ, the registers must be loaded. See x86_64/arch_ptrace.c.
  */
 #ifndef __ASM_UM_DEBUG_REGS_H
 #define __ASM_UM_DEBUG_REGS_H

@@ -11,7 +11,7 @@
 
 #include <linux/mm_types.h>
 #include <linux/types.h>
-#include <asm/access.h>		/* kinds of memory access of an instruction */
+#include <asm/insn_writes.h>		/* kinds of memory access of an instruction */
 #include <asm/debug_regs.h>	/* hardware breakpoints */
 #include <asm/gate.h>		/* pages of the kernel that programs call without a trap */
 #include <asm/xstate.h>		/* extended state */

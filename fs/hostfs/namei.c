@@ -3,7 +3,7 @@
  * Names: looking up, making, removing, renaming. The host decides, by one call each; what it answers is taken over.
  *
  * A name, also one that is not there, is believed for the attribute time-out (d_time) and then looked at again. Opening a name that was not
- * there always asks; opening one that was there finds out by itself (openfile.c).
+ * there always asks; opening one that was there finds out by itself (fileops.c).
  */
 #include <linux/namei.h>
 #include <linux/pagemap.h>

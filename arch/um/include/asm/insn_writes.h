@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef __ASM_UM_ACCESS_H
-#define __ASM_UM_ACCESS_H
+#ifndef __ASM_UM_INSN_WRITES_H
+#define __ASM_UM_INSN_WRITES_H
 
 enum {
 	ACCESS_READS,		/* its memory operand is read only, or it has none, or it is not known */

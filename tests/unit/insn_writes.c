@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The instruction classifier (arch/um/x86_64/access.c) against a table, and the table against this
- * processor: every instruction that can be run here is run with its operand in a page that may not
- * be touched, and the error code of the fault says whether it was a write.
+ * The instruction classifier (arch/um/x86_64/insn_writes.c) against a table, and the table against
+ * this processor: every instruction that can be run here is run with its operand in a page that may
+ * not be touched, and the error code of the fault says whether it was a write.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "../../arch/um/x86_64/access.c"
+#include "../../arch/um/x86_64/insn_writes.c"
 #include "../guest/check.h"
 
 struct test_case {

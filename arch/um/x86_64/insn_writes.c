@@ -6,14 +6,14 @@
  * The maps below list what writes; everything else reads, or is not known here. An instruction that is forgotten
  * costs a second fault, so the lists hold what user programs can execute, and no more.
  *
- * Compiles without the kernel for its unit test (tests/unit/access.c). Reference: Intel's manual, volume 2, appendix A.
+ * Compiles without the kernel for its unit test (tests/unit/insn_writes.c). Reference: Intel's manual, volume 2, appendix A.
  */
 #ifdef __KERNEL__
 #include <linux/types.h>
 #else
 #include <stdbool.h>
 #endif
-#include "../include/asm/access.h"
+#include "../include/asm/insn_writes.h"
 
 enum map { ONE_BYTE, MAP_0F, MAP_0F38, MAP_0F3A, OTHER_MAP };
 enum encoding { LEGACY, VEX, EVEX };
