@@ -96,14 +96,14 @@ static void arm(timer_t timer, unsigned long long ns)
 			   strerror(errno));
 }
 
-static timer_t event_timer, retry_timer, look_timer;
+static timer_t event_timer, retry_timer, runaway_timer;
 static int timers_made;
 
 void host_timers_init(void)
 {
 	event_timer = make_timer(SIGALRM);
 	retry_timer = make_timer(SIGIO);	/* as if a device asked again */
-	look_timer = make_timer(SIGVTALRM);
+	runaway_timer = make_timer(SIGVTALRM);
 	timers_made = 1;
 }
 
@@ -133,9 +133,9 @@ void host_retry_after(unsigned long ns)
 		arm(retry_timer, ns);
 }
 
-void host_look_after(unsigned long ns)
+void host_runaway_check_after(unsigned long ns)
 {
-	arm(look_timer, ns);
+	arm(runaway_timer, ns);
 }
 
 void host_retry_reset(void)

@@ -38,9 +38,9 @@ unsigned long long host_thread_ns(void);	/* CPU time of this thread */
 void host_retry_soon(void);
 void host_retry_reset(void);
 void host_retry_after(unsigned long ns);	/* 0: not at all */
-void host_look_after(unsigned long ns);	/* calls host_parked_look then */
-/* parked.c: looks whether stub processes that should stand still do, in a signal handler. */
-void host_parked_look(void);
+void host_runaway_check_after(unsigned long ns);	/* calls host_runaway_check then */
+/* runaway.c: checks whether stub processes that should stand still do, in a signal handler. */
+void host_runaway_check(void);
 
 /* cpus.c: keeps a virtual CPU and its stub processes on one host CPU. */
 void host_cpus_init(void);

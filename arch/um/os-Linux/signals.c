@@ -80,7 +80,7 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	int saved = errno;
 
 	if (signo == SIGVTALRM) {
-		host_parked_look();
+		host_runaway_check();
 		errno = saved;
 		return;
 	}

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest threads of the seccomp engine that have claimed a trap: do they stand still?
+ * Guest threads of the seccomp engine that have claimed a trap and may be running all the same.
  *
- * A hostile one can claim a trap and go on. While its process is meant to run that is its own affair, and kick.c sees to its end; but it could use
- * up a host CPU while its process waits. So every stub process that has run is looked at until it was seen to have used no CPU
- * from one look to the next; that is twice, LOOK_NS apart, for an honest one. There is one timer for all, which is off when nobody is left to
- * be looked at. The CPU time of the process is cheap to ask for but includes the mapper's; where it grew, that of the guest thread decides.
+ * A hostile thread can claim a trap and continue. While its process is meant to run, kick.c ends
+ * that. Afterwards it could use up a host CPU while its process waits. So every stub process that
+ * has run is a suspect, and is checked until it used no CPU from one check to the next. That is
+ * twice, CHECK_NS apart, for an honest one. One timer serves all, and is off without suspects. The
+ * CPU time of the process is cheap to read but includes the mapper's. Where it grew, the guest
+ * thread's own decides.
  *
- * Runs on the thread of the virtual CPU; host_parked_look() in its signal handler.
+ * Runs on the thread of the virtual CPU; host_runaway_check() in its signal handler.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -21,7 +23,7 @@
 #include "os.h"
 #include "seccomp_stub.h"
 
-#define LOOK_NS		20000000
+#define CHECK_NS		20000000
 #define ALLOWED_NS	5000000		/* from the claim until it sleeps */
 
 static int watching;
@@ -44,53 +46,53 @@ static unsigned long long thread_time(int pid)
 	return strtoull(text, NULL, 10);
 }
 
-/* Returns whether it must be looked at again. */
-static int look(struct parked *parked, int pid)
+/* Returns whether it must be checked again. */
+static int runaway_check(struct runaway *runaway, int pid)
 {
 	unsigned long long ran = host_cpu_time(pid);
 
-	if (parked->turns != parked->seen_turns) {
-		parked->seen_turns = parked->turns;
-		parked->ran = ran;
-		parked->thread_ran = 0;
+	if (runaway->turns != runaway->seen_turns) {
+		runaway->seen_turns = runaway->turns;
+		runaway->ran = ran;
+		runaway->thread_ran = 0;
 		return 1;
 	}
-	if (ran == parked->ran)
+	if (ran == runaway->ran)
 		return 0;
-	if (ran - parked->ran < ALLOWED_NS)
+	if (ran - runaway->ran < ALLOWED_NS)
 		return 1;
-	parked->ran = ran;
+	runaway->ran = ran;
 	ran = thread_time(pid);
-	if (parked->thread_ran && ran - parked->thread_ran >= ALLOWED_NS) {
+	if (runaway->thread_ran && ran - runaway->thread_ran >= ALLOWED_NS) {
 		kill(pid, SIGKILL);
 		return 0;
 	}
-	parked->thread_ran = ran;
+	runaway->thread_ran = ran;
 	return 1;
 }
 
-void host_parked_look(void)
+void host_runaway_check(void)
 {
 	int running = this_vcpu()->in_guest, left = 0;
 
 	for (struct host_space *space = seccomp_spaces; space; space = space->all_next) {
-		if (!space->parked.suspect)
+		if (!space->runaway.suspect)
 			continue;
 		if (space->pid != running)
-			space->parked.suspect = look(&space->parked, space->pid);
-		left |= space->parked.suspect;
+			space->runaway.suspect = runaway_check(&space->runaway, space->pid);
+		left |= space->runaway.suspect;
 	}
 	watching = left;
 	if (left)
-		host_look_after(LOOK_NS);
+		host_runaway_check_after(CHECK_NS);
 }
 
-void parked_watch(struct host_space *space)
+void runaway_watch(struct host_space *space)
 {
-	space->parked.turns++;
-	space->parked.suspect = 1;
+	space->runaway.turns++;
+	space->runaway.suspect = 1;
 	if (watching)
 		return;
 	watching = 1;
-	host_look_after(LOOK_NS);
+	host_runaway_check_after(CHECK_NS);
 }

@@ -444,7 +444,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	put_for_return(space, regs, how);
 	handoff_give(space);
 	error = handoff_wait(space, 0);
-	parked_watch(space);	/* before it counts as one that does not run */
+	runaway_watch(space);	/* before it counts as one that does not run */
 	vcpu->in_guest = 0;
 	host_kick_over(vcpu);
 	if (error) {
@@ -505,7 +505,7 @@ static int debug_register(struct host_space *space, int number, unsigned long *v
 
 	if (space->gone)
 		return -ESRCH;
-	space->parked.suspect = 0;
+	space->runaway.suspect = 0;
 	if (ptrace(PTRACE_SEIZE, space->pid, 0, 0))
 		return -errno;
 	errno = 0;

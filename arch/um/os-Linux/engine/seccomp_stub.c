@@ -287,7 +287,7 @@ int seccomp_stub_kill(struct host_space *space)
 
 	if (space->gone)
 		return 0;
-	space->parked.suspect = 0;	/* its id is not ours any more below */
+	space->runaway.suspect = 0;	/* its id is not ours any more below */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	host_kill_stub(space->pid);
 	while (wait4(space->pid, &status, __WALL, NULL) < 0 && errno == EINTR)

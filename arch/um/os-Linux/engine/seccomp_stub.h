@@ -6,8 +6,8 @@
 #include "../../stub/seccomp.h"
 #include "seccomp_frame.h"
 
-/* parked.c: what it knows of a guest thread that has claimed a trap. CPU times in ns, at the last look. */
-struct parked {
+/* runaway.c: a guest thread that has claimed a trap. CPU times in ns, at the last check. */
+struct runaway {
 	int suspect;			/* it has run and was not seen to stand still since */
 	unsigned int turns, seen_turns;
 	unsigned long long ran, thread_ran;
@@ -29,7 +29,7 @@ struct host_space {
 	void *xstate;			/* extended state in it */
 	int called;			/* the guest thread waits in a call, extended state still in its registers */
 	int xstate_set;			/* since then: what is in the frame counts */
-	struct parked parked;
+	struct runaway runaway;
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
 };
@@ -65,10 +65,10 @@ int seccomp_stub_lives(const struct host_space *space);
 /* seccomp_engine.c: all there are, by all_next. */
 extern struct host_space *seccomp_spaces;
 
-/* ---- parked.c ---- */
+/* ---- runaway.c ---- */
 
-/* The guest thread has claimed a trap: see to it that it stands still. */
-void parked_watch(struct host_space *space);
+/* The guest thread has claimed a trap: it is checked until it is seen to stand still. */
+void runaway_watch(struct host_space *space);
 
 /* ---- handoff.c ---- */
 
