@@ -34,7 +34,7 @@ static int counters_show(struct seq_file *file, void *v)
 	SHOW(pages_discarded);
 	SHOW(huge_blocks);
 	SHOW(huge_refused);
-	SHOW(pages_fresh);
+	SHOW(pages_unbacked);
 	seq_printf(file, "pages_per_map %lu.%lu\n", counters.pages / max(counters.host_maps, 1UL),
 		   counters.pages * 10 / max(counters.host_maps, 1UL) % 10);
 	seq_printf(file, "stubs_made %lu\nstubs_reused %lu\n", host_stubs_made, host_stubs_reused);

@@ -16,7 +16,7 @@ struct counters {
 	unsigned long pages_discarded;	/* of guest RAM, given back to the host */
 	unsigned long huge_blocks;	/* of guest RAM, for which the host gave a huge page */
 	unsigned long huge_refused;	/* for which it did not */
-	unsigned long pages_fresh;	/* not cleared, since the host had not given them yet */
+	unsigned long pages_unbacked;	/* not cleared, since the host had not allocated them yet */
 };
 
 extern struct counters counters;

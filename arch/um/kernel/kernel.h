@@ -45,9 +45,9 @@ void hostmap_give_back(struct mm_struct *mm);
 int reserve_for_child(struct task_struct *child, unsigned long clone_flags);
 void release_reserved(struct thread_struct *thread);
 
-/* fresh.c */
-void fresh_init(void);
-void fresh_again(unsigned long pfn, unsigned long count);
+/* ram_populate.c */
+void ram_populate_init(void);
+void ram_unbacked(unsigned long pfn, unsigned long count);
 
 /* kernelmap.c */
 bool kernelmap_fault(unsigned long address, bool write);

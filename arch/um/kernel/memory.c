@@ -36,7 +36,7 @@ void __init paging_init(void)
 	empty_zero_page = memblock_alloc(PAGE_SIZE, PAGE_SIZE);
 	if (!empty_zero_page)
 		panic("no memory for the zero page");
-	fresh_init();
+	ram_populate_init();
 	free_area_init(ends);
 }
 

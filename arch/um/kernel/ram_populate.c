@@ -2,12 +2,14 @@
 /*
  * Guest RAM that the host has yet to give, or was given back.
  *
- * Where pages of a block of 2 MiB have been taken ENOUGH times we ask for all of it as one huge page: it costs the host a third of what the
- * small ones do, a device reads and writes it in one piece, and a stub process maps a huge page of a program with one entry.
+ * Where pages of a block of 2 MiB have been allocated ALLOCS_BEFORE_HUGE times, we ask for all of it
+ * as one huge page. It costs the host a third of the small ones, a device reads and writes it in one
+ * piece, and a stub process maps a huge page of a program with one entry.
  *
- * Where the host has none, pages come one by one as they are touched, and read as zeroes. To clear one for a program would only make the
- * host find it twice, once for us and once for the stub. Only the host knows for sure which they are, so it is asked, a host call each; and
- * only about those that may be: all at first, and what goes back (reporting.c), until they have been asked about.
+ * Where the host has none, pages come one by one as they are touched, and read as zeroes. To clear
+ * one for a program would only make the host find it twice, once for us and once for the stub. Only
+ * the host knows for sure which are unbacked. It is asked with a host call each, and only about
+ * those that may be: all at first, and those returned to it (reporting.c), until it was asked.
  *
  * Runs where pages are taken, in any context, and in the kernel thread that reports free pages.
  */
@@ -21,31 +23,33 @@
 #include "counters.h"
 #include "kernel.h"
 
-#define PAGES_OF_BLOCK	(HOST_RAM_BLOCK / PAGE_SIZE)
-#define ENOUGH		128	/* a quarter: with fewer a small guest would have some blocks with little in them */
+#define PAGES_PER_BLOCK	(HOST_RAM_BLOCK / PAGE_SIZE)
+/* A quarter: with fewer a small guest would have some blocks with little in them. */
+#define ALLOCS_BEFORE_HUGE	128
 
-static unsigned long *may_be_fresh;	/* a bit for each page of guest RAM */
-static u16 *left;			/* for each whole block, how often to take a page before it is asked for; 0: no more */
+static unsigned long *maybe_unbacked;	/* a bit for each page of guest RAM */
+/* For each whole block, allocations of its pages until a huge page is asked for; 0: no more. */
+static u16 *allocs_until_huge;
 
-void __init fresh_init(void)
+void __init ram_populate_init(void)
 {
-	unsigned long block;
+	unsigned long block, blocks = max_pfn / PAGES_PER_BLOCK;
 
-	may_be_fresh = memblock_alloc(BITS_TO_LONGS(max_pfn) * sizeof(long), sizeof(long));
-	left = memblock_alloc((max_pfn / PAGES_OF_BLOCK + 1) * sizeof(*left), sizeof(*left));
-	if (!may_be_fresh || !left)
+	maybe_unbacked = memblock_alloc(BITS_TO_LONGS(max_pfn) * sizeof(long), sizeof(long));
+	allocs_until_huge = memblock_alloc((blocks + 1) * sizeof(u16), sizeof(u16));
+	if (!maybe_unbacked || !allocs_until_huge)
 		panic("no memory for a bit for each page");
-	bitmap_fill(may_be_fresh, max_pfn);
-	for (block = 0; block < max_pfn / PAGES_OF_BLOCK; block++)
-		left[block] = ENOUGH;
+	bitmap_fill(maybe_unbacked, max_pfn);
+	for (block = 0; block < blocks; block++)
+		allocs_until_huge[block] = ALLOCS_BEFORE_HUGE;
 }
 
 /* Free memory, whole blocks, that nobody can take meanwhile. */
-void fresh_again(unsigned long pfn, unsigned long count)
+void ram_unbacked(unsigned long pfn, unsigned long count)
 {
-	bitmap_set(may_be_fresh, pfn, count);
-	for (; count >= PAGES_OF_BLOCK; pfn += PAGES_OF_BLOCK, count -= PAGES_OF_BLOCK)
-		left[pfn / PAGES_OF_BLOCK] = ENOUGH;
+	bitmap_set(maybe_unbacked, pfn, count);
+	for (; count >= PAGES_PER_BLOCK; pfn += PAGES_PER_BLOCK, count -= PAGES_PER_BLOCK)
+		allocs_until_huge[pfn / PAGES_PER_BLOCK] = ALLOCS_BEFORE_HUGE;
 }
 
 static void make_huge(unsigned long block)
@@ -54,12 +58,12 @@ static void make_huge(unsigned long block)
 
 	switch (error) {
 	case 0:
-		bitmap_clear(may_be_fresh, block * PAGES_OF_BLOCK, PAGES_OF_BLOCK);
+		bitmap_clear(maybe_unbacked, block * PAGES_PER_BLOCK, PAGES_PER_BLOCK);
 		counters.huge_blocks++;
 		break;
 	case -EAGAIN:
 	case -EALREADY:
-		left[block] = ENOUGH;
+		allocs_until_huge[block] = ALLOCS_BEFORE_HUGE;
 		break;
 	default:
 		counters.huge_refused++;
@@ -73,19 +77,19 @@ void arch_alloc_page(struct page *page, int order)
 	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order), next;
 
 	for (; pfn < end; pfn = next) {
-		unsigned long block = pfn / PAGES_OF_BLOCK;
-		unsigned int before = READ_ONCE(left[block]), taken;
+		unsigned long block = pfn / PAGES_PER_BLOCK;
+		unsigned int before = READ_ONCE(allocs_until_huge[block]), taken;
 
-		next = min(end, (block + 1) * PAGES_OF_BLOCK);
+		next = min(end, (block + 1) * PAGES_PER_BLOCK);
 		if (likely(!before))
 			continue;
 		/* An interrupt between the two may be forgotten, or have it asked for twice; neither does harm. */
 		taken = min_t(unsigned long, before, next - pfn);
-		WRITE_ONCE(left[block], before - taken);
+		WRITE_ONCE(allocs_until_huge[block], before - taken);
 		if (taken < before)
 			continue;
 		if (irqs_disabled())
-			left[block] = 1;	/* let the next one wait for the host */
+			allocs_until_huge[block] = 1;	/* let the next one wait for the host */
 		else
 			make_huge(block);
 	}
@@ -96,8 +100,8 @@ void clear_user_page(void *to, unsigned long address, struct page *page)
 	unsigned long pfn = page_to_pfn(page);
 
 	/* Most pages are not, so look before changing anything. */
-	if (test_bit(pfn, may_be_fresh) && test_and_clear_bit(pfn, may_be_fresh) && host_ram_is_hole(PFN_PHYS(pfn), PAGE_SIZE)) {
-		counters.pages_fresh++;
+	if (test_bit(pfn, maybe_unbacked) && test_and_clear_bit(pfn, maybe_unbacked) && host_ram_is_hole(PFN_PHYS(pfn), PAGE_SIZE)) {
+		counters.pages_unbacked++;
 		return;
 	}
 	clear_page(to);

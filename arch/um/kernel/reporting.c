@@ -25,7 +25,7 @@ static int give_to_host(struct page_reporting_dev_info *device, struct scatterli
 			pr_info_once("the host does not take free memory back (%s)\n", host_error_text(error));
 			return error;
 		}
-		fresh_again(page_to_pfn(sg_page(block)), block->length / PAGE_SIZE);
+		ram_unbacked(page_to_pfn(sg_page(block)), block->length / PAGE_SIZE);
 		counters.pages_discarded += block->length / PAGE_SIZE;
 	}
 	return 0;

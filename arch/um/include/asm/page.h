@@ -43,7 +43,7 @@ void copy_page(void *to, const void *from);
 void clear_user_page(void *to, unsigned long address, struct page *page);
 #define copy_user_page(to, from, vaddr, pg)	copy_page(to, from)
 
-/* Linux's hook for pages just taken from the free ones: fresh.c. */
+/* Linux's hook for pages just taken from the free ones: ram_populate.c. */
 #define HAVE_ARCH_ALLOC_PAGE
 void arch_alloc_page(struct page *page, int order);
 
