@@ -244,9 +244,9 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 	if (signal > 0)
 		send_fault_signal(regs, &fault, signal, code);
 	else if (!signal && fault.error_code & FAULT_WRITE)
-		data_ahead(fault.address);
+		prefault_data(fault.address);
 	else if (!signal)
-		cached_ahead(fault.address);
+		fault_around(fault.address);
 }
 
 /*

@@ -67,11 +67,11 @@ vm_flags_t fault_needs(unsigned long error_code);
 void user_fault(struct pt_regs *regs, struct host_trap *trap);
 void ram_fault(unsigned long address);
 
-/* ahead.c */
-void fault_ahead(unsigned long address, unsigned long error_code);
-void cached_ahead(unsigned long address);
-void data_ahead(unsigned long address);
-void program_ahead(void);
+/* prefault.c */
+void prefault_page(unsigned long address, unsigned long error_code);
+void fault_around(unsigned long address);
+void prefault_data(unsigned long address);
+void prefault_exec(void);
 
 /* trap.c */
 void __noreturn guest_loop(void);

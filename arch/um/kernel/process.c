@@ -34,8 +34,8 @@ void __noreturn first_run(struct task_struct *prev, int (*fn)(void *), void *arg
 		fn(argument);		/* a kernel thread returns from it only to run a program */
 	} else if (atomic_read(&current->mm->mm_users) == 1) {
 		/* After fork these two pages are what it touches first. */
-		fault_ahead(current_pt_regs()->sp, FAULT_WRITE);
-		fault_ahead(current_pt_regs()->ip, FAULT_FETCH);
+		prefault_page(current_pt_regs()->sp, FAULT_WRITE);
+		prefault_page(current_pt_regs()->ip, FAULT_FETCH);
 	}
 	syscall_exit_to_user_mode(current_pt_regs());
 	guest_loop();
@@ -61,7 +61,7 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	*regs = *current_pt_regs();
 	regs->ax = 0;
 	if (!(args->flags & CLONE_VM))
-		fault_ahead(regs->sp, FAULT_WRITE);	/* the parent's stack, which the child shares now */
+		prefault_page(regs->sp, FAULT_WRITE);	/* the parent's stack, which the child shares now */
 	if (args->stack)
 		regs->sp = args->stack;
 	if (args->flags & CLONE_SETTLS) {
@@ -87,10 +87,10 @@ void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 	regs->ss = USER_DS;
 	regs->flags = X86_EFLAGS_IF | X86_EFLAGS_FIXED;
 	regs->orig_ax = -1;
-	program_ahead();
-	fault_ahead(ip, FAULT_FETCH);
-	fault_ahead(sp, FAULT_WRITE);
-	fault_ahead(sp - PAGE_SIZE, FAULT_WRITE);
+	prefault_exec();
+	prefault_page(ip, FAULT_FETCH);
+	prefault_page(sp, FAULT_WRITE);
+	prefault_page(sp - PAGE_SIZE, FAULT_WRITE);
 }
 EXPORT_SYMBOL(start_thread);
 

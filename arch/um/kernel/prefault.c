@@ -2,14 +2,16 @@
 /*
  * Faults that are served before they happen.
  *
- * A fault costs a stop of guest code and a host call, whatever it brings, and a host call costs about as much for a hundred pages as for
- * one. So more is mapped ahead here than hardware would make worth while:
+ * A fault costs a stop of guest code and a host call, whatever it brings, and a host call costs about
+ * as much for a hundred pages as for one. So more is prefaulted here than hardware would make worth
+ * while:
  *
- *  - the single page that a thread is known to touch first (fault_ahead);
- *  - around a read fault, the pages of the same file that are in the page cache, in a wider window than Linux's own (cached_ahead);
- *  - of a new program all of them, up to a limit (program_ahead);
- *  - the data of a program or shared library, if that is small, when its first page is written (data_ahead): nearly all of it is
- *    written soon, by relocation to begin with.
+ *  - the single page that a thread is known to touch first (prefault_page);
+ *  - around a read fault, the pages of the same file that are in the page cache, in a wider window
+ *    than Linux's own (fault_around);
+ *  - of a new program all of them, up to a limit (prefault_exec);
+ *  - the data of a program or shared library, if that is small, when its first page is written
+ *    (prefault_data): nearly all of it is written soon, by relocation to begin with.
  *
  * Nothing is read from a disk for it, and nothing is mapped that a userfaultfd would have to hear of. Runs on the thread whose
  * faults these would be, interrupts on; may sleep.
@@ -25,24 +27,24 @@
 #define PROGRAM_LIMIT	SZ_2M		/* of one area of a new program */
 #define DATA_LIMIT	SZ_64K
 
-static bool may_go_ahead(struct vm_area_struct *vma, unsigned long error_code)
+static bool may_prefault(struct vm_area_struct *vma, unsigned long error_code)
 {
 	return vma && (vma->vm_flags & fault_needs(error_code)) && !userfaultfd_armed(vma);
 }
 
 /**
- * fault_ahead - serves a fault that guest code of current is about to take, which saves the trap
+ * prefault_page - serves a fault that guest code of current is about to take, which saves the trap
  * @error_code: as in struct fault
  * Does nothing where the access would not be allowed, would extend a stack, or concerns a userfaultfd.
  */
-void fault_ahead(unsigned long address, unsigned long error_code)
+void prefault_page(unsigned long address, unsigned long error_code)
 {
 	struct fault fault = { address, error_code | FAULT_USER };
 	bool expected;
 	int code;
 
 	mmap_read_lock(current->mm);
-	expected = may_go_ahead(vma_lookup(current->mm, address), error_code);
+	expected = may_prefault(vma_lookup(current->mm, address), error_code);
 	mmap_read_unlock(current->mm);
 	if (expected)
 		fault_in(&fault, &code);
@@ -78,7 +80,7 @@ static void map_cached(struct vm_area_struct *vma, unsigned long start, unsigned
 
 static bool has_cache(struct vm_area_struct *vma)
 {
-	return vma->vm_ops && vma->vm_ops->map_pages && may_go_ahead(vma, 0);
+	return vma->vm_ops && vma->vm_ops->map_pages && may_prefault(vma, 0);
 }
 
 static void map_all_cached(struct vm_area_struct *vma, unsigned long start, unsigned long end)
@@ -92,9 +94,9 @@ static void map_all_cached(struct vm_area_struct *vma, unsigned long start, unsi
 }
 
 /**
- * cached_ahead - maps pages of the page cache around address, where a page of current was just read
+ * fault_around - maps pages of the page cache around address, where a page of current was just read
  */
-void cached_ahead(unsigned long address)
+void fault_around(unsigned long address)
 {
 	unsigned long start = round_down(address, WINDOW);
 	struct vm_area_struct *vma;
@@ -110,7 +112,7 @@ void cached_ahead(unsigned long address)
 
 static bool is_small_data(struct vm_area_struct *vma)
 {
-	return (vma->vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE && vma->vm_end - vma->vm_start <= DATA_LIMIT && may_go_ahead(vma, FAULT_WRITE);
+	return (vma->vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE && vma->vm_end - vma->vm_start <= DATA_LIMIT && may_prefault(vma, FAULT_WRITE);
 }
 
 /* As the loaders of programs and libraries leave it: what can be written of a file follows what cannot. */
@@ -166,9 +168,9 @@ static void copy_data(struct vm_area_struct *vma)
 }
 
 /**
- * data_ahead - where address is in the data of a program or library of current: makes its own copies of what else is in it
+ * prefault_data - where address is in the data of a program or library of current: makes its own copies of what else is in it
  */
-void data_ahead(unsigned long address)
+void prefault_data(unsigned long address)
 {
 	struct vm_area_struct *vma;
 
@@ -182,11 +184,11 @@ void data_ahead(unsigned long address)
 }
 
 /**
- * program_ahead - maps what is cheap to have of a new program and its interpreter
+ * prefault_exec - maps what is cheap to have of a new program and its interpreter
  *
  * Called when exec has mapped both and nobody else knows the address space.
  */
-void program_ahead(void)
+void prefault_exec(void)
 {
 	struct vm_area_struct *vma;
 
