@@ -3,7 +3,7 @@
  * The host's mappings of a guest address space, kept as a cache of the guest's page tables: our TLB.
  *
  *  1. Whoever changes guest page tables says so (tlb_flush and friends, update_mmu_cache), and an entry that is cleared while it is
- *     hosted says so itself (hostmap_gone in asm/pgtable.h): the range is noted as stale.
+ *     hosted says so itself (hostmap_zap in asm/pgtable.h): the range is noted as stale.
  *  2. Before guest code of that address space runs, hostmap_sync() walks the stale ranges and makes the host agree, in
  *     as few calls as it can: one for each run of pages that are contiguous in RAM and have equal rights; one for a
  *     stretch with no pages; one for a stretch of pages that are mapped already and only need other rights. Pages that are only
@@ -55,13 +55,13 @@ static unsigned long distance(const struct host_stale *range, unsigned long star
 }
 
 /* The range that a new one joins: of its kind and touching; one that says as much; or, if there is no room, the nearest. */
-static struct host_stale *joins(mm_context_t *context, unsigned long start, unsigned long end, bool gone)
+static struct host_stale *joins(mm_context_t *context, unsigned long start, unsigned long end, bool zapped)
 {
 	struct host_stale *range, *nearest = NULL;
 
 	for (range = context->stale + context->stale_count; range-- > context->stale;) {
 		if (!distance(range, start, end) &&
-		    (range->gone == gone || (range->gone && start >= range->start && end <= range->end)))
+		    (range->zapped == zapped || (range->zapped && start >= range->start && end <= range->end)))
 			return range;
 		if (!nearest || distance(range, start, end) < distance(nearest, start, end))
 			nearest = range;
@@ -69,7 +69,7 @@ static struct host_stale *joins(mm_context_t *context, unsigned long start, unsi
 	return context->stale_count == HOST_STALE_RANGES ? nearest : NULL;
 }
 
-static void note(struct mm_struct *mm, unsigned long start, unsigned long end, bool gone)
+static void note(struct mm_struct *mm, unsigned long start, unsigned long end, bool zapped)
 {
 	mm_context_t *context = &mm->context;
 	struct host_stale *range;
@@ -80,11 +80,11 @@ static void note(struct mm_struct *mm, unsigned long start, unsigned long end, b
 	if (start >= end || !context->space)	/* without a stub nothing is mapped */
 		return;
 	local_irq_save(flags);
-	range = joins(context, start, end, gone);
+	range = joins(context, start, end, zapped);
 	if (range)
-		*range = (struct host_stale) { min(start, range->start), max(end, range->end), gone || range->gone };
+		*range = (struct host_stale) { min(start, range->start), max(end, range->end), zapped || range->zapped };
 	else
-		context->stale[context->stale_count++] = (struct host_stale) { start, end, gone };
+		context->stale[context->stale_count++] = (struct host_stale) { start, end, zapped };
 	local_irq_restore(flags);
 }
 
@@ -94,7 +94,7 @@ void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end)
 	note(mm, start, end, false);
 }
 
-void hostmap_gone(struct mm_struct *mm, unsigned long address, unsigned long size)
+void hostmap_zap(struct mm_struct *mm, unsigned long address, unsigned long size)
 {
 	note(mm, address, address + size, true);
 	if (unlikely(mm->context.call_sites))
@@ -108,7 +108,7 @@ pte_t hostmap_rights(struct vm_area_struct *vma, unsigned long address, pte_t e)
 
 	if (likely(!mm->context.call_sites) || !call_sites_changed(mm, address))
 		return e;
-	hostmap_gone(mm, address, PAGE_SIZE);
+	hostmap_zap(mm, address, PAGE_SIZE);
 	return pte_mkunhosted(e);
 }
 
@@ -329,7 +329,7 @@ static void sync_changed(struct batch *batch, pte_t *at, unsigned long address, 
 }
 
 /* Something may be mapped here that no entry tells of. */
-static void sync_gone(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+static void sync_zapped(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	if (guest_may(ptep_get(at)) || is_hosted(ptep_get(at)))
 		sync_entry(batch, at, address, size);
@@ -340,9 +340,9 @@ static void sync_gone(struct batch *batch, pte_t *at, unsigned long address, uns
 static void sync_range(struct batch *batch, const struct host_stale *range)
 {
 	const struct walk changed = { batch, _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE, sync_changed };
-	const struct walk gone = { batch, 0, sync_gone, unmap };
+	const struct walk zapped = { batch, 0, sync_zapped, unmap };
 
-	walk_tables(range->gone ? &gone : &changed, batch->mm, range->start, range->end);
+	walk_tables(range->zapped ? &zapped : &changed, batch->mm, range->start, range->end);
 }
 
 /* After fork: one call for each area that was writable. */
@@ -354,7 +354,7 @@ static void sync_rights(struct batch *batch, pte_t *at, unsigned long address, u
 
 /* ---- 4. dropping all ---- */
 
-static void forget(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+static void zap_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	if (is_hosted(ptep_get(at)))
 		set_pte(at, pte_mkunhosted(ptep_get(at)));
@@ -367,12 +367,12 @@ static void nothing_is_stale(mm_context_t *context)
 	context->stale_count = 0;
 }
 
-static int drop_all(struct mm_struct *mm)
+static int zap_all(struct mm_struct *mm)
 {
 	const struct host_map everything = { .start = 0, .length = TASK_SIZE, .op = HOST_UNMAP };
-	const struct walk walk = { NULL, _PAGE_HOSTED, forget };
+	const struct walk walk = { NULL, _PAGE_HOSTED, zap_entry };
 
-	count_eviction();
+	count_zap();
 	walk_tables(&walk, mm, 0, TASK_SIZE);
 	nothing_is_stale(&mm->context);
 	return host_engine->apply(mm->context.space, &everything, 1);
@@ -382,7 +382,7 @@ static int finish(struct batch *batch)
 {
 	apply(batch);
 	if (batch->error || batch->mm->context.areas > host_area_budget)
-		return drop_all(batch->mm);
+		return zap_all(batch->mm);
 	return 0;
 }
 
@@ -498,7 +498,7 @@ int hostmap_load(struct mm_struct *mm, unsigned long address)
 
 static void map_again(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	forget(batch, at, address, size);
+	zap_entry(batch, at, address, size);
 	note(batch->mm, address, address + size, true);
 }
 

@@ -44,7 +44,7 @@ pmd_t pmdp_invalidate(struct vm_area_struct *vma, unsigned long address, pmd_t *
 	pmd_t old = *at;
 
 	if (pmd_hosted(old))
-		hostmap_gone(vma->vm_mm, address, PMD_SIZE);
+		hostmap_zap(vma->vm_mm, address, PMD_SIZE);
 	old = pmd_mkunhosted(old);
 	set_pmd(at, pmd_mkinvalid(old));
 	hostmap_flush(vma->vm_mm, address, address + PMD_SIZE);
@@ -62,7 +62,7 @@ pmd_t pmdp_collapse_flush(struct vm_area_struct *vma, unsigned long address, pmd
 {
 	pmd_t old = pmdp_huge_get_and_clear(vma->vm_mm, address, at);
 
-	hostmap_gone(vma->vm_mm, address, PMD_SIZE);
+	hostmap_zap(vma->vm_mm, address, PMD_SIZE);
 	hostmap_flush(vma->vm_mm, address, address + PMD_SIZE);
 	return old;
 }

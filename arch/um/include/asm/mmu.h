@@ -8,12 +8,13 @@ struct host_space;
 struct task_struct;
 
 /*
- * A range of guest addresses where the host's mappings may differ from the guest's page tables. gone: also where the tables have
- * nothing the host may map something; otherwise only entries that are there matter.
+ * A range of guest addresses where the host's mappings may differ from the guest's page tables.
+ * zapped: the host may map something also where the tables have nothing; otherwise only entries that
+ * are there matter.
  */
 struct host_stale {
 	unsigned long start, end;
-	bool gone;
+	bool zapped;
 };
 
 #define HOST_STALE_RANGES 8

@@ -4,8 +4,8 @@
  *
  * _PAGE_HOSTED says that the stub process probably maps this page at this place, _PAGE_HOSTED_RW and _PAGE_HOSTED_X with which rights:
  * hints to make fewer host calls. What must hold: a page that the host maps has the bits, or a stale range covers it
- * (asm/tlbflush.h). So an entry that is cleared or invalidated loses the bits and leaves a stale range of the kind "gone" behind
- * (hostmap_gone); a new address space loses all that it inherited (kernel/hostmap.c). Pages that are not young are not brought in, and
+ * (asm/tlbflush.h). So an entry that is cleared or invalidated loses the bits and leaves a stale range of the kind "zapped" behind
+ * (hostmap_zap); a new address space loses all that it inherited (kernel/hostmap.c). Pages that are not young are not brought in, and
  * pages that are not dirty only without write permission, so that accessed and dirty bits are kept without hardware.
  *
  * A leaf of the level above, a huge page, is an entry of the same form with _PAGE_PSE; one entry stands for 512 pages everywhere.
@@ -265,7 +265,7 @@ struct mm_struct;
 struct vm_area_struct;
 
 /* The host may still map [address, address + size), and no entry says so any more. */
-void hostmap_gone(struct mm_struct *mm, unsigned long address, unsigned long size);
+void hostmap_zap(struct mm_struct *mm, unsigned long address, unsigned long size);
 
 #define __HAVE_ARCH_PTEP_GET_AND_CLEAR
 static inline pte_t ptep_get_and_clear(struct mm_struct *mm, unsigned long address, pte_t *at)
@@ -275,7 +275,7 @@ static inline pte_t ptep_get_and_clear(struct mm_struct *mm, unsigned long addre
 	set_pte(at, __pte(0));
 	if (!pte_present(e) || !pte_hosted(e))
 		return e;
-	hostmap_gone(mm, address, PAGE_SIZE);
+	hostmap_zap(mm, address, PAGE_SIZE);
 	return pte_mkunhosted(e);
 }
 
@@ -312,7 +312,7 @@ static inline pmd_t pmdp_huge_get_and_clear(struct mm_struct *mm, unsigned long 
 	pmd_clear(at);
 	if (!pmd_leaf(e) || !pmd_hosted(e))
 		return e;
-	hostmap_gone(mm, address & PMD_MASK, PMD_SIZE);
+	hostmap_zap(mm, address & PMD_MASK, PMD_SIZE);
 	return pmd_mkunhosted(e);
 }
 
