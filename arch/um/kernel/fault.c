@@ -154,7 +154,7 @@ static bool was_miss(struct fault *fault)
 	spin_unlock(lock);
 	count_trap(misses);
 	local_irq_save(flags);
-	error = hostmap_load(mm, fault->address);
+	error = hostmap_refill(mm, fault->address);
 	local_irq_restore(flags);
 	if (unlikely(error))
 		do_group_exit(SIGKILL);		/* no signal, which the first process would ignore */

@@ -8,7 +8,7 @@
  *     as few calls as it can: one for each run of pages that are contiguous in RAM and have equal rights; one for a
  *     stretch with no pages; one for a stretch of pages that are mapped already and only need other rights. Pages that are only
  *     added, beyond some runs of them, are left for 3.
- *  3. Guest code that touches an address which the guest's tables map and the host does not faults; hostmap_load() maps
+ *  3. Guest code that touches an address which the guest's tables map and the host does not faults; hostmap_refill() maps
  *     it, with its neighbours. So any host mapping may be dropped at any time.
  *  4. The host allows a process a number of areas. When we may have made as many, or when the host says ENOMEM, or when
  *     anything else goes wrong, all mappings are dropped in one call, and faults bring back what is used.
@@ -422,24 +422,24 @@ int hostmap_sync(struct mm_struct *mm)
 
 /* ---- 3. a miss ---- */
 
-static void load_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+static void refill_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	set_pte(at, pte_mkyoung(pte_mkunhosted(ptep_get(at))));
 	sync_entry(batch, at, address, size);
 }
 
-static bool could_load(pte_t entry)
+static bool can_refill(pte_t entry)
 {
 	return guest_may(pte_mkyoung(entry)) && !pte_hosted(entry);
 }
 
 static bool continues(pte_t entry, pte_t neighbour, long distance)
 {
-	return could_load(neighbour) && pte_pfn(neighbour) == pte_pfn(entry) + distance && host_prot(neighbour) == host_prot(entry);
+	return can_refill(neighbour) && pte_pfn(neighbour) == pte_pfn(entry) + distance && host_prot(neighbour) == host_prot(entry);
 }
 
 /* The page at table[index], what continues its run, and what is in the window around it. */
-static void load_around(struct batch *batch, pte_t *table, long index, unsigned long base)
+static void refill_around(struct batch *batch, pte_t *table, long index, unsigned long base)
 {
 	pte_t entry = ptep_get(table + index);
 	long low = index, high = index, i;
@@ -451,12 +451,12 @@ static void load_around(struct batch *batch, pte_t *table, long index, unsigned 
 	low = min(low, round_down(index, WINDOW));
 	high = max(high, round_down(index, WINDOW) + WINDOW - 1);
 	for (i = low; i <= high; i++)
-		if (i == index || could_load(ptep_get(table + i)))
-			load_entry(batch, table + i, base + i * PAGE_SIZE, PAGE_SIZE);
+		if (i == index || can_refill(ptep_get(table + i)))
+			refill_entry(batch, table + i, base + i * PAGE_SIZE, PAGE_SIZE);
 }
 
 /* Returns 0, or -errno: the host does not map it, or the stub process is of no use. */
-static int load(struct mm_struct *mm, unsigned long address)
+static int refill(struct mm_struct *mm, unsigned long address)
 {
 	struct batch *batch = batch_begin(mm);
 	unsigned long next;
@@ -465,12 +465,12 @@ static int load(struct mm_struct *mm, unsigned long address)
 	int error;
 
 	if (pmd && pmd_leaf(*pmd)) {
-		load_entry(batch, (pte_t *)pmd, address & PMD_MASK, PMD_SIZE);
+		refill_entry(batch, (pte_t *)pmd, address & PMD_MASK, PMD_SIZE);
 	} else {
 		table = pmd ? pte_offset_map(pmd, address & PMD_MASK) : NULL;
 		if (!table)
 			return 0;
-		load_around(batch, table, pte_index(address), address & PMD_MASK);
+		refill_around(batch, table, pte_index(address), address & PMD_MASK);
 		pte_unmap(table);
 	}
 	error = finish(batch);
@@ -478,18 +478,18 @@ static int load(struct mm_struct *mm, unsigned long address)
 }
 
 /**
- * hostmap_load - maps the present page at address on the host, with its neighbours
+ * hostmap_refill - maps the present page at address on the host, with its neighbours
  * @address: the guest's tables have a present, accessible page here
  *
  * What the host refuses drops all that it maps. If it refuses again then, the page would be missed for ever. Returns 0, or -errno: the guest
  * process must end.
  */
-int hostmap_load(struct mm_struct *mm, unsigned long address)
+int hostmap_refill(struct mm_struct *mm, unsigned long address)
 {
-	int error = load(mm, address);
+	int error = refill(mm, address);
 
 	if (unlikely(error))
-		error = load(mm, address);
+		error = refill(mm, address);
 	if (unlikely(error && error != -ESRCH))
 		pr_err_ratelimited("%s[%d]: killed: the host maps no memory for it (%s; see ulimit -v and the memory limit of the container)\n",
 				   current->comm, task_pid_nr(current), host_error_text(error));

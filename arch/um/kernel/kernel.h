@@ -26,7 +26,7 @@ void paging_init(void);
 /* hostmap.c */
 int hostmap_sync(struct mm_struct *mm);
 int hostmap_first(struct mm_struct *mm);
-int hostmap_load(struct mm_struct *mm, unsigned long address);
+int hostmap_refill(struct mm_struct *mm, unsigned long address);
 
 /* stack.c */
 #define IRQ_STACK_SIZE	16384
