@@ -78,7 +78,7 @@ static void handle_exception(struct pt_regs *regs, struct host_trap *trap)
 }
 
 /* int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault at the instruction. */
-static void handle_foreign_syscall(struct pt_regs *regs)
+static void handle_compat_syscall(struct pt_regs *regs)
 {
 	count_trap(exceptions);
 	regs->ip -= INT80_LENGTH;
@@ -110,8 +110,8 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 		ram_fault(trap->address);
 	} else if (trap->kind == TRAP_EXCEPTION) {
 		handle_exception(regs, trap);
-	} else if (trap->kind == TRAP_FOREIGN_SYSCALL) {
-		handle_foreign_syscall(regs);
+	} else if (trap->kind == TRAP_COMPAT_SYSCALL) {
+		handle_compat_syscall(regs);
 	} else {
 		pr_warn_ratelimited("%s[%d]: its stub process was killed on the host\n", current->comm, task_pid_nr(current));
 		do_group_exit(SIGKILL);		/* no signal, which the first process would ignore */

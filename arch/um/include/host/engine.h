@@ -17,7 +17,7 @@ struct host_space;
 enum host_trap_kind {
 	TRAP_SYSCALL,		/* number in regs->orig_ax; 6 arguments in their registers */
 	TRAP_CALL,		/* the same, from a call site that jumped to call_entry */
-	TRAP_FOREIGN_SYSCALL,	/* a system call of the 32-bit kind, by int $0x80 (two bytes before the instruction pointer) */
+	TRAP_COMPAT_SYSCALL,	/* a system call of the 32-bit kind, by int $0x80 (two bytes before the instruction pointer) */
 	TRAP_FAULT,		/* page fault: address, and the error code where the engine knows it */
 	TRAP_RAM,		/* the host says that it cannot give the page of guest RAM that is mapped at address */
 	TRAP_EXCEPTION,		/* other exception: signo, code, address as in siginfo_t */

@@ -191,7 +191,7 @@ static void classify_signal(struct host_space *space, int signo, struct host_tra
 }
 
 /* The syscall instruction leaves its return address in %rcx; who forges that for int $0x80 gets a 64-bit system call. */
-static int is_foreign(const struct host_regs *regs)
+static int is_compat(const struct host_regs *regs)
 {
 	return regs->cs != USER_CS || regs->cx != regs->ip;
 }
@@ -202,7 +202,7 @@ static void classify(struct host_space *space, int status, const struct host_reg
 	if (status < 0)
 		trap->kind = TRAP_LOST;
 	else if (WSTOPSIG(status) == SYSCALL_STOP)
-		trap->kind = is_foreign(regs) ? TRAP_FOREIGN_SYSCALL : TRAP_SYSCALL;
+		trap->kind = is_compat(regs) ? TRAP_COMPAT_SYSCALL : TRAP_SYSCALL;
 	else
 		classify_signal(space, WSTOPSIG(status), trap);
 }
@@ -337,7 +337,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	if (status >= 0 && ptrace(PTRACE_GETREGS, space->pid, 0, regs))
 		status = -1;
 	classify(space, status, regs, trap);
-	if ((trap->kind == TRAP_SYSCALL || trap->kind == TRAP_FOREIGN_SYSCALL) && host_no_sysemu && cancel_system_call(space, regs))
+	if ((trap->kind == TRAP_SYSCALL || trap->kind == TRAP_COMPAT_SYSCALL) && host_no_sysemu && cancel_system_call(space, regs))
 		trap->kind = TRAP_LOST;
 }
 

@@ -321,7 +321,7 @@ static void classify_system_call(const struct signal_frame *frame, struct host_r
 				 struct host_trap *trap)
 {
 	if (frame->info.arch != AUDIT_ARCH_X86_64) {
-		trap->kind = TRAP_FOREIGN_SYSCALL;
+		trap->kind = TRAP_COMPAT_SYSCALL;
 		return;
 	}
 	if (frame->info.address >= VSYSCALL_PAGE) {
