@@ -352,11 +352,11 @@ static void test_errors(void)
 	      "a read beyond the end of an image that shrank fails with EIO");
 	check_equal(one(HOST_DISK_READ, 0, SECTOR, NULL), 0, "the others do not");
 	host_disk_close(disk);
-	must_open("raw", "", HOST_DISK_PLAIN);
+	must_open("raw", "", HOST_DISK_RAW);
 	check_equal(one(HOST_DISK_WRITE, 0, SECTOR, sector), 0,
-		    "an image that is plain data may begin in any way");
+		    "an image that is raw data may begin in any way");
 	host_disk_close(disk);
-	must_open("raw", "", HOST_DISK_READ_ONLY | HOST_DISK_PLAIN);
+	must_open("raw", "", HOST_DISK_READ_ONLY | HOST_DISK_RAW);
 	check(one(HOST_DISK_WRITE, 0, SECTOR, sector) == -EBADF,
 	      "nothing is written to one opened for reading only");
 	host_disk_close(disk);

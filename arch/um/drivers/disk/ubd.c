@@ -89,7 +89,7 @@ static void end_request(struct request *request)
 	if (error == -EOPNOTSUPP && req_op(request) == REQ_OP_WRITE_ZEROES)
 		blk_queue_disable_write_zeroes(request->q);
 	if (error == -EPERM && req_op(request) == REQ_OP_WRITE)
-		pr_warn_ratelimited("%s: it may not begin like a COW file, unless it is plain data (flag d)\n",
+		pr_warn_ratelimited("%s: it may not begin like a COW file, unless it is raw data (flag d)\n",
 				    request->q->disk->disk_name);
 	if (makes_durable(request))
 		ubd_flushed(request->q->queuedata);

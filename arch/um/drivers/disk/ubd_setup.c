@@ -45,7 +45,7 @@ static void __init parse_flags(struct ubd_option *option, const char *name, cons
 		switch (*flags) {
 		case 'r': option->flags |= HOST_DISK_READ_ONLY; break;
 		case 's': option->flags |= HOST_DISK_SYNC; break;
-		case 'd': option->flags |= HOST_DISK_PLAIN; break;
+		case 'd': option->flags |= HOST_DISK_RAW; break;
 		case 'c': option->flags |= HOST_DISK_SHARED; break;
 		case 'o': option->flags |= HOST_DISK_DIRECT; break;
 		case 'm': option->flags |= HOST_DISK_MOVED; break;

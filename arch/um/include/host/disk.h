@@ -41,7 +41,7 @@ struct host_disk_request {
 };
 
 /*
- * Flags of host_disk_open. SYNC: every change is durable before it ends. SHARED: no lock. PLAIN: the content is data,
+ * Flags of host_disk_open. SYNC: every change is durable before it ends. SHARED: no lock. RAW: the content is data,
  * whatever it looks like. DIRECT: past the host's page cache. MOVED: the backing file given takes the place of the one
  * that the COW file names.
  */
@@ -49,7 +49,7 @@ enum {
 	HOST_DISK_READ_ONLY = 1,
 	HOST_DISK_SYNC = 2,
 	HOST_DISK_SHARED = 4,
-	HOST_DISK_PLAIN = 8,
+	HOST_DISK_RAW = 8,
 	HOST_DISK_DIRECT = 16,
 	HOST_DISK_MOVED = 32,
 };

@@ -126,7 +126,7 @@ int cow_same_file(const char *one, const char *other)
 static int open_image(struct cow_image **result, const struct cow_options *options, int depth, char *why);
 
 /*
- * Opens the file at image->backing: as a COW file if it is one, unless its size as plain data is the one wanted, as other programs would
+ * Opens the file at image->backing: as a COW file if it is one, unless its size as raw data is the one wanted, as other programs would
  * have noted it. wanted: bytes, or ~0 if not known. Returns its size as a disk, and its time stamp.
  */
 int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth, uint64_t wanted, uint64_t *size,

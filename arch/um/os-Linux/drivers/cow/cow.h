@@ -37,7 +37,7 @@
  *
  * Whether a file is a COW file is told by its first four bytes, which are a guest's to write if the file is its raw disk: it
  * could make itself a disk over any file of the host. Therefore a raw disk that was looked at with cow_is_cow() must not let its guest
- * write a first sector that begins like one; only the flag d (plain data) makes a disk that may hold any bytes.
+ * write a first sector that begins like one; only the flag d (raw data) makes a disk that may hold any bytes.
  *
  * Functions take no locks and are not reentrant for one image; cow_find(), cow_set() and cow_stage() make no host call but for memory. All of them
  * may run on a kernel stack of 16 KiB: what is large is allocated.

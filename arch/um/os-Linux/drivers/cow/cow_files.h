@@ -22,7 +22,7 @@ int cow_folder_length(const char *path);
 /* The folder's real path with the name as it is: a symbolic link that is given stays one. Allocated; NULL with errno. */
 char *cow_absolute(const char *path);
 /*
- * Opens the file at image->backing: as a COW file if it is one, unless its size as plain data is the one wanted, as other programs would
+ * Opens the file at image->backing: as a COW file if it is one, unless its size as raw data is the one wanted, as other programs would
  * have noted it. wanted: bytes, or ~0 if not known. Returns its size as a disk, and its time stamp.
  */
 int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth, uint64_t wanted, uint64_t *size,

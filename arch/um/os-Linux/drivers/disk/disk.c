@@ -12,7 +12,7 @@
  *
  * A raw image that might have been a COW file must not become one by what its guest writes, or a
  * guest could choose any file of the host as its backing file. So, unless the flag d says that the
- * image is plain data, the first sector is copied and looked at before it is written (the guest
+ * image is raw data, the first sector is copied and looked at before it is written (the guest
  * could still change its own memory after the look), and refused with -EPERM if it begins like a
  * COW file.
  */
@@ -168,7 +168,7 @@ static void copy_out(const struct iovec *iov, int iovs, char *to)
 	}
 }
 
-/* A write that covers the first sector of an image that nobody said is plain data. */
+/* A write that covers the first sector of an image that nobody said is raw data. */
 static int write_guarded(struct host_disk_request *request, enum disk_op op)
 {
 	int iovs = 1 + slice(request, FIRST_SECTOR, request->length - FIRST_SECTOR, NULL);
@@ -201,7 +201,7 @@ static int begin_write(struct host_disk *disk, struct host_disk_request *request
 	if (disk->cow)
 		return disk_add_part(request, DISK_WRITE, -1, disk_cow_data(disk->cow, request->offset), 0, request->length);
 	op = request->fua || disk->flags & HOST_DISK_SYNC ? DISK_WRITE_DURABLE : DISK_WRITE;
-	if (!request->offset && !(disk->flags & HOST_DISK_PLAIN))
+	if (!request->offset && !(disk->flags & HOST_DISK_RAW))
 		return write_guarded(request, op);
 	return disk_add_part(request, op, -1, request->offset, 0, request->length);
 }
@@ -274,7 +274,7 @@ static int open_raw(struct host_disk *disk, const char *path, struct host_disk_i
 
 	if (error)
 		return error;
-	if (!(disk->flags & HOST_DISK_PLAIN) && looks_like_cow(disk->file.fd)) {
+	if (!(disk->flags & HOST_DISK_RAW) && looks_like_cow(disk->file.fd)) {
 		disk_file_close(&disk->file);
 		return 1;
 	}
@@ -290,8 +290,8 @@ static int open_either(struct host_disk *disk, const char *path, const char *bac
 {
 	int error = 1;
 
-	if (*backing && disk->flags & HOST_DISK_PLAIN) {
-		snprintf(info->why, sizeof(info->why), "plain data (the flag d) has no backing file; leave out one of them");
+	if (*backing && disk->flags & HOST_DISK_RAW) {
+		snprintf(info->why, sizeof(info->why), "raw data (the flag d) has no backing file; leave out one of them");
 		return -EINVAL;
 	}
 	if (!*backing)
