@@ -257,7 +257,7 @@ def cow_said(page):
     end = max(offset + size for offset, size in at.values())
     said = {"version_3": [end, *at["path"], *(at[field][0] for field in COW_FIELDS[3:])]}
     other = TEXT[page].partition("## Other versions")[2].partition("\n## ")[0]
-    for column, version in enumerate(("version_1", "version_2", "broken_3"), 1):
+    for column, version in enumerate(("version_1", "version_2", "padded_3"), 1):
         cells = {}
         for line in re.findall(r"^\| .* \|$", other, re.M):
             row = [cell.strip() for cell in line.strip("|").split("|")]

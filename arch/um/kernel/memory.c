@@ -48,7 +48,7 @@ void __init mem_init(void)
 /* The image is not guest RAM, so there is nothing to give to Linux; stray uses of init code fault from here on. */
 void free_initmem(void)
 {
-	host_image_forget(__init_begin, __init_end - __init_begin);
+	host_image_discard(__init_begin, __init_end - __init_begin);
 }
 
 #ifdef CONFIG_STRICT_KERNEL_RWX

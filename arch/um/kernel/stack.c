@@ -70,7 +70,7 @@ void do_softirq_own_stack(void)
 static int __init guard_stacks(void)
 {
 	for (int cpu = 0; cpu < NR_CPUS; cpu++)
-		host_image_forget(softirq_stacks[cpu], PAGE_SIZE);
+		host_image_discard(softirq_stacks[cpu], PAGE_SIZE);
 	if (host_image_protect(task_stack_page(&init_task), PAGE_SIZE))
 		pr_warn("The host does not write-protect the end of the first task's stack\n");
 	return 0;

@@ -204,7 +204,7 @@ const char *host_description(void)
 	return text;
 }
 
-void host_image_forget(void *start, unsigned long length)
+void host_image_discard(void *start, unsigned long length)
 {
 	mmap(start, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }

@@ -38,7 +38,7 @@ void host_initrd_free(void);
 /* Makes a part of the image read-only; 0 or -errno. */
 int host_image_protect(const void *start, unsigned long length);
 /* Makes a part of the image inaccessible and gives its memory back. */
-void host_image_forget(void *start, unsigned long length);
+void host_image_discard(void *start, unsigned long length);
 
 extern const char host_release[];		/* version of this kernel, for --version */
 extern const char host_config_text[];		/* the .config of this kernel, for --showconfig */

@@ -59,7 +59,7 @@
 
 struct cow_header {
 	unsigned int version;		/* 1 to 3 */
-	int broken;			/* the version 3 of some 64-bit programs, with a longer time stamp */
+	int padded_v3;			/* the version 3 of some 64-bit programs, with a longer time stamp */
 	int little_endian;		/* the byte order of the numbers */
 	int merging;			/* a merge in place was begun and has not been completed */
 	uint32_t mtime;			/* backing file, seconds */

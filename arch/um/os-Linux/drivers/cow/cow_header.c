@@ -38,7 +38,7 @@ static const struct format
 	version_3 = { .length = 4128, .mtime = 8, .size = 12, .sector_size = 20, .alignment = 24, .kind = 28,
 		      .path = 32, .path_size = 4096 },
 	/* A compiler's padding of version 3 with eight bytes of time. */
-	broken_3 = { .length = 4136, .mtime = 8, .size = 16, .sector_size = 24, .alignment = 28, .kind = 32,
+	padded_3 = { .length = 4136, .mtime = 8, .size = 16, .sector_size = 24, .alignment = 28, .kind = 32,
 		     .path = 36, .path_size = 4096 };
 
 int cow_error(int error, char *why, const char *format, ...)
@@ -98,7 +98,7 @@ static const struct format *format_of(const struct cow_header *header)
 	case 2:
 		return &version_2;
 	case 3:
-		return header->broken ? &broken_3 : &version_3;
+		return header->padded_v3 ? &padded_3 : &version_3;
 	}
 	return NULL;
 }
@@ -122,12 +122,12 @@ int cow_is_cow(const void *start, unsigned long length)
 	return length >= 4 && (!memcmp(start, magic_be, 4) || !memcmp(start, magic_le, 4));
 }
 
-/* The time: a broken version 3 has its four bytes in the first or the second half, the other being 0. */
+/* The time: a padded version 3 has its four bytes in the first or the second half, the other being 0. */
 static uint32_t mtime_of(const struct cow_header *header, const unsigned char *field)
 {
 	uint32_t first = get32(header, field);
 
-	return header->broken && !first ? get32(header, field + 4) : first;
+	return header->padded_v3 && !first ? get32(header, field + 4) : first;
 }
 
 static int take_path(struct cow_header *header, const unsigned char *field, char *why)
@@ -177,7 +177,7 @@ int cow_parse(struct cow_header *header, const void *start, unsigned long length
 		return cow_error(-EBADMSG, why, "it is cut off within its header");
 	header->little_endian = !memcmp(bytes, magic_le, 4);
 	header->version = get32(header, bytes + 4);
-	header->broken = header->version == 3 && length >= 36 && !memcmp(bytes + version_3.path, nothing, 4);
+	header->padded_v3 = header->version == 3 && length >= 36 && !memcmp(bytes + version_3.path, nothing, 4);
 	format = format_of(header);
 	if (!format)
 		return cow_error(-EBADMSG, why, "its header has an unknown version (%u; 1 to 3 are known)", header->version);
@@ -228,7 +228,7 @@ unsigned int cow_format_mtime(const struct cow_header *header, unsigned char byt
 {
 	memset(bytes, 0, 8);
 	put32(header, bytes, header->mtime);
-	return header->broken ? 8 : 4;
+	return header->padded_v3 ? 8 : 4;
 }
 
 unsigned int cow_format_path(const struct cow_header *header, unsigned char bytes[COW_PATH])
