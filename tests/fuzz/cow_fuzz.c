@@ -76,14 +76,14 @@ static uint64_t walk(const struct cow_image *image)
 	uint64_t offset = 0, sum = 0;
 
 	for (int i = 0; i < PIECES && offset < image->header.size; i++) {
-		struct cow_piece piece;
+		struct cow_extent extent;
 
-		cow_find(image, offset, image->header.size - offset, &piece);
-		assert(piece.length && piece.length <= image->header.size - offset);
-		assert(piece.depth == 1 ? piece.offset == offset :
-					  piece.offset == image->header.data_offset + offset);
-		sum = sum * 31 + piece.depth * 7 + piece.length;
-		offset += piece.length;
+		cow_find(image, offset, image->header.size - offset, &extent);
+		assert(extent.length && extent.length <= image->header.size - offset);
+		assert(extent.depth == 1 ? extent.offset == offset :
+					  extent.offset == image->header.data_offset + offset);
+		sum = sum * 31 + extent.depth * 7 + extent.length;
+		offset += extent.length;
 	}
 	return sum;
 }

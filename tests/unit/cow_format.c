@@ -271,7 +271,7 @@ static void write_to(struct cow_image *image, uint64_t offset, uint64_t length, 
 static void test_chain(void)
 {
 	struct cow_image *image;
-	struct cow_piece piece;
+	struct cow_extent extent;
 
 	new_file("back", 1 << 20, 'b');
 	need(!new_cow("one", "back", 0) && !opens(&image, "one", NULL, 0));
@@ -281,19 +281,20 @@ static void test_chain(void)
 	check(!new_cow("two", "one", 0) && !opens(&image, "two", NULL, 0),
 	      "a COW file on a COW file");
 	write_to(image, 5120, 512, '2');
-	cow_find(image, 0, 1 << 20, &piece);
-	check(piece.depth == 2 && piece.length == 4096 && piece.offset == 0 &&
-		      piece.fd == image->under->backing_fd,
+	cow_find(image, 0, 1 << 20, &extent);
+	check(extent.depth == 2 && extent.length == 4096 && extent.offset == 0 &&
+		      extent.fd == image->under->backing_fd,
 	      "what is in neither");
-	cow_find(image, 4100, 1 << 19, &piece);
-	check(piece.depth == 1 && piece.length == 1020 &&
-		      piece.offset == cow_data(image->under, 4100),
+	cow_find(image, 4100, 1 << 19, &extent);
+	check(extent.depth == 1 && extent.length == 1020 &&
+		      extent.offset == cow_data(image->under, 4100),
 	      "what is in the lower one");
-	cow_find(image, 5120, 1 << 19, &piece);
-	check(piece.depth == 0 && piece.length == 512 && piece.fd == image->fd,
+	cow_find(image, 5120, 1 << 19, &extent);
+	check(extent.depth == 0 && extent.length == 512 && extent.fd == image->fd,
 	      "what is in the upper one");
-	cow_find(image, 8192, 100, &piece);
-	check(piece.depth == 2 && piece.length == 100 && piece.offset == 8192, "and behind them");
+	cow_find(image, 8192, 100, &extent);
+	check(extent.depth == 2 && extent.length == 100 && extent.offset == 8192,
+	      "and behind them");
 	cow_close(image);
 }
 

@@ -548,15 +548,15 @@ static int sector_fits(const struct cow_image *image, int n, long at, uint64_t *
 {
 	unsigned long long offset = offset_of(n / STRIPE) + n % STRIPE * SECTOR;
 	unsigned char got[SECTOR];
-	struct cow_piece piece;
+	struct cow_extent extent;
 
-	cow_find(image, offset, SECTOR, &piece);
-	*present += !piece.depth;
-	need(pread(piece.fd, got, SECTOR, piece.offset) == SECTOR);
+	cow_find(image, offset, SECTOR, &extent);
+	*present += !extent.depth;
+	need(pread(extent.fd, got, SECTOR, extent.offset) == SECTOR);
 	for (int i = 0; i < SECTOR; i++)
 		if (!byte_fits(&disk_history[n], at, i, got[i], backing_byte(offset))) {
 			say("# at %ld: byte %d of sector %llu (%s the COW file) is %#x\n", at, i,
-			    offset / SECTOR, piece.depth ? "not in" : "in", got[i]);
+			    offset / SECTOR, extent.depth ? "not in" : "in", got[i]);
 			return 0;
 		}
 	return 1;

@@ -187,7 +187,7 @@ static void copy_data(int from, const char *source, uint64_t from_offset,
 	}
 }
 
-uint64_t extent(int fd, uint64_t offset, uint64_t limit, int *hole)
+uint64_t file_extent(int fd, uint64_t offset, uint64_t limit, int *hole)
 {
 	off_t data = lseek(fd, offset, SEEK_DATA), end;
 
@@ -214,7 +214,7 @@ void copy_range(int from, const char *source, uint64_t from_offset, const struct
 	check_end(from, source, from_offset + length);
 	while (length) {
 		int hole;
-		uint64_t here = extent(from, from_offset, length, &hole);
+		uint64_t here = file_extent(from, from_offset, length, &hole);
 
 		if (hole)
 			put_zeroes(target, offset, here);

@@ -19,7 +19,7 @@ struct target {
 void copy_range(int from, const char *source, uint64_t from_offset, const struct target *target,
 		uint64_t offset, uint64_t length);
 /* How many bytes from offset on are data (*hole 0) or a hole; at most limit. */
-uint64_t extent(int fd, uint64_t offset, uint64_t limit, int *hole);
+uint64_t file_extent(int fd, uint64_t offset, uint64_t limit, int *hole);
 /* Writes a buffer, to a fresh target without its blocks of zeroes. */
 void put(const struct target *target, const unsigned char *bytes, uint64_t length, uint64_t offset);
 void get(int fd, const char *source, unsigned char *bytes, uint64_t length, uint64_t offset);

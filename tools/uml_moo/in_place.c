@@ -49,11 +49,11 @@ static uint64_t cluster_end(const struct cow_image *image, uint64_t offset, uint
 	uint64_t size = image->header.size, at = end;
 
 	while (at < size && end - offset < BUFFER && at - end <= gap) {
-		struct cow_piece piece;
+		struct cow_extent extent;
 
-		cow_find(image, at, size - at, &piece);
-		at += piece.length;
-		if (!piece.depth)
+		cow_find(image, at, size - at, &extent);
+		at += extent.length;
+		if (!extent.depth)
 			end = at;
 	}
 	return end;
@@ -68,12 +68,12 @@ static void for_each_cluster(struct cow_image *image, const struct target *targe
 	uint64_t size = image->header.size, offset = 0;
 
 	while (offset < size) {
-		struct cow_piece piece;
+		struct cow_extent extent;
 		uint64_t end;
 
-		cow_find(image, offset, size - offset, &piece);
-		end = offset + piece.length;
-		if (!piece.depth) {
+		cow_find(image, offset, size - offset, &extent);
+		end = offset + extent.length;
+		if (!extent.depth) {
 			end = cluster_end(image, offset, end, gap);
 			body(image, target, shift, offset, end - offset);
 		}

@@ -30,21 +30,21 @@ uint64_t copy_pieces(const struct cow_image *image, const struct target *target,
 {
 	uint64_t done = 0, limit = length < BUFFER ? length : BUFFER;
 	unsigned char *bytes = buffer(1);
-	struct cow_piece piece;
+	struct cow_extent extent;
 
-	cow_find(image, offset, length, &piece);
-	if (piece.length >= LARGE || piece.length == length) {
-		copy_range(piece.fd, name_of(image, piece.depth), piece.offset, target,
-			   offset + shift, piece.length);
-		return piece.length;
+	cow_find(image, offset, length, &extent);
+	if (extent.length >= LARGE || extent.length == length) {
+		copy_range(extent.fd, name_of(image, extent.depth), extent.offset, target,
+			   offset + shift, extent.length);
+		return extent.length;
 	}
 	while (done < limit) {
-		cow_find(image, offset + done, limit - done, &piece);
-		if (done && piece.length >= LARGE)
+		cow_find(image, offset + done, limit - done, &extent);
+		if (done && extent.length >= LARGE)
 			break;
-		get(piece.fd, name_of(image, piece.depth), bytes + done, piece.length,
-		    piece.offset);
-		done += piece.length;
+		get(extent.fd, name_of(image, extent.depth), bytes + done, extent.length,
+		    extent.offset);
+		done += extent.length;
 	}
 	put(target, bytes, done, offset + shift);
 	progress_add(done);

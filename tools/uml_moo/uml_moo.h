@@ -15,7 +15,7 @@ struct arguments {
 
 /* Opens the COW file and what is below it; flags: COW_ */
 struct cow_image *open_cow(const struct arguments *arguments, int flags);
-/* The name of the file in which a piece lies. */
+/* The name of the file in which an extent lies. */
 const char *name_of(const struct cow_image *image, int depth);
 
 /* merge.c */

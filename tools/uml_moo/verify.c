@@ -11,15 +11,15 @@ static uint64_t min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static void compare_bytes(const struct cow_image *image, const struct cow_piece *piece,
+static void compare_bytes(const struct cow_image *image, const struct cow_extent *extent,
 			  const struct target *target, uint64_t offset, uint64_t length)
 {
-	const char *source = name_of(image, piece->depth);
+	const char *source = name_of(image, extent->depth);
 
 	for (uint64_t done = 0; done < length;) {
 		uint64_t here = min(length - done, BUFFER), at = 0;
 
-		get(piece->fd, source, buffer(0), here, piece->offset + done);
+		get(extent->fd, source, buffer(0), here, extent->offset + done);
 		get(target->fd, target->path, buffer(1), here, offset + done);
 		while (at < here && buffer(0)[at] == buffer(1)[at])
 			at = memcmp(buffer(0), buffer(1), here) ? at + 1 : here;
@@ -37,16 +37,16 @@ void compare(struct cow_image *image, const struct target *target, uint64_t shif
 	     uint64_t length)
 {
 	while (length) {
-		struct cow_piece piece;
+		struct cow_extent extent;
 		int hole, other;
 
-		cow_find(image, offset, length, &piece);
-		piece.length = extent(piece.fd, piece.offset, piece.length, &hole);
-		piece.length = extent(target->fd, offset + shift, piece.length, &other);
+		cow_find(image, offset, length, &extent);
+		extent.length = file_extent(extent.fd, extent.offset, extent.length, &hole);
+		extent.length = file_extent(target->fd, offset + shift, extent.length, &other);
 		if (!hole || !other)
-			compare_bytes(image, &piece, target, offset + shift, piece.length);
-		offset += piece.length;
-		length -= piece.length;
+			compare_bytes(image, &extent, target, offset + shift, extent.length);
+		offset += extent.length;
+		length -= extent.length;
 	}
 }
 
@@ -68,18 +68,18 @@ static uint64_t read_data(const struct cow_image *image)
 	uint64_t size = image->header.size, offset = 0, read = 0;
 
 	while (offset < size) {
-		struct cow_piece piece;
+		struct cow_extent extent;
 		int hole;
 
-		cow_find(image, offset, size - offset, &piece);
-		if (!piece.depth) {
-			piece.length =
-				min(extent(image->fd, piece.offset, piece.length, &hole), BUFFER);
-			get(image->fd, image->path, buffer(0), piece.length, piece.offset);
-			read += piece.length;
-			progress_add(piece.length);
+		cow_find(image, offset, size - offset, &extent);
+		if (!extent.depth) {
+			extent.length = file_extent(image->fd, extent.offset, extent.length, &hole);
+			extent.length = min(extent.length, BUFFER);
+			get(image->fd, image->path, buffer(0), extent.length, extent.offset);
+			read += extent.length;
+			progress_add(extent.length);
 		}
-		offset += piece.length;
+		offset += extent.length;
 	}
 	return read;
 }

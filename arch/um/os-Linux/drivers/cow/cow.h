@@ -160,8 +160,8 @@ void cow_close(struct cow_image *image);
 /* Makes an empty COW file, durable, and all at once: there is never half of one. -EEXIST; else as cow_open. */
 int cow_create(const struct cow_options *options, char why[COW_WHY]);
 
-/* A range that lies in one piece in one file. */
-struct cow_piece {
+/* A range whose bytes lie together in one file. */
+struct cow_extent {
 	int fd;
 	int depth;		/* 0: in the COW file itself; otherwise below it */
 	uint64_t offset;	/* in that file; bytes */
@@ -169,10 +169,10 @@ struct cow_piece {
 };
 
 /*
- * Where the disk's bytes from offset on are to be read: the first piece of the range, which may be shorter than length. The range must lie
- * inside the disk; it may begin and end anywhere.
+ * Where the disk's bytes from offset on are to be read: the first extent of the range, which may be
+ * shorter than length. The range must lie inside the disk; it may begin and end anywhere.
  */
-void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, struct cow_piece *piece);
+void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, struct cow_extent *extent);
 /* Where in image->fd they are to be written. */
 static inline uint64_t cow_data(const struct cow_image *image, uint64_t offset)
 {

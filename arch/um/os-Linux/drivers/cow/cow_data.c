@@ -46,10 +46,10 @@ int cow_write(int fd, const void *buffer, unsigned long length, uint64_t offset)
 
 /* ---- where data lie ---- */
 
-void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, struct cow_piece *piece)
+void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, struct cow_extent *extent)
 {
-	piece->depth = 0;
-	for (;; image = image->under, piece->depth++) {
+	extent->depth = 0;
+	for (;; image = image->under, extent->depth++) {
 		uint32_t size = image->header.sector_size;
 		uint64_t first = offset / size, count = (offset + length - 1) / size - first + 1;
 		uint64_t end;
@@ -58,13 +58,13 @@ void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, s
 		end = (first + cow_bitmap_run(&image->present, first, count, &present)) * size;
 		if (end - offset < length)
 			length = end - offset;
-		piece->length = length;
-		piece->fd = present ? image->fd : image->backing_fd;
-		piece->offset = present ? cow_data(image, offset) : offset;
+		extent->length = length;
+		extent->fd = present ? image->fd : image->backing_fd;
+		extent->offset = present ? cow_data(image, offset) : offset;
 		if (present)
 			return;
 		if (!image->under) {
-			piece->depth++;
+			extent->depth++;
 			return;
 		}
 	}

@@ -53,11 +53,11 @@ int disk_cow_read(struct disk_cow *cow, struct host_disk_request *request)
 
 	pthread_mutex_lock(&cow->lock);
 	while (!error && done < request->length) {
-		struct cow_piece piece;
+		struct cow_extent extent;
 
-		cow_find(cow->image, request->offset + done, request->length - done, &piece);
-		error = disk_add_part(request, DISK_READ, piece.depth ? piece.fd : -1, piece.offset, done, piece.length);
-		done += piece.length;
+		cow_find(cow->image, request->offset + done, request->length - done, &extent);
+		error = disk_add_part(request, DISK_READ, extent.depth ? extent.fd : -1, extent.offset, done, extent.length);
+		done += extent.length;
 	}
 	pthread_mutex_unlock(&cow->lock);
 	return error;
