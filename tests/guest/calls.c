@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Call sites (arch/um/x86_64/call_sites.c) from the program's side: calls made so often that the
+ * Call sites (arch/um/x86_64/syscall_patch.c) from the program's side: calls made so often that the
  * kernel changes how they are made, which nothing but their speed may show. Natively, and where
  * there are no call sites, the same holds.
  *

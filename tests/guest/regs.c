@@ -52,7 +52,7 @@ enum happening { RUN, CALL, FAULT, TRAP, SITE }; /* the table in hold_registers 
  * Load *in, let @what happen, store *out. RUN counts rcx down with `loop`, which changes no flag;
  * CALL is a system call numbered rax; FAULT reads a byte at rax into al; TRAP is ud2, which the
  * handler steps over; SITE is a system call behind an instruction that lets the kernel make a call
- * site of it (arch/um/x86_64/call_sites.c).
+ * site of it (arch/um/x86_64/syscall_patch.c).
  */
 void hold_registers(const struct state *in, struct state *out, long what, uint64_t mask);
 asm(".text\n"

@@ -21,7 +21,7 @@
 #include <asm/trapnr.h>
 #include <host/engine.h>
 #include <uapi/asm/debugreg.h>
-#include "call_sites.h"
+#include "syscall_patch.h"
 #include "prctl.h"
 #include "regset.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso], whose last page is for the thunks of
- * call sites (call_sites.c). They must lie within 2 GiB of the libraries: right below the program interpreter, where those will
+ * call sites (syscall_patch.c). They must lie within 2 GiB of the libraries: right below the program interpreter, where those will
  * follow; in a program without one, somewhere below it. A program with one gets another page for thunks, [thunks], below its own call sites, once it has any.
  *
  * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before Linux first writes the time into it,
@@ -25,7 +25,7 @@
 #include <vdso/datapage.h>
 #include <asm/machine.h>
 #include <asm/vdso/vsyscall.h>
-#include "call_sites.h"
+#include "syscall_patch.h"
 
 #define DATA_PAGES	2
 #define MAX_CODE_PAGES	4

@@ -28,7 +28,7 @@ void call_on_stack(void (*function)(void), void *top);
 /* entry.S: the return address of a new thread's first frame; calls first_run(). */
 void begin_thread(void);
 
-/* call_sites.c: system call instructions that were changed into jumps to the stub */
+/* syscall_patch.c: system call instructions that were changed into jumps to the stub */
 void call_site_made(unsigned long ip, unsigned long number);
 void call_sites_roll_back(struct pt_regs *regs, bool stepping);
 bool call_sites_fault(unsigned long address);

@@ -28,7 +28,7 @@ typedef struct mm_context {
 	unsigned long debug_id;			/* which debug registers are in the stub; 0: none. See asm/debug_regs.h */
 	unsigned int areas;			/* at most this many host areas since the last drop of all */
 	bool rights_stale;			/* pages may be hosted with more rights than they have */
-	unsigned long thunks;			/* address of the page for them in the vDSO; 0: none. See x86_64/call_sites.c */
+	unsigned long thunks;			/* address of the page for them in the vDSO; 0: none. See x86_64/syscall_patch.c */
 	unsigned long far_thunks;		/* of another page for them, below the program; 0: none */
 	struct call_sites *call_sites;		/* NULL: too few system calls were made so far */
 	unsigned int calls_seen;

@@ -5,7 +5,7 @@
 
 #include <linux/mm_types.h>
 
-/* call_sites.c */
+/* syscall_patch.c */
 void call_sites_stop(struct mm_struct *mm);
 void call_sites_lose_thunks(struct mm_struct *mm);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which instructions before a system call instruction can become a jump (call_sites.c).
+ * Which instructions before a system call instruction can become a jump (syscall_patch.c).
  *
  * A pure function of the bytes around it. A thunk does what the replaced instructions did, then loads
  * %rcx, then enters the stub; a kick in between makes it begin again. So each of them may be done
  * twice, the second time with another %rcx.
  *
- * Compiles without the kernel for its unit test (tests/unit/call_plan.c). Reference for the
+ * Compiles without the kernel for its unit test (tests/unit/patch_plan.c). Reference for the
  * encodings: Intel's manual, volume 2, chapter 2 and appendix A.
  */
 #ifdef __KERNEL__
@@ -18,7 +18,7 @@
 #include <string.h>
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #endif
-#include "call_plan.h"
+#include "patch_plan.h"
 
 typedef unsigned char byte;
 

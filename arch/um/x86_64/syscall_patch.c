@@ -4,7 +4,7 @@
  *
  *  1. A system call instruction costs a signal of the host, its frame, and the return from it; a jump into the stub (call_entry in
  *     host/engine.h) costs neither. So where a program makes the same call again and again, the instruction before it, which loads the number,
- *     becomes a jump to a thunk, which does what that instruction did and enters the stub (call_plan.c). One simple instruction may lie between the two. It and the
+ *     becomes a jump to a thunk, which does what that instruction did and enters the stub (patch_plan.c). One simple instruction may lie between the two. It and the
  *     system call instruction stay: restarts and whoever jumps to them find them.
  *  2. What is changed is a copy of the page, which only the host maps, in place of the program's (hostmap.c). The program's own page, what
  *     debuggers read and write, and what other processes have are as they were; only a program that reads its own instructions sees the jump.
@@ -31,8 +31,8 @@
 #include <linux/string.h>
 #include <host/engine.h>
 #include <asm/machine.h>
-#include "call_plan.h"
-#include "call_sites.h"
+#include "patch_plan.h"
+#include "syscall_patch.h"
 
 #define WARM	64		/* system calls of a program before anything is remembered of them */
 #define HOT	16		/* calls of one site before it is changed */

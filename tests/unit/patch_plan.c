@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of call sites (arch/um/x86_64/call_plan.c): what it takes and refuses, and that on
+ * The decoder of call sites (arch/um/x86_64/patch_plan.c): what it takes and refuses, and that on
  * any bytes it looks at no others than it says.
  */
-#include "../../arch/um/x86_64/call_plan.c"
+#include "../../arch/um/x86_64/patch_plan.c"
 #include "../guest/check.h"
 
 #define BEFORE	CALL_PLAN_BEFORE
