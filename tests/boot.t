@@ -220,6 +220,7 @@ def wrong_values():
         ("stub_base=zz", "stub_base=zz"),
         ("clocksource=x", "clocksource=x"), ("clocksource=", "clocksource="), ("vdso=x", "vdso=x"),
         ("vdso=", "vdso="), ("vdso", "vdso"),
+        ("syscall_patch=2", "syscall_patch=2"), ("syscall_patch=1x", "syscall_patch=1x"),
         ("call_sites=2", "call_sites=2"), ("call_sites=1x", "call_sites=1x"), ("conx=null", "conx"),
         ("con16=null", "con16"),
         ("con1x=null", "con1x"), ("con0=", "con0"), ("con0=fd:x", "con0"),

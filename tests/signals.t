@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Registers, signals, call sites, ptrace, seccomp, core dumps and a hostile program inside the
+"""Registers, signals, patched sites, ptrace, seccomp, core dumps and a hostile program inside the
 guest (programs under tests/guest), under each engine that the host allows.
 
 REGS_SECONDS sets how long the register torture runs under load: 60 is the long one.

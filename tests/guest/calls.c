@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Call sites (arch/um/x86_64/syscall_patch.c) from the program's side: calls made so often that the
- * kernel changes how they are made, which nothing but their speed may show. Natively, and where
- * there are no call sites, the same holds.
+ * Patched sites (arch/um/x86_64/syscall_patch.c) from the program's side: calls made so often that
+ * the kernel changes how they are made, which nothing but their speed may show. Natively, and where
+ * there are no patched sites, the same holds.
  *
  *	calls [sites]		sites: that there are some is tested, too, where the processor can do it
  */
@@ -354,18 +354,18 @@ static void forks(void)
 
 /* ---- what leads into the void ---- */
 
-/* The mapping with thunks: the vDSO, or one for the program itself. */
-static unsigned long thunks_start, thunks_end;
+/* The mapping with trampolines: the vDSO, or one for the program itself. */
+static unsigned long pages_start, pages_end;
 
-static void find_thunks(const char *name)
+static void find_trampolines(const char *name)
 {
 	char line[256];
 	FILE *maps = fopen("/proc/self/maps", "r");
 
-	thunks_start = 0;
+	pages_start = 0;
 	while (maps && fgets(line, sizeof(line), maps))
 		if (strstr(line, name))
-			sscanf(line, "%lx-%lx", &thunks_start, &thunks_end);
+			sscanf(line, "%lx-%lx", &pages_start, &pages_end);
 	if (maps)
 		fclose(maps);
 }
@@ -387,24 +387,24 @@ static int survives(void (*what)(void))
 	return 0;
 }
 
-static void drop_thunks(void)
+static void drop_trampolines(void)
 {
-	call_sixth(SYS_munmap, thunks_start, thunks_end - thunks_start, 0);
+	call_sixth(SYS_munmap, pages_start, pages_end - pages_start, 0);
 }
 
-static void move_thunks(void)
+static void move_trampolines(void)
 {
-	void *to = mmap(NULL, thunks_end - thunks_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	void *to = mmap(NULL, pages_end - pages_start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			0);
 
-	if (mremap((void *)thunks_start, thunks_end - thunks_start, thunks_end - thunks_start,
+	if (mremap((void *)pages_start, pages_end - pages_start, pages_end - pages_start,
 		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 		_exit(2);
 }
 
-static void close_thunks(void)
+static void close_trampolines(void)
 {
-	if (mprotect((void *)thunks_start, thunks_end - thunks_start, PROT_READ))
+	if (mprotect((void *)pages_start, pages_end - pages_start, PROT_READ))
 		_exit(2);
 }
 
@@ -481,19 +481,22 @@ static void call_in_the_middle(void)
 static void odd_programs(void)
 {
 	/* Far from its libraries, a program has two. It has called often enough by now. */
-	static const char *const names[] = { "[vdso]", "[thunks]" };
+	static const char *const names[] = { "[vdso]", "[trampolines]" };
 
 	for (unsigned int i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		find_thunks(names[i]);
-		if (!thunks_start) {
-			check_skip("programs that unmap or move a mapping with thunks", names[i]);
+		find_trampolines(names[i]);
+		if (!pages_start) {
+			check_skip("programs that unmap or move a mapping with trampolines",
+				   names[i]);
 			continue;
 		}
 		say("# %s\n", names[i]);
-		check(survives(drop_thunks), "a program that unmaps its thunks goes on calling");
-		check(survives(close_thunks),
-		      "a program that takes the right to execute from its thunks goes on calling");
-		check(survives(move_thunks), "a program that moves its thunks goes on calling");
+		check(survives(drop_trampolines),
+		      "a program that unmaps its trampolines goes on calling");
+		check(survives(close_trampolines),
+		      "a program whose trampolines may not be executed any more goes on calling");
+		check(survives(move_trampolines),
+		      "a program that moves its trampolines goes on calling");
 	}
 	check(survives(write_text),
 	      "a program that changes its instructions executes what it wrote");
@@ -504,7 +507,7 @@ static void odd_programs(void)
 	      "a jump right to the system call instruction makes the call that its registers say");
 }
 
-/* Call sites are only made where extended state can be stored cheaply. */
+/* Patched sites are only made where extended state can be stored cheaply. */
 static int has_xsaveopt(void)
 {
 	unsigned int a, b, c, d;
@@ -514,7 +517,7 @@ static int has_xsaveopt(void)
 
 int main(int argc, char **argv)
 {
-	long sites = counter("call_sites"), calls = counter("calls");
+	long sites = counter("patched_sites"), calls = counter("fast_syscalls");
 
 	find_texts();
 	zero_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -522,10 +525,10 @@ int main(int argc, char **argv)
 	need(file_fd >= 0 && pwrite(file_fd, "x", 1, 5000) == 1);
 	check_equal(make_hot(), 0, "five calls made often have their results");
 	if (argc > 1 && !has_xsaveopt()) {
-		check_skip("they became call sites", "this processor or host has no XSAVEOPT");
+		check_skip("they became patched sites", "this processor or host has no XSAVEOPT");
 	} else if (argc > 1) {
-		check(counter("call_sites") >= sites + 4, "they became call sites");
-		check(counter("calls") > calls + 4 * OFTEN - 400,
+		check(counter("patched_sites") >= sites + 4, "they became patched sites");
+		check(counter("fast_syscalls") > calls + 4 * OFTEN - 400,
 		      "from which nearly all calls came");
 	}
 	text_as_others_see_it();

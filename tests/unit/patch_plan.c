@@ -6,8 +6,8 @@
 #include "../../arch/um/x86_64/patch_plan.c"
 #include "../guest/check.h"
 
-#define BEFORE	CALL_PLAN_BEFORE
-#define BEHIND	CALL_PLAN_BEHIND
+#define BEFORE	PATCH_PLAN_BEFORE
+#define BEHIND	PATCH_PLAN_BEHIND
 
 struct site {
 	const char *text;
@@ -60,12 +60,12 @@ static void check_site(const struct site *site)
 {
 	int length = length_of(site);
 	byte code[BEFORE + BEHIND];
-	struct call_plan plan;
+	struct patch_plan plan;
 	bool known;
 
 	memset(code, 0x90, sizeof(code));
 	memcpy(code + BEFORE - length, site->code, length);
-	known = call_plan(code + BEFORE, NUMBER, &plan);
+	known = patch_plan(code + BEFORE, NUMBER, &plan);
 	check(known == (site->start != 0) && (!known || (plan.start == site->start &&
 	      plan.length == site->length && !plan.detour)), site->text);
 }
@@ -78,15 +78,15 @@ static void check_detour(void)
 		0x0f, 0x1f, 0x44, 0x00, 0x00,
 	};
 	byte code[BEFORE + BEHIND] = { 0 };
-	struct call_plan plan;
+	struct patch_plan plan;
 
 	memcpy(code + BEFORE - 4, around, sizeof(around));
-	check(call_plan(code + BEFORE, 0, &plan) && plan.start == -4 && plan.length == 2 &&
+	check(patch_plan(code + BEFORE, 0, &plan) && plan.start == -4 && plan.length == 2 &&
 		      plan.detour == 9,
 	      "read(2) with a fill behind it");
-	check(!call_plan(code + BEFORE, 1, &plan), "but not for a number that is not 0");
+	check(!patch_plan(code + BEFORE, 1, &plan), "but not for a number that is not 0");
 	code[BEFORE + 9] = 0x55;
-	check(!call_plan(code + BEFORE, 0, &plan), "nor without the fill");
+	check(!patch_plan(code + BEFORE, 0, &plan), "nor without the fill");
 }
 
 /* The array is as large as what may be looked at, so the sanitizers see a byte too many. */
@@ -97,7 +97,7 @@ static void check_any(void)
 
 	for (int round = 0; round < 1000000; round++) {
 		byte code[BEFORE + BEHIND];
-		struct call_plan plan;
+		struct patch_plan plan;
 
 		for (unsigned int i = 0; i < sizeof(code); i++) {
 			state = state * 6364136223846793005UL + 1442695040888963407UL;
@@ -105,7 +105,7 @@ static void check_any(void)
 		}
 		if (round & 1)
 			memcpy(code + BEFORE - 10 + (round >> 1) % 4, (byte[]){ LOAD }, 5);
-		if (!call_plan(code + BEFORE, NUMBER, &plan))
+		if (!patch_plan(code + BEFORE, NUMBER, &plan))
 			continue;
 		known++;
 		inside &= plan.start >= -BEFORE && plan.length >= 2 &&

@@ -146,7 +146,7 @@ void arch_exit_mmap(struct mm_struct *mm)
 void destroy_context(struct mm_struct *mm)
 {
 	hostmap_give_back(mm);
-	call_sites_free(mm);
+	syscall_patch_free(mm);
 	free_page((unsigned long)mm->context.space_page);
 	mm->context.space_page = NULL;
 }

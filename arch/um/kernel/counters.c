@@ -8,9 +8,9 @@
 
 struct counters counters;
 
-void count_call_site(void)
+void count_patched_site(void)
 {
-	counters.call_sites++;
+	counters.patched_sites++;
 }
 
 #ifdef CONFIG_PROC_FS
@@ -18,8 +18,8 @@ static int counters_show(struct seq_file *file, void *v)
 {
 #define SHOW(name) seq_printf(file, #name " %lu\n", counters.name)
 	SHOW(syscalls);
-	SHOW(calls);
-	SHOW(call_sites);
+	SHOW(fast_syscalls);
+	SHOW(patched_sites);
 	SHOW(faults);
 	SHOW(misses);
 	SHOW(exceptions);

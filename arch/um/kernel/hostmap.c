@@ -97,8 +97,8 @@ void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end)
 void hostmap_zap(struct mm_struct *mm, unsigned long address, unsigned long size)
 {
 	note(mm, address, address + size, true);
-	if (unlikely(mm->context.call_sites))
-		call_sites_gone(mm, address, address + size);
+	if (unlikely(mm->context.patches))
+		syscall_patch_zap(mm, address, address + size);
 }
 
 /* The program may want to write, and reads first. Returns the entry that goes into the table. */
@@ -106,7 +106,7 @@ pte_t hostmap_rights(struct vm_area_struct *vma, unsigned long address, pte_t e)
 {
 	struct mm_struct *mm = vma->vm_mm;
 
-	if (likely(!mm->context.call_sites) || !call_sites_changed(mm, address))
+	if (likely(!mm->context.patches) || !syscall_patch_covers(mm, address))
 		return e;
 	hostmap_zap(mm, address, PAGE_SIZE);
 	return pte_mkunhosted(e);
@@ -283,14 +283,14 @@ static void unmap(struct batch *batch, unsigned long start, unsigned long end)
 	add(batch, &(struct host_map) { .start = start, .length = end - start, .op = HOST_UNMAP });
 }
 
-/* Of a page with call sites guest code executes a copy that they are changed in. */
+/* Of a page with patched sites guest code executes a copy that they are changed in. */
 static struct host_map map_of(struct mm_struct *mm, pte_t entry, unsigned long address, unsigned long size)
 {
 	unsigned long pfn = pte_pfn(entry);
 	int prot = host_prot(entry);
 
-	if (unlikely(mm->context.call_sites) && size == PAGE_SIZE && prot == (PROT_READ | PROT_EXEC))
-		pfn = call_sites_pfn(mm, address, pfn);
+	if (unlikely(mm->context.patches) && size == PAGE_SIZE && prot == (PROT_READ | PROT_EXEC))
+		pfn = syscall_patch_pfn(mm, address, pfn);
 	return (struct host_map) { .start = address, .length = size, .offset = pfn << PAGE_SHIFT, .prot = prot, .op = HOST_MAP };
 }
 
@@ -311,7 +311,7 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 			bridge(batch, address, size, change.prot);
 			return;
 		}
-		if (likely(!batch->mm->context.call_sites) || !call_sites_changed(batch->mm, address))
+		if (likely(!batch->mm->context.patches) || !syscall_patch_covers(batch->mm, address))
 			change.op = HOST_PROTECT;	/* else the copy would stay there */
 	}
 	set_pte(at, mkhosted(entry, change.prot));
@@ -503,7 +503,7 @@ static void map_again(struct batch *batch, pte_t *at, unsigned long address, uns
 }
 
 /**
- * hostmap_again - maps what is at address anew before guest code runs: as call_sites_pfn() has it now
+ * hostmap_again - maps what is at address anew before guest code runs: as syscall_patch_pfn() has it now
  */
 void hostmap_again(struct mm_struct *mm, unsigned long address)
 {

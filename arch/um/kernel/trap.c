@@ -33,9 +33,9 @@ static void handle_syscall(struct pt_regs *regs, bool by_instruction)
 	regs->ax = -ENOSYS;
 	nr = syscall_enter_from_user_mode(regs, nr);
 	if (by_instruction)
-		call_site_made(ip, nr);
+		syscall_patch_seen(ip, nr);
 	else
-		count_trap(calls);
+		count_trap(fast_syscalls);
 	if (nr != -1)
 		regs->ax = do_syscall(regs, nr);
 	syscall_exit_to_user_mode(regs);
@@ -89,12 +89,12 @@ static void handle_compat_syscall(struct pt_regs *regs)
 
 static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 {
-	if (likely(trap->kind == TRAP_CALL || trap->kind == TRAP_SYSCALL)) {
+	if (likely(trap->kind == TRAP_FAST_SYSCALL || trap->kind == TRAP_SYSCALL)) {
 		handle_syscall(regs, trap->kind == TRAP_SYSCALL);
 		return;
 	}
 	regs->orig_ax = -1;
-	call_sites_roll_back(regs, trap->kind == TRAP_EXCEPTION);
+	syscall_patch_roll_back(regs, trap->kind == TRAP_EXCEPTION);
 	if (trap->kind == TRAP_INTERRUPT) {
 		count_trap(interrupts);
 		handle_interrupts(regs);
@@ -104,7 +104,7 @@ static void handle_trap(struct pt_regs *regs, struct host_trap *trap)
 	local_irq_enable();
 	if (trap->kind == TRAP_FAULT) {
 		count_trap(faults);
-		if (!call_sites_fault(trap->address))
+		if (!syscall_patch_fault(trap->address))
 			user_fault(regs, trap);
 	} else if (trap->kind == TRAP_RAM) {
 		ram_fault(trap->address);

@@ -61,7 +61,7 @@ static const char help[] =
 "  stub_base=<address>    for tests: under seccomp, all stubs lie at this hexadecimal address\n"
 "  spec=allow|mitigate    mitigate: reduce speculation of the processor in ./linux and its guest\n"
 "                         programs, where the host lets a process choose\n"
-"  call_sites=0           turn off syscall patching: each system call is a trap by a host signal\n"
+"  syscall_patch=0        turn off syscall patching: each system call is a trap by a host signal\n"
 "  nosysemu               ptrace: stop twice for each system call, as without PTRACE_SYSEMU\n"
 "  noreboot               a panic never restarts\n"
 "  panic=<seconds>        after a panic, restart after so many seconds\n"

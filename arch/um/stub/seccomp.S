@@ -4,7 +4,7 @@
  * its state in the pages behind it (seccomp.h). Two threads run it:
  *
  *  - the guest thread, whose signal handler is stub_trap. It says that it trapped, waits for its turn and returns to guest code by
- *    rt_sigreturn. Or it called: stub_call is where call sites of guest programs jump to (x86_64/syscall_patch.c), which is a trap without a
+ *    rt_sigreturn. Or it called: stub_call is where patched sites of guest programs jump to (x86_64/syscall_patch.c), which is a trap without a
  *    signal, and from which it goes back by a jump where its registers allow. Its filter allows the system call instructions at the stub_call_ labels below, with the arguments that they have
  *    here, and makes a trap of any other;
  *  - the mapper, which performs orders (mmap, munmap, mprotect) and reports to an eventfd. It never runs guest code, and what it

@@ -118,7 +118,7 @@
 struct stub_entries {
 	unsigned int trap, call_wake, call_wait, call_fs, call_gs, call_return;
 	unsigned int probe;		/* code that traps by a system call */
-	unsigned int call;		/* where call sites jump to */
+	unsigned int call;		/* where patched sites jump to */
 	unsigned int told, back_end;	/* from when the kernel may have the turn of a call, to when guest code goes on */
 	unsigned int call_tsc;		/* one more of the calls */
 };

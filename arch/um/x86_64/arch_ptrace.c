@@ -31,7 +31,7 @@
 
 void user_enable_single_step(struct task_struct *task)
 {
-	call_sites_stop(task->mm);
+	syscall_patch_stop(task->mm);
 	task->thread.single_step = true;
 	set_task_syscall_work(task, SYSCALL_EXIT_TRAP);
 }
@@ -149,7 +149,7 @@ static int set_debug(struct task_struct *task, int n, unsigned long value)
 	if (!error)
 		debug_changed(task);
 	if (task->thread.debug_id)
-		call_sites_stop(task->mm);	/* a breakpoint may be at an instruction that they leave out */
+		syscall_patch_stop(task->mm);	/* a breakpoint may be at an instruction that they leave out */
 	return error;
 }
 

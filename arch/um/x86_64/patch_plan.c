@@ -2,7 +2,7 @@
 /*
  * Which instructions before a system call instruction can become a jump (syscall_patch.c).
  *
- * A pure function of the bytes around it. A thunk does what the replaced instructions did, then loads
+ * A pure function of the bytes around it. A trampoline does what the replaced instructions did, then loads
  * %rcx, then enters the stub; a kick in between makes it begin again. So each of them may be done
  * twice, the second time with another %rcx.
  *
@@ -120,7 +120,7 @@ static bool loads_number(const byte *at, unsigned long number)
 	return *at == load && loaded == number && !is_prefix(at[-1]) && !is_operand(at);
 }
 
-bool call_plan(const byte *code, unsigned long number, struct call_plan *plan)
+bool patch_plan(const byte *code, unsigned long number, struct patch_plan *plan)
 {
 	/* mov 8(%rsp), %r9: in syscall(3) */
 	static const byte load_sixth[] = { 0x4c, 0x8b, 0x4c, 0x24, 0x08 };

@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Call sites: system calls without a host signal.
+ * Syscall patching: system calls without a host signal.
  *
- *  1. A system call instruction costs a signal of the host, its frame, and the return from it; a jump into the stub (call_entry in
- *     host/engine.h) costs neither. So where a program makes the same call again and again, the instruction before it, which loads the number,
- *     becomes a jump to a thunk, which does what that instruction did and enters the stub (patch_plan.c). One simple instruction may lie between the two. It and the
- *     system call instruction stay: restarts and whoever jumps to them find them.
- *  2. What is changed is a copy of the page, which only the host maps, in place of the program's (hostmap.c). The program's own page, what
- *     debuggers read and write, and what other processes have are as they were; only a program that reads its own instructions sees the jump.
- *     Pages of files are treated so that are mapped privately and cannot be written; POSIX leaves open whether such a mapping
- *     sees later changes of its file. A copy is forgotten when its page is unmapped or its rights change.
- *  3. Thunks are in the last page of the vDSO (vdso_map.c), and where that is too far for a jump, as from a program whose libraries are elsewhere, in a
- *     page below the site, mapped when it is needed. Both are again copies of this process's own. Thunks know where they go on.
- *  4. No instruction pointer in a thunk or a detour is ever shown: call_sites_roll_back() makes it
- *     the site's, whose jump comes again. What was changed until then, %rcx, is lost at a system call
- *     anyway, and is not read by what the thunk does again.
- *  5. A program that is stepped through, has hardware breakpoints, or does something to the pages of its thunks gets its own back.
+ *  1. A system call instruction costs a signal of the host, its frame, and the return from it. A
+ *     jump into the stub (fast_entry in host/engine.h) costs neither. So where a program makes the
+ *     same call again and again, the instruction before it, which loads the number, becomes a jump
+ *     to a trampoline. That does what the instruction did and enters the stub (patch_plan.c). One
+ *     simple instruction may lie between the two. It and the system call instruction stay: restarts
+ *     and jumps to them find them.
+ *  2. What is changed is a copy of the page, which only the host maps, in place of the program's
+ *     (hostmap.c). The program's own page, what debuggers read and write, and what other processes
+ *     have are as they were. Only a program that reads its own instructions sees the jump. Pages of
+ *     files are treated so that are mapped privately and cannot be written. POSIX leaves open
+ *     whether such a mapping sees later changes of its file. A copy is zapped when its page is
+ *     unmapped or its rights change.
+ *  3. Trampolines are in the last page of the vDSO (vdso_map.c). Where that is too far for a jump,
+ *     as from a program whose libraries are elsewhere, they are in a page below the site, mapped
+ *     when it is needed. Both are again copies that only this process has. A trampoline knows where
+ *     its program continues.
+ *  4. No instruction pointer in a trampoline or a detour is ever shown: syscall_patch_roll_back()
+ *     makes it the site's, whose jump comes again. What was changed until then, %rcx, is lost at a
+ *     system call anyway, and is not read by what the trampoline does again.
+ *  5. A program that is stepped through, has hardware breakpoints, or changes the pages of its
+ *     trampolines gets its own pages back.
  *
- * Runs in the context of the process, the mmap lock held to change anything; call_sites_pfn() with interrupts off.
+ * Runs in the context of the process, the mmap lock held to change anything; syscall_patch_pfn()
+ * with interrupts off.
  */
 #include <linux/gfp.h>
 #include <linux/hash.h>
@@ -38,11 +46,11 @@
 #define HOT	16		/* calls of one site before it is changed */
 #define SEEN	64		/* sites that are counted at a time */
 #define TEXTS	16		/* pages with sites in them, at most */
-#define THUNK	32		/* bytes; the first holds the stub's address */
-#define SITES	120		/* in a page; as many as make struct thunks no larger than 2048 bytes */
+#define TRAMPOLINE	32		/* bytes; the first holds the stub's address */
+#define SITES	120		/* in a page; so struct trampolines is no larger than 2048 bytes */
 #define FAR	(SZ_2G - SZ_64K)	/* for a jump */
 
-#define FORGOTTEN	(~0UL)	/* no address of a page */
+#define ZAPPED	(~0UL)	/* no address of a page */
 
 struct text_page {
 	unsigned long address, pfn;
@@ -50,24 +58,24 @@ struct text_page {
 	struct page *copy;
 };
 
-struct call_site {
-	unsigned long address;		/* of the first byte that was changed; 0: forgotten */
+struct patched_site {
+	unsigned long address;		/* of the first byte that was changed; 0: zapped */
 	unsigned long detour;		/* of the jump that the site's own, a short one, leads to; 0: none */
 };
 
-struct thunks {
-	unsigned long at;		/* FORGOTTEN: not mapped */
+struct trampolines {
+	unsigned long at;		/* ZAPPED: not mapped */
 	struct page *page;		/* NULL: none yet */
 	unsigned int count;
-	struct call_site sites[SITES];	/* in the order of the thunks */
+	struct patched_site sites[SITES];	/* in the order of the trampolines */
 };
 
-struct call_sites {
+struct syscall_patches {
 	bool stopped;
 	unsigned int texts_count;
 	unsigned long entry;		/* in the stub */
-	struct thunks near;		/* in the vDSO */
-	struct thunks *far;		/* where that is too far; NULL: none yet */
+	struct trampolines near;		/* in the vDSO */
+	struct trampolines *far;		/* where that is too far; NULL: none yet */
 	struct text_page texts[TEXTS];
 	struct {
 		unsigned long ip;
@@ -77,12 +85,24 @@ struct call_sites {
 
 static bool wanted = true;
 
-static int __init take_wanted(char *value)
+static int __init take_wanted(const char *name, const char *value)
 {
-	wanted = option_switch("call_sites", value);
+	wanted = option_switch(name, value);
 	return 0;
 }
-early_param("call_sites", take_wanted);
+
+static int __init take_syscall_patch(char *value)
+{
+	return take_wanted("syscall_patch", value);
+}
+early_param("syscall_patch", take_syscall_patch);
+
+/* Its name before. */
+static int __init take_call_sites(char *value)
+{
+	return take_wanted("call_sites", value);
+}
+early_param("call_sites", take_call_sites);
 
 static bool put_distance(u8 *at, unsigned long from, unsigned long to)
 {
@@ -93,14 +113,15 @@ static bool put_distance(u8 *at, unsigned long from, unsigned long to)
 	return stored == distance;
 }
 
-/* ---- 3. thunks ---- */
+/* ---- 3. trampolines ---- */
 
 /* What was at the site; lea ip(%rip), %rcx; jmp *entry(%rip). */
-static bool write_thunk(struct thunks *thunks, unsigned int slot, const u8 *original, int length, unsigned long ip)
+static bool write_trampoline(struct trampolines *trampolines, unsigned int slot,
+			     const u8 *original, int length, unsigned long ip)
 {
-	u8 *thunk = page_address(thunks->page) + slot * THUNK, *to = thunk;
+	u8 *trampoline = page_address(trampolines->page) + slot * TRAMPOLINE, *to = trampoline;
 	static const u8 load_rcx[] = { 0x48, 0x8d, 0x0d }, jump[] = { 0xff, 0x25 };
-	unsigned long at = thunks->at + slot * THUNK;
+	unsigned long at = trampolines->at + slot * TRAMPOLINE;
 	bool reached;
 
 	memcpy(to, original, length);
@@ -108,7 +129,7 @@ static bool write_thunk(struct thunks *thunks, unsigned int slot, const u8 *orig
 	memcpy(to, load_rcx, sizeof(load_rcx));
 	reached = put_distance(to + 3, at + length + 7, ip);
 	memcpy(to + 7, jump, sizeof(jump));
-	return put_distance(to + 9, at + length + 13, thunks->at) && reached;
+	return put_distance(to + 9, at + length + 13, trampolines->at) && reached;
 }
 
 static bool is_far(unsigned long address, unsigned long from)
@@ -117,45 +138,49 @@ static bool is_far(unsigned long address, unsigned long from)
 }
 
 /* At the place that a parent has chosen, if there is one. */
-static struct thunks *have_far(struct mm_struct *mm, struct call_sites *sites, unsigned long ip)
+static struct trampolines *have_far(struct mm_struct *mm, struct syscall_patches *patches,
+				    unsigned long ip)
 {
-	if (sites->far)
-		return sites->far;
-	if (!mm->context.far_thunks)
-		mm->context.far_thunks = vdso_map_thunks(mm, ip);
-	if (!mm->context.far_thunks)
+	if (patches->far)
+		return patches->far;
+	if (!mm->context.far_trampolines)
+		mm->context.far_trampolines = vdso_map_trampolines(mm, ip);
+	if (!mm->context.far_trampolines)
 		return NULL;
-	sites->far = kzalloc(sizeof(*sites->far), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (sites->far)
-		sites->far->at = mm->context.far_thunks;
-	return sites->far;
+	patches->far = kzalloc(sizeof(*patches->far), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (patches->far)
+		patches->far->at = mm->context.far_trampolines;
+	return patches->far;
 }
 
-/* The page for thunks of the site at ip; NULL: there is none to be had. */
-static struct thunks *have_thunks(struct mm_struct *mm, struct call_sites *sites, unsigned long ip)
+/* The page for trampolines of the site at ip; NULL: none is available. */
+static struct trampolines *have_trampolines(struct mm_struct *mm, struct syscall_patches *patches,
+					    unsigned long ip)
 {
-	struct thunks *thunks = is_far(sites->near.at, ip) ? have_far(mm, sites, ip) : &sites->near;
+	bool far = is_far(patches->near.at, ip);
+	struct trampolines *trampolines = far ? have_far(mm, patches, ip) : &patches->near;
 	const u8 trap = 0xcc;
 
-	if (!thunks || is_far(thunks->at, ip) || thunks->count == SITES || !vdso_has_thunks(mm, thunks->at))
+	if (!trampolines || is_far(trampolines->at, ip) || trampolines->count == SITES ||
+	    !vdso_has_trampolines(mm, trampolines->at))
 		return NULL;
-	if (thunks->page)
-		return thunks;
-	thunks->page = alloc_page(GFP_KERNEL_ACCOUNT);
-	if (!thunks->page)
+	if (trampolines->page)
+		return trampolines;
+	trampolines->page = alloc_page(GFP_KERNEL_ACCOUNT);
+	if (!trampolines->page)
 		return NULL;
-	memset(page_address(thunks->page), trap, PAGE_SIZE);
-	*(unsigned long *)page_address(thunks->page) = sites->entry;
-	hostmap_again(mm, thunks->at);
-	return thunks;
+	memset(page_address(trampolines->page), trap, PAGE_SIZE);
+	*(unsigned long *)page_address(trampolines->page) = patches->entry;
+	hostmap_again(mm, trampolines->at);
+	return trampolines;
 }
 
 /* Those that are mapped at address; NULL: none. */
-static struct thunks *thunks_at(struct call_sites *sites, unsigned long address)
+static struct trampolines *trampolines_at(struct syscall_patches *patches, unsigned long address)
 {
-	if (address == sites->near.at)
-		return &sites->near;
-	return sites->far && address == sites->far->at ? sites->far : NULL;
+	if (address == patches->near.at)
+		return &patches->near;
+	return patches->far && address == patches->far->at ? patches->far : NULL;
 }
 
 /* ---- 2. pages ---- */
@@ -165,42 +190,43 @@ static u32 sum_of(unsigned long pfn)
 	return jhash2(page_address(pfn_to_page(pfn)), PAGE_SIZE / sizeof(u32), 0);
 }
 
-static struct text_page *text_at(struct call_sites *sites, unsigned long address)
+static struct text_page *text_at(struct syscall_patches *patches, unsigned long address)
 {
 	struct text_page *text;
 
-	for (text = sites->texts; text < sites->texts + sites->texts_count; text++)
+	for (text = patches->texts; text < patches->texts + patches->texts_count; text++)
 		if (text->address == address)
 			return text;
 	return NULL;
 }
 
-/* One that was forgotten, if the host surely maps its copy no more; or a new one; NULL: neither. */
-static struct text_page *free_text(struct mm_struct *mm, struct call_sites *sites)
+/* One that was zapped, if the host surely maps its copy no more; or a new one; NULL: neither. */
+static struct text_page *free_text(struct mm_struct *mm, struct syscall_patches *patches)
 {
-	struct text_page *text = text_at(sites, FORGOTTEN);
+	struct text_page *text = text_at(patches, ZAPPED);
 
 	if (text)
 		return mm->context.stale_count || mm->context.rights_stale ? NULL : text;
-	if (sites->texts_count == TEXTS)
+	if (patches->texts_count == TEXTS)
 		return NULL;
-	text = &sites->texts[sites->texts_count];
-	text->address = FORGOTTEN;
+	text = &patches->texts[patches->texts_count];
+	text->address = ZAPPED;
 	text->copy = alloc_page(GFP_KERNEL_ACCOUNT);
 	if (!text->copy)
 		return NULL;
-	sites->texts_count++;
+	patches->texts_count++;
 	return text;
 }
 
-/* The copy of the page that sites at address are changed in; NULL: there is none to be had. */
-static struct page *have_copy(struct mm_struct *mm, struct call_sites *sites, unsigned long address, struct page *page)
+/* The copy of the page that sites at address are changed in; NULL: none is available. */
+static struct page *have_copy(struct mm_struct *mm, struct syscall_patches *patches,
+			      unsigned long address, struct page *page)
 {
-	struct text_page *text = text_at(sites, address);
+	struct text_page *text = text_at(patches, address);
 
 	if (text)
 		return text->pfn == page_to_pfn(page) ? text->copy : NULL;
-	text = free_text(mm, sites);
+	text = free_text(mm, patches);
 	if (!text)
 		return NULL;
 	memcpy(page_address(text->copy), page_address(page), PAGE_SIZE);
@@ -228,119 +254,129 @@ static struct page *page_of_file(struct mm_struct *mm, unsigned long address)
 }
 
 /**
- * call_sites_pfn - the page of RAM that the host maps at address, where guest code may read and execute pfn
+ * syscall_patch_pfn - the page of RAM that the host maps at address, where guest code may read and
+ * execute pfn
  */
-unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn)
+unsigned long syscall_patch_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn)
 {
-	struct call_sites *sites = mm->context.call_sites;
-	struct thunks *thunks = thunks_at(sites, address);
+	struct syscall_patches *patches = mm->context.patches;
+	struct trampolines *trampolines = trampolines_at(patches, address);
 	struct text_page *text;
 
-	if (thunks)
-		return thunks->page ? page_to_pfn(thunks->page) : pfn;
-	text = sites->stopped ? NULL : text_at(sites, address);
+	if (trampolines)
+		return trampolines->page ? page_to_pfn(trampolines->page) : pfn;
+	text = patches->stopped ? NULL : text_at(patches, address);
 	return text && text->pfn == pfn && text->sum == sum_of(pfn) ? page_to_pfn(text->copy) : pfn;
 }
 
 /* Whether the host may map another page at address than the tables say. */
-bool call_sites_changed(struct mm_struct *mm, unsigned long address)
+bool syscall_patch_covers(struct mm_struct *mm, unsigned long address)
 {
-	struct call_sites *sites = mm->context.call_sites;
+	struct syscall_patches *patches = mm->context.patches;
 
-	return thunks_at(sites, address) || text_at(sites, address);
+	return trampolines_at(patches, address) || text_at(patches, address);
 }
 
-static void forget_sites(struct thunks *thunks, unsigned long page)
+static void zap_sites(struct trampolines *trampolines, unsigned long page)
 {
 	unsigned int i;
 
-	for (i = 0; i < thunks->count; i++)
-		if ((thunks->sites[i].address & PAGE_MASK) == page)
-			thunks->sites[i] = (struct call_site) { 0, 0 };
+	for (i = 0; i < trampolines->count; i++)
+		if ((trampolines->sites[i].address & PAGE_MASK) == page)
+			trampolines->sites[i] = (struct patched_site) { 0, 0 };
 }
 
 /* Pages in [start, end) are no longer what they were. Interrupts may be off. */
-void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long end)
+void syscall_patch_zap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct call_sites *sites = mm->context.call_sites;
+	struct syscall_patches *patches = mm->context.patches;
 	struct text_page *text;
 
-	for (text = sites->texts; text < sites->texts + sites->texts_count; text++) {
+	for (text = patches->texts; text < patches->texts + patches->texts_count; text++) {
 		if (text->address < start || text->address >= end)
 			continue;
-		forget_sites(&sites->near, text->address);
-		if (sites->far)
-			forget_sites(sites->far, text->address);
-		memset(sites->seen, 0, sizeof(sites->seen));	/* they may become hot again */
-		text->address = FORGOTTEN;
+		zap_sites(&patches->near, text->address);
+		if (patches->far)
+			zap_sites(patches->far, text->address);
+		memset(patches->seen, 0, sizeof(patches->seen));	/* they may become hot again */
+		text->address = ZAPPED;
 	}
 }
 
 /* ---- changing a site ---- */
 
-static void change(struct thunks *thunks, struct page *page, struct page *copy, unsigned long ip, const struct call_plan *plan)
+static void change(struct trampolines *trampolines, struct page *page, struct page *copy,
+		   unsigned long ip, const struct patch_plan *plan)
 {
 	const u8 *original = page_address(page) + offset_in_page(ip);
 	u8 *code = page_address(copy) + offset_in_page(ip);
-	unsigned int slot = thunks->count + 1;
-	unsigned long thunk = thunks->at + slot * THUNK;
+	const struct patched_site site = {
+		ip + plan->start, plan->detour ? ip + plan->detour : 0
+	};
+	unsigned int slot = trampolines->count + 1;
+	unsigned long trampoline = trampolines->at + slot * TRAMPOLINE;
 	int jump = plan->detour ? plan->detour : plan->start;
 	u8 bytes[JUMP_LENGTH] = { 0xe9 };
 	const u8 detour[SHORT_LENGTH] = { 0xeb, plan->detour - plan->start - SHORT_LENGTH };
 
-	if (!write_thunk(thunks, slot, original + plan->start, plan->length, ip) ||
-	    !put_distance(bytes + 1, ip + jump + JUMP_LENGTH, thunk))
+	if (!write_trampoline(trampolines, slot, original + plan->start, plan->length, ip) ||
+	    !put_distance(bytes + 1, ip + jump + JUMP_LENGTH, trampoline))
 		return;
-	thunks->sites[thunks->count++] = (struct call_site) { ip + plan->start, plan->detour ? ip + plan->detour : 0 };
+	trampolines->sites[trampolines->count++] = site;
 	memcpy(code + jump, bytes, sizeof(bytes));
 	if (plan->detour)
 		memcpy(code + plan->start, detour, sizeof(detour));
-	count_call_site();
+	count_patched_site();
 }
 
 /* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
-static bool is_changed(const struct thunks *thunks, unsigned long ip, const struct call_plan *plan)
+static bool is_changed(const struct trampolines *trampolines, unsigned long ip,
+		       const struct patch_plan *plan)
 {
 	unsigned int i;
 
-	for (i = 0; i < thunks->count; i++)
-		if (thunks->sites[i].address == ip + plan->start)
+	for (i = 0; i < trampolines->count; i++)
+		if (trampolines->sites[i].address == ip + plan->start)
 			return true;
 	return false;
 }
 
-static void try_site(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
+static void try_site(struct mm_struct *mm, struct syscall_patches *patches, unsigned long ip,
+		     unsigned long number)
 {
 	unsigned long address = ip & PAGE_MASK;
-	struct thunks *thunks;
+	struct trampolines *trampolines = NULL;
 	struct page *page, *copy;
-	struct call_plan plan;
+	struct patch_plan plan;
 
 	page = page_of_file(mm, address);
 	if (!page)
 		return;
-	thunks = call_plan(page_address(page) + offset_in_page(ip), number, &plan) ? have_thunks(mm, sites, ip) : NULL;
-	if (thunks && !is_changed(thunks, ip, &plan)) {
-		copy = have_copy(mm, sites, address, page);
+	if (patch_plan(page_address(page) + offset_in_page(ip), number, &plan))
+		trampolines = have_trampolines(mm, patches, ip);
+	if (trampolines && !is_changed(trampolines, ip, &plan)) {
+		copy = have_copy(mm, patches, address, page);
 		if (copy) {
-			change(thunks, page, copy, ip, &plan);
+			change(trampolines, page, copy, ip, &plan);
 			hostmap_again(mm, address);
 		}
 	}
 	put_page(page);
 }
 
-static bool may_change(const struct call_sites *sites, unsigned long ip)
+static bool may_change(const struct syscall_patches *patches, unsigned long ip)
 {
-	return !sites->stopped && offset_in_page(ip) >= CALL_PLAN_BEFORE && offset_in_page(ip) <= PAGE_SIZE - CALL_PLAN_BEHIND;
+	return !patches->stopped && offset_in_page(ip) >= PATCH_PLAN_BEFORE &&
+	       offset_in_page(ip) <= PAGE_SIZE - PATCH_PLAN_BEHIND;
 }
 
-static void site_is_hot(struct mm_struct *mm, struct call_sites *sites, unsigned long ip, unsigned long number)
+static void site_is_hot(struct mm_struct *mm, struct syscall_patches *patches, unsigned long ip,
+			unsigned long number)
 {
 	if (mmap_write_lock_killable(mm))
 		return;
-	if (may_change(sites, ip))
-		try_site(mm, sites, ip, number);
+	if (may_change(patches, ip))
+		try_site(mm, patches, ip, number);
 	mmap_write_unlock(mm);
 }
 
@@ -350,165 +386,169 @@ static unsigned long entry_of(struct mm_struct *mm)
 	unsigned long flags, entry = 0;
 
 	local_irq_save(flags);
-	if (mm->context.space && host_engine->call_entry)
-		entry = host_engine->call_entry(mm->context.space);
+	if (mm->context.space && host_engine->fast_entry)
+		entry = host_engine->fast_entry(mm->context.space);
 	local_irq_restore(flags);
 	return entry;
 }
 
-static struct call_sites *begin(struct mm_struct *mm)
+static struct syscall_patches *start_patching(struct mm_struct *mm)
 {
-	struct call_sites *sites;
+	struct syscall_patches *patches;
 
 	if (!wanted || !entry_of(mm)) {
-		mm->context.thunks = 0;
+		mm->context.trampolines = 0;
 		return NULL;
 	}
-	sites = kzalloc(sizeof(*sites), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!sites || mmap_write_lock_killable(mm)) {
-		kfree(sites);
+	patches = kzalloc(sizeof(*patches), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!patches || mmap_write_lock_killable(mm)) {
+		kfree(patches);
 		return NULL;
 	}
-	sites->entry = entry_of(mm);
-	sites->near.at = mm->context.thunks;
-	if (mm->context.call_sites || !sites->near.at || !sites->entry)	/* all this may have changed while it slept */
-		kfree(sites);
+	patches->entry = entry_of(mm);
+	patches->near.at = mm->context.trampolines;
+	/* All this may have changed while it slept. */
+	if (mm->context.patches || !patches->near.at || !patches->entry)
+		kfree(patches);
 	else
-		mm->context.call_sites = sites;
+		mm->context.patches = patches;
 	mmap_write_unlock(mm);
-	return mm->context.call_sites;
+	return mm->context.patches;
 }
 
 /**
- * call_site_made - a system call instruction was executed
+ * syscall_patch_seen - a system call instruction was executed
  * @ip: the address behind it
  */
-void call_site_made(unsigned long ip, unsigned long number)
+void syscall_patch_seen(unsigned long ip, unsigned long number)
 {
 	struct mm_struct *mm = current->mm;
-	struct call_sites *sites = mm->context.call_sites;
-	typeof(&sites->seen[0]) seen;
+	struct syscall_patches *patches = mm->context.patches;
+	typeof(&patches->seen[0]) seen;
 
-	if (!mm->context.thunks || (!sites && ++mm->context.calls_seen < WARM))
+	if (!mm->context.trampolines || (!patches && ++mm->context.calls_seen < WARM))
 		return;
-	if (!sites)
-		sites = begin(mm);
-	if (!sites || sites->stopped)
+	if (!patches)
+		patches = start_patching(mm);
+	if (!patches || patches->stopped)
 		return;
-	seen = &sites->seen[hash_long(ip, ilog2(SEEN))];
+	seen = &patches->seen[hash_long(ip, ilog2(SEEN))];
 	if (seen->ip != ip) {
 		seen->ip = ip;
 		seen->calls = 0;
 	}
 	if (++seen->calls == HOT)
-		site_is_hot(mm, sites, ip, number);
+		site_is_hot(mm, patches, ip, number);
 }
 
 /* ---- 4. and 5. ---- */
 
-static const struct call_site *site_with(const struct thunks *thunks, unsigned long ip)
+static const struct patched_site *site_with(const struct trampolines *trampolines, unsigned long ip)
 {
-	unsigned long slot = (ip - thunks->at) / THUNK;
+	unsigned long slot = (ip - trampolines->at) / TRAMPOLINE;
 	unsigned int i;
 
-	if (slot > 0 && slot <= thunks->count)
-		return &thunks->sites[slot - 1];
-	for (i = 0; i < thunks->count; i++)
-		if (thunks->sites[i].detour && thunks->sites[i].detour == ip)
-			return &thunks->sites[i];
+	if (slot > 0 && slot <= trampolines->count)
+		return &trampolines->sites[slot - 1];
+	for (i = 0; i < trampolines->count; i++)
+		if (trampolines->sites[i].detour && trampolines->sites[i].detour == ip)
+			return &trampolines->sites[i];
 	return NULL;
 }
 
 /**
- * call_sites_roll_back - what guest code trapped in may be none of its instructions
+ * syscall_patch_roll_back - what guest code trapped in may be none of its instructions
  * @stepping: it has the trap flag set, or may have
  */
-void call_sites_roll_back(struct pt_regs *regs, bool stepping)
+void syscall_patch_roll_back(struct pt_regs *regs, bool stepping)
 {
-	struct call_sites *sites = current->mm->context.call_sites;
-	const struct call_site *site;
+	struct syscall_patches *patches = current->mm->context.patches;
+	const struct patched_site *site;
 
-	if (likely(!sites))
+	if (likely(!patches))
 		return;
-	site = site_with(&sites->near, regs->ip);
-	if (!site && sites->far)
-		site = site_with(sites->far, regs->ip);
+	site = site_with(&patches->near, regs->ip);
+	if (!site && patches->far)
+		site = site_with(patches->far, regs->ip);
 	if (!site || !site->address)
 		return;
 	regs->ip = site->address;
 	if (stepping)
-		call_sites_stop(current->mm);
+		syscall_patch_stop(current->mm);
 }
 
 /**
- * call_sites_fault - a page fault that the program did not earn, since the rights of its vDSO are not what they were
- * Returns true if it has been seen to: the program goes on at its site, without thunks.
+ * syscall_patch_fault - a page fault that the program did not earn, since the rights of its vDSO are
+ * not what they were
+ * Returns true if it was served: the program continues at its site, without trampolines.
  */
-bool call_sites_fault(unsigned long address)
+bool syscall_patch_fault(unsigned long address)
 {
 	struct mm_struct *mm = current->mm;
-	struct call_sites *sites = mm->context.call_sites;
+	struct syscall_patches *patches = mm->context.patches;
 	bool lost;
 
-	if (likely(!sites) || !thunks_at(sites, address & PAGE_MASK) || sites->stopped || mmap_read_lock_killable(mm))
+	if (likely(!patches) || !trampolines_at(patches, address & PAGE_MASK) || patches->stopped)
 		return false;
-	lost = !vdso_has_thunks(mm, address & PAGE_MASK);
+	if (mmap_read_lock_killable(mm))
+		return false;
+	lost = !vdso_has_trampolines(mm, address & PAGE_MASK);
 	mmap_read_unlock(mm);
 	if (lost)
-		call_sites_stop(mm);
+		syscall_patch_stop(mm);
 	return lost;
 }
 
-void call_sites_stop(struct mm_struct *mm)
+void syscall_patch_stop(struct mm_struct *mm)
 {
-	struct call_sites *sites = mm->context.call_sites;
+	struct syscall_patches *patches = mm->context.patches;
 	unsigned int i;
 
-	if (!sites || sites->stopped)
+	if (!patches || patches->stopped)
 		return;
-	sites->stopped = true;
-	for (i = 0; i < sites->texts_count; i++)
-		if (sites->texts[i].address != FORGOTTEN)
-			hostmap_again(mm, sites->texts[i].address);
+	patches->stopped = true;
+	for (i = 0; i < patches->texts_count; i++)
+		if (patches->texts[i].address != ZAPPED)
+			hostmap_again(mm, patches->texts[i].address);
 }
 
-static void lose(struct mm_struct *mm, struct thunks *thunks)
+static void drop_trampolines(struct mm_struct *mm, struct trampolines *trampolines)
 {
-	if (thunks->page)
-		hostmap_again(mm, thunks->at);
-	thunks->at = FORGOTTEN;
-	thunks->count = 0;
+	if (trampolines->page)
+		hostmap_again(mm, trampolines->at);
+	trampolines->at = ZAPPED;
+	trampolines->count = 0;
 }
 
-/* Thunks go, or move. No thread stands in a thunk: each was rolled back when it trapped. */
-void call_sites_lose_thunks(struct mm_struct *mm)
+/* Trampolines go, or move. No thread is in one: each was rolled back when it trapped. */
+void syscall_patch_drop_trampolines(struct mm_struct *mm)
 {
-	struct call_sites *sites = mm->context.call_sites;
+	struct syscall_patches *patches = mm->context.patches;
 
-	mm->context.thunks = mm->context.far_thunks = 0;
-	call_sites_stop(mm);
-	if (!sites)
+	mm->context.trampolines = mm->context.far_trampolines = 0;
+	syscall_patch_stop(mm);
+	if (!patches)
 		return;
-	lose(mm, &sites->near);
-	if (sites->far)
-		lose(mm, sites->far);
+	drop_trampolines(mm, &patches->near);
+	if (patches->far)
+		drop_trampolines(mm, patches->far);
 }
 
 /* No stub is left that maps them. */
-void call_sites_free(struct mm_struct *mm)
+void syscall_patch_free(struct mm_struct *mm)
 {
-	struct call_sites *sites = mm->context.call_sites;
+	struct syscall_patches *patches = mm->context.patches;
 	unsigned int i;
 
-	if (!sites)
+	if (!patches)
 		return;
-	for (i = 0; i < sites->texts_count; i++)
-		__free_page(sites->texts[i].copy);
-	if (sites->near.page)
-		__free_page(sites->near.page);
-	if (sites->far && sites->far->page)
-		__free_page(sites->far->page);
-	kfree(sites->far);
-	kfree(sites);
-	mm->context.call_sites = NULL;
+	for (i = 0; i < patches->texts_count; i++)
+		__free_page(patches->texts[i].copy);
+	if (patches->near.page)
+		__free_page(patches->near.page);
+	if (patches->far && patches->far->page)
+		__free_page(patches->far->page);
+	kfree(patches->far);
+	kfree(patches);
+	mm->context.patches = NULL;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso], whose last page is for the thunks of
- * call sites (syscall_patch.c). They must lie within 2 GiB of the libraries: right below the program interpreter, where those will
- * follow; in a program without one, somewhere below it. A program with one gets another page for thunks, [thunks], below its own call sites, once it has any.
+ * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso],
+ * whose last page is for trampolines (syscall_patch.c). They must lie within 2 GiB of the libraries:
+ * right below the program interpreter, where those will follow; in a program without one, somewhere
+ * below it. A program with one gets another page for trampolines, [trampolines], below its own
+ * patched sites, once it has any.
  *
  * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before Linux first writes the time into it,
  * the code is copied from the image. What a process sees of the data depends on its time namespace:
@@ -34,7 +36,7 @@ struct vdso_data *vdso_data;
 extern const char vdso_image[], vdso_image_end[];
 
 static struct page *code[MAX_CODE_PAGES + 2];
-static unsigned long code_size;		/* with the page for thunks; 0: there is no vDSO */
+static unsigned long code_size;		/* with the page for trampolines; 0: there is no vDSO */
 static bool wanted = true;
 
 static int __init take_wanted(char *value)
@@ -52,19 +54,24 @@ void __init vdso_data_setup(void)
 	BUILD_BUG_ON(CS_BASES * sizeof(*vdso_data) > PAGE_SIZE);
 }
 
-static int thunks_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+static int trampolines_moved(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
 {
-	call_sites_lose_thunks(area->vm_mm);
+	syscall_patch_drop_trampolines(area->vm_mm);
 	return 0;
 }
 
-static void thunks_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
+static void trampolines_unmapped(const struct vm_special_mapping *mapping, struct vm_area_struct *area)
 {
-	call_sites_lose_thunks(area->vm_mm);
+	syscall_patch_drop_trampolines(area->vm_mm);
 }
 
-static struct vm_special_mapping thunks_mapping = { .name = "[thunks]", .mremap = thunks_moved, .close = thunks_unmapped };
-static const struct vm_special_mapping code_mapping = { .name = "[vdso]", .pages = code, .mremap = thunks_moved, .close = thunks_unmapped };
+static struct vm_special_mapping trampolines_mapping = {
+	.name = "[trampolines]", .mremap = trampolines_moved, .close = trampolines_unmapped
+};
+
+static const struct vm_special_mapping code_mapping = {
+	.name = "[vdso]", .pages = code, .mremap = trampolines_moved, .close = trampolines_unmapped
+};
 
 static int __init vdso_code_setup(void)
 {
@@ -81,7 +88,7 @@ static int __init vdso_code_setup(void)
 			memcpy(page_address(page), vdso_image + at, min(length - at, PAGE_SIZE));
 		code[at / PAGE_SIZE] = page;
 	}
-	thunks_mapping.pages = &code[at / PAGE_SIZE - 1];
+	trampolines_mapping.pages = &code[at / PAGE_SIZE - 1];
 	if (wanted)
 		code_size = at;
 	return 0;
@@ -151,24 +158,27 @@ static long map_all(struct mm_struct *mm, unsigned long at)
 		do_munmap(mm, at, DATA_PAGES * PAGE_SIZE, NULL);
 		return PTR_ERR(vma);
 	}
-	mm->context.thunks = code_at + code_size - PAGE_SIZE;
+	mm->context.trampolines = code_at + code_size - PAGE_SIZE;
 	return 0;
 }
 
 /* The page at address is still what exec made it. The mmap lock is held. */
-bool vdso_has_thunks(struct mm_struct *mm, unsigned long address)
+bool vdso_has_trampolines(struct mm_struct *mm, unsigned long address)
 {
 	struct vm_area_struct *area = vma_lookup(mm, address);
 
-	return area && (vma_is_special_mapping(area, &code_mapping) || vma_is_special_mapping(area, &thunks_mapping)) &&
+	return area &&
+		(vma_is_special_mapping(area, &code_mapping) ||
+		 vma_is_special_mapping(area, &trampolines_mapping)) &&
 		(area->vm_flags & (VM_EXEC | VM_WRITE)) == VM_EXEC;
 }
 
 /**
- * vdso_map_thunks - maps an empty page for thunks at most 1 GiB below address, as near as it can be, which is below the program that is there
+ * vdso_map_trampolines - maps an empty page for trampolines, below the program at address and as near
+ * as it can be, at most 1 GiB
  * Returns its address, or 0. The mmap lock is held for writing.
  */
-unsigned long vdso_map_thunks(struct mm_struct *mm, unsigned long address)
+unsigned long vdso_map_trampolines(struct mm_struct *mm, unsigned long address)
 {
 	unsigned long first = PAGE_ALIGN(max(dac_mmap_min_addr, mmap_min_addr)), at;
 	struct vm_unmapped_area_info info = {
@@ -180,7 +190,7 @@ unsigned long vdso_map_thunks(struct mm_struct *mm, unsigned long address)
 
 	at = vm_unmapped_area(&info);
 	if (offset_in_page(at) || IS_ERR(_install_special_mapping(mm, at, PAGE_SIZE, VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
-								   &thunks_mapping)))
+								   &trampolines_mapping)))
 		return 0;
 	return at;
 }

@@ -29,13 +29,13 @@ void call_on_stack(void (*function)(void), void *top);
 void begin_thread(void);
 
 /* syscall_patch.c: system call instructions that were changed into jumps to the stub */
-void call_site_made(unsigned long ip, unsigned long number);
-void call_sites_roll_back(struct pt_regs *regs, bool stepping);
-bool call_sites_fault(unsigned long address);
-unsigned long call_sites_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn);
-bool call_sites_changed(struct mm_struct *mm, unsigned long address);
-void call_sites_gone(struct mm_struct *mm, unsigned long start, unsigned long end);
-void call_sites_free(struct mm_struct *mm);
+void syscall_patch_seen(unsigned long ip, unsigned long number);
+void syscall_patch_roll_back(struct pt_regs *regs, bool stepping);
+bool syscall_patch_fault(unsigned long address);
+unsigned long syscall_patch_pfn(struct mm_struct *mm, unsigned long address, unsigned long pfn);
+bool syscall_patch_covers(struct mm_struct *mm, unsigned long address);
+void syscall_patch_zap(struct mm_struct *mm, unsigned long start, unsigned long end);
+void syscall_patch_free(struct mm_struct *mm);
 
 /* tsc.c: the processor's clock, and the host's where the processor has none to trust */
 u64 clock_ns(void);
@@ -59,7 +59,7 @@ void __noreturn start_linux(const char *line);
 void hostmap_again(struct mm_struct *mm, unsigned long address);
 
 /* counters.c */
-void count_call_site(void);
+void count_patched_site(void);
 
 /* options.c: whether value is 1 or on, not 0 or off. Ends ./linux for any other word. */
 bool option_switch(const char *name, const char *value);

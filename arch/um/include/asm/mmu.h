@@ -3,7 +3,7 @@
 #ifndef __ASM_UM_MMU_H
 #define __ASM_UM_MMU_H
 
-struct call_sites;
+struct syscall_patches;
 struct host_space;
 struct task_struct;
 
@@ -28,9 +28,9 @@ typedef struct mm_context {
 	unsigned long debug_id;			/* which debug registers are in the stub; 0: none. See asm/debug_regs.h */
 	unsigned int areas;			/* at most this many host areas since the last drop of all */
 	bool rights_stale;			/* pages may be hosted with more rights than they have */
-	unsigned long thunks;			/* address of the page for them in the vDSO; 0: none. See x86_64/syscall_patch.c */
-	unsigned long far_thunks;		/* of another page for them, below the program; 0: none */
-	struct call_sites *call_sites;		/* NULL: too few system calls were made so far */
+	/* Pages for trampolines (x86_64/syscall_patch.c) in the vDSO and below the program; 0: none. */
+	unsigned long trampolines, far_trampolines;
+	struct syscall_patches *patches;	/* NULL: too few system calls were made so far */
 	unsigned int calls_seen;
 	unsigned int stale_count;
 	struct host_stale stale[HOST_STALE_RANGES];

@@ -19,8 +19,8 @@ void arch_exit_mmap(struct mm_struct *mm);
 
 static inline int arch_dup_mmap(struct mm_struct *oldmm, struct mm_struct *mm)
 {
-	mm->context.thunks = oldmm->context.thunks;
-	mm->context.far_thunks = oldmm->context.far_thunks;
+	mm->context.trampolines = oldmm->context.trampolines;
+	mm->context.far_trampolines = oldmm->context.far_trampolines;
 	return 0;
 }
 

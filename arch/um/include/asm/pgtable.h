@@ -285,7 +285,7 @@ static inline void pte_clear(struct mm_struct *mm, unsigned long address, pte_t 
 }
 
 /*
- * Only rights change between the two: the entry stays hosted, but where the host maps a copy with call sites in it. The flush that follows makes
+ * Only rights change between the two: the entry stays hosted, but where the host maps a copy with patched sites in it. The flush that follows makes
  * the host agree.
  */
 pte_t hostmap_rights(struct vm_area_struct *vma, unsigned long address, pte_t e);

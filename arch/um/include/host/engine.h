@@ -16,7 +16,7 @@ struct host_space;
 
 enum host_trap_kind {
 	TRAP_SYSCALL,		/* number in regs->orig_ax; 6 arguments in their registers */
-	TRAP_CALL,		/* the same, from a call site that jumped to call_entry */
+	TRAP_FAST_SYSCALL,	/* the same, from a patched site that jumped to fast_entry */
 	TRAP_COMPAT_SYSCALL,	/* a system call of the 32-bit kind, by int $0x80 (two bytes before the instruction pointer) */
 	TRAP_FAULT,		/* page fault: address, and the error code where the engine knows it */
 	TRAP_RAM,		/* the host says that it cannot give the page of guest RAM that is mapped at address */
@@ -76,7 +76,7 @@ struct engine {
 	 * Where in the stub guest code may jump to in place of a system call instruction, with %rcx the address behind it and all other
 	 * registers as for it. 0 if that does not work here; NULL: under this engine it never does.
 	 */
-	unsigned long (*call_entry)(struct host_space *space);
+	unsigned long (*fast_entry)(struct host_space *space);
 	/*
 	 * Extended state (x87 and up), in the layout of the XSAVE instruction's standard form, of
 	 * host_xstate_size bytes: out of and into the stub.

@@ -381,7 +381,7 @@ static void classify(const struct signal_frame *frame, struct host_regs *regs, i
 
 /* ---- calls ---- */
 
-/* Registers that guest code says it had at a call site: as a system call instruction there would have shown them. */
+/* Registers that guest code says it had at a patched site: as a system call instruction there would have shown them. */
 static void take_call(struct host_space *space, struct host_regs *r, struct host_trap *trap)
 {
 	unsigned long fs_base = r->fs_base, gs_base = r->gs_base;
@@ -396,7 +396,7 @@ static void take_call(struct host_space *space, struct host_regs *r, struct host
 	r->fs_base = fs_base;
 	r->gs_base = gs_base;
 	take_bases(space, r);
-	trap->kind = TRAP_CALL;
+	trap->kind = TRAP_FAST_SYSCALL;
 	space->xstate_set = 0;
 	if (!space->called)
 		seccomp_use_call_frame(space);
@@ -538,7 +538,7 @@ static int get_debug(struct host_space *space, int number, unsigned long *value)
 
 static int calls_work;
 
-static unsigned long call_entry(struct host_space *space)
+static unsigned long fast_entry(struct host_space *space)
 {
 	return calls_work ? space->base + seccomp_entries->call : 0;
 }
@@ -549,7 +549,7 @@ const struct engine host_seccomp_engine = {
 	.destroy = destroy,
 	.apply = apply,
 	.run = run,
-	.call_entry = call_entry,
+	.fast_entry = fast_entry,
 	.get_xstate = get_xstate,
 	.set_xstate = set_xstate,
 	.set_debug = set_debug,
