@@ -201,12 +201,12 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "x32 rt_sigreturn", 0x40000000 + 513, { 0 }, -ENOSYS, 0 },
 		{ "no call", -1, { 0 }, -ENOSYS, 0 },
 		/* What the stub does, and may do, at one place each. */
-		{ "the stub's wake", SYS_futex, { turn, FUTEX_WAKE, 1 }, -EFAULT, stub.entries.call_wake },
-		{ "the stub's wait", SYS_futex, { turn, FUTEX_WAIT, STUB_TRAPPED }, -EFAULT, stub.entries.call_wait },
-		{ "the stub's return", SYS_rt_sigreturn, { 0 }, SKIPPED, stub.entries.call_return },
-		{ "the stub's TSC", SYS_prctl, { PR_SET_TSC, PR_TSC_ENABLE }, 0, stub.entries.call_tsc },
-		{ "the stub's fs", SYS_arch_prctl, { SET_FS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.call_fs },
-		{ "the stub's gs", SYS_arch_prctl, { SET_GS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.call_gs },
+		{ "the stub's wake", SYS_futex, { turn, FUTEX_WAKE, 1 }, -EFAULT, stub.entries.sys_wake },
+		{ "the stub's wait", SYS_futex, { turn, FUTEX_WAIT, STUB_TRAPPED }, -EFAULT, stub.entries.sys_wait },
+		{ "the stub's return", SYS_rt_sigreturn, { 0 }, SKIPPED, stub.entries.sys_return },
+		{ "the stub's TSC", SYS_prctl, { PR_SET_TSC, PR_TSC_ENABLE }, 0, stub.entries.sys_tsc },
+		{ "the stub's fs", SYS_arch_prctl, { SET_FS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.sys_fs },
+		{ "the stub's gs", SYS_arch_prctl, { SET_GS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.sys_gs },
 	};
 
 	unsigned long count = 0;

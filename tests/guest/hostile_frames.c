@@ -37,7 +37,7 @@ static void forge(void (*ip)(void))
 
 static __attribute__((noreturn)) void return_from(const void *frame)
 {
-	jump((unsigned long)stub.code + stub.entries.call_return,
+	jump((unsigned long)stub.code + stub.entries.sys_return,
 	     &(struct registers){ .ax = SYS_rt_sigreturn,
 				  .sp = (unsigned long)frame + sizeof(long),
 				  .flags = FLAGS });
@@ -70,7 +70,7 @@ static void wait_with_mask(long mask)
 {
 	forge(land_and_wait);
 	forged.context.mask = mask;
-	forged.context.regs.bx = (unsigned long)stub.code + stub.entries.call_wait;
+	forged.context.regs.bx = (unsigned long)stub.code + stub.entries.sys_wait;
 	forged.context.regs.ax = SYS_futex;
 	forged.context.regs.si = 0;
 	forged.context.regs.dx = STUB_TRAPPED;
@@ -329,7 +329,7 @@ static void claim_exception(void)
 	stub.frame->context.regs.ss = claimed_ss;
 	stub.frame->context.regs.flags = -1;
 	write_trap(SIGILL, ILL_ILLOPC, 0);
-	jump((unsigned long)stub.code + stub.entries.call_wake,
+	jump((unsigned long)stub.code + stub.entries.sys_wake,
 	     &(struct registers){ .ax = SYS_futex,
 				  .di = (unsigned long)&stub.state->turn,
 				  .si = 1,
@@ -508,13 +508,13 @@ static void make_call(long seeds)
 	registers.ax = SYS_exit_group;
 	registers.di = LANDED;
 	registers.flags |= next() & 0xcd5;
-	jump((unsigned long)stub.code + stub.entries.call, &registers);
+	jump((unsigned long)stub.code + stub.entries.fast_entry, &registers);
 }
 
 /* Comes back to an address and with registers that it does not choose well. */
 static void return_badly(long address)
 {
-	jump((unsigned long)stub.code + stub.entries.call,
+	jump((unsigned long)stub.code + stub.entries.fast_entry,
 	     &(struct registers){ .ax = SYS_getpid, .cx = address, .flags = FLAGS });
 }
 
@@ -529,7 +529,7 @@ static void enter_in_the_middle(long offset)
 	if (setresuid(65534, 65534, 65534))
 		_exit(1);
 	stub.state->regs[STUB_REG_AX] = SYS_getpid;
-	jump((unsigned long)stub.code + stub.entries.call + offset, &registers);
+	jump((unsigned long)stub.code + stub.entries.fast_entry + offset, &registers);
 }
 
 static void calls(void)
@@ -553,7 +553,7 @@ static void calls(void)
 	}
 	check_equal(died, sizeof(addresses) / sizeof(*addresses),
 		    "who wants to return where no code is dies of it");
-	for (unsigned int i = 0; i < stub.entries.back_end - stub.entries.call; i++)
+	for (unsigned int i = 0; i < stub.entries.back_end - stub.entries.fast_entry; i++)
 		finish(begin(enter_in_the_middle, i), 20);
 	check_innocent("an innocent process goes on while others enter in the midst of a call",
 		       GAP_LIMIT_US);

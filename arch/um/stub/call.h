@@ -3,7 +3,7 @@
 #ifndef STUB_CALL_H
 #define STUB_CALL_H
 
-struct stub_call {
+struct stub_syscall {
 	long number, arguments[6];
 };
 

@@ -4,8 +4,8 @@
  * its state in the pages behind it (seccomp.h). Two threads run it:
  *
  *  - the guest thread, whose signal handler is stub_trap. It says that it trapped, waits for its turn and returns to guest code by
- *    rt_sigreturn. Or it called: stub_call is where patched sites of guest programs jump to (x86_64/syscall_patch.c), which is a trap without a
- *    signal, and from which it goes back by a jump where its registers allow. Its filter allows the system call instructions at the stub_call_ labels below, with the arguments that they have
+ *    rt_sigreturn. Or it called: stub_fast_entry is where patched sites of guest programs jump to (x86_64/syscall_patch.c), which is a trap without a
+ *    signal, and from which it goes back by a jump where its registers allow. Its filter allows the system call instructions at the stub_sys_ labels below, with the arguments that they have
  *    here, and makes a trap of any other;
  *  - the mapper, which performs orders (mmap, munmap, mprotect) and reports to an eventfd. It never runs guest code, and what it
  *    works with is its registers and pages that guest code cannot write: no stack.
@@ -54,10 +54,10 @@
 	.section .code, "ax"
 	.globl	stub_code, stub_enter
 stub_code:				/* struct stub_entries */
-	.long	stub_trap - stub_code, stub_call_wake - stub_code, stub_call_wait - stub_code, stub_call_fs - stub_code
-	.long	stub_call_gs - stub_code, stub_call_return - stub_code, stub_probe - stub_code
-	.long	stub_call - stub_code, stub_told - stub_code, stub_back_end - stub_code
-	.long	stub_call_tsc - stub_code
+	.long	stub_trap - stub_code, stub_sys_wake - stub_code, stub_sys_wait - stub_code, stub_sys_fs - stub_code
+	.long	stub_sys_gs - stub_code, stub_sys_return - stub_code, stub_probe - stub_code
+	.long	stub_fast_entry - stub_code, stub_told - stub_code, stub_back_end - stub_code
+	.long	stub_sys_tsc - stub_code
 
 /* ---- the guest thread; entered as a signal handler, all signals blocked ---- */
 
@@ -74,24 +74,24 @@ stub_trap:
 	 * back. Once the turn is given it is one, and the kernel knows what it gave.
 	 */
 2:	movq	FRAME_IP(%rdx), %rax
-	leaq	stub_call(%rip), %rcx
+	leaq	stub_fast_entry(%rip), %rcx
 	subq	%rcx, %rax
-	cmpq	$stub_back_end - stub_call, %rax
+	cmpq	$stub_back_end - stub_fast_entry, %rax
 	jae	1b
-	cmpq	$stub_told - stub_call, %rax
+	cmpq	$stub_told - stub_fast_entry, %rax
 	jb	3f
 	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
 	jne	1b
 3:	movl	$1, AT_STATE(KICKED)
 	addq	$8, %rsp
 	movl	$NR_rt_sigreturn, %eax
-	jmp	stub_call_return
+	jmp	stub_sys_return
 
 /*
  * ---- a call: %rcx is where it goes on, all other registers are the caller's ----
  * Guest code's stack is not touched. Extended state is stored for the kernel and stays in the registers.
  */
-stub_call:
+stub_fast_entry:
 	movq	%rsp, AT_REG(SP)
 	leaq	AT_STATE(STACK), %rsp
 	pushfq
@@ -142,7 +142,7 @@ stub_told:
 	movl	$FUTEX_WAKE, %esi
 	movl	$1, %edx
 	xorl	%r10d, %r10d
-stub_call_wake:
+stub_sys_wake:
 	syscall
 2:	movl	AT_ORDERS(SPIN), %ecx
 	incl	%ecx			/* once in any case: who was woken may be done already */
@@ -159,7 +159,7 @@ stub_call_wake:
 	movl	$FUTEX_WAIT, %esi
 	movl	$STUB_TRAPPED, %edx
 	xorl	%r10d, %r10d
-stub_call_wait:
+stub_sys_wait:
 	syscall
 	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
 	je	4b
@@ -198,19 +198,19 @@ turn:	movl	$0, AT_STATE(STUB_SLEEPS)
 1:	movl	$NR_arch_prctl, %eax
 	movl	$SET_FS, %edi
 	movq	AT_ORDERS(FS_BASE), %rsi
-stub_call_fs:
+stub_sys_fs:
 	syscall
 	movl	$NR_arch_prctl, %eax
 	movl	$SET_GS, %edi
 	movq	AT_ORDERS(GS_BASE), %rsi
-stub_call_gs:
+stub_sys_gs:
 	syscall
 5:	movl	AT_ORDERS(TSC), %esi
 	testl	%esi, %esi
 	jz	9f
 	movl	$NR_prctl, %eax
 	movl	$SET_TSC, %edi
-stub_call_tsc:
+stub_sys_tsc:
 	syscall
 9:	movl	AT_ORDERS(BACK), %eax
 	testl	%eax, %eax		/* BACK_HANDLER */
@@ -221,7 +221,7 @@ stub_call_tsc:
 	je	8f
 6:	movq	AT_ORDERS(FRAME), %rsp
 	movl	$NR_rt_sigreturn, %eax
-stub_call_return:
+stub_sys_return:
 	syscall
 7:	ud2				/* the kick comes as a trap here */
 8:	movq	AT_REG(FLAGS), %r11

@@ -116,11 +116,11 @@
 
 /* At the beginning of the code page: offsets in it. The calls are system call instructions that the guest thread may make. */
 struct stub_entries {
-	unsigned int trap, call_wake, call_wait, call_fs, call_gs, call_return;
+	unsigned int trap, sys_wake, sys_wait, sys_fs, sys_gs, sys_return;
 	unsigned int probe;		/* code that traps by a system call */
-	unsigned int call;		/* where patched sites jump to */
+	unsigned int fast_entry;	/* where patched sites jump to */
 	unsigned int told, back_end;	/* from when the kernel may have the turn of a call, to when guest code goes on */
-	unsigned int call_tsc;		/* one more of the calls */
+	unsigned int sys_tsc;		/* one more of the calls */
 };
 
 /* Written by guest code, read once by the kernel, trusted by nobody. */
@@ -173,7 +173,7 @@ struct stub_orders {
 	unsigned int tsc;		/* PR_TSC_*: a mode for the thread; 0: none */
 	unsigned int unused;
 	union {
-		struct stub_call requests[ORDERS_MAX_REQUESTS];
+		struct stub_syscall requests[ORDERS_MAX_REQUESTS];
 		struct stub_setup setup;
 	};
 };
@@ -210,7 +210,7 @@ STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
 STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
 STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
 STUB_SAME(stub_setup, filter_flags, SETUP_FILTER_FLAGS);
-_Static_assert(sizeof(struct stub_call) == REQUEST_SIZE, "request");
+_Static_assert(sizeof(struct stub_syscall) == REQUEST_SIZE, "request");
 _Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
 _Static_assert(sizeof(struct stub_state) <= STATE_STACK - 16, "room for two words on the stack");
 

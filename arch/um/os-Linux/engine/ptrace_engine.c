@@ -35,7 +35,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
-#include "stub_call.h"
+#include "stub_syscall.h"
 #include "stub_process.h"
 
 #ifndef PTRACE_SYSEMU
@@ -51,7 +51,7 @@
 struct host_space {
 	int pid;
 	int cpu;			/* host CPU that it is pinned to */
-	struct stub_call *requests;	/* its page, as we see it */
+	struct stub_syscall *requests;	/* its page, as we see it */
 	int no_tsc;			/* its rdtsc faults: 1 or 0; -1: as that of ./linux */
 	int gone;			/* the stub process was killed and waited for; its pid is no longer ours */
 	struct host_space *next;	/* in the pool */
@@ -146,7 +146,7 @@ static int apply(struct host_space *space, const struct host_map *changes, int c
 	int error;
 
 	for (int i = 0; i < count; i++)
-		space->requests[i] = stub_call_for(&changes[i], 0);
+		space->requests[i] = stub_syscall_for(&changes[i], 0);
 	error = stub_perform(space->pid, count);
 	space->gone |= error == -ESRCH;
 	return error;
@@ -300,7 +300,7 @@ static void set_tsc(struct host_space *space, int off)
 
 	if (off == space->no_tsc || space->gone)
 		return;
-	space->requests[0] = (struct stub_call) { SYS_prctl, { PR_SET_TSC, mode } };
+	space->requests[0] = (struct stub_syscall) { SYS_prctl, { PR_SET_TSC, mode } };
 	space->gone = stub_perform(space->pid, 1) == -ESRCH;
 	space->no_tsc = off;
 }
@@ -421,7 +421,7 @@ static void try_sysemu(struct host_space *space)
 	struct user_regs_struct regs;
 	int status = -1;
 
-	space->requests[0] = (struct stub_call) { SYS_getpid, { 0 } };
+	space->requests[0] = (struct stub_syscall) { SYS_getpid, { 0 } };
 	if (host_no_sysemu || ptrace(PTRACE_GETREGS, space->pid, 0, &regs))
 		return;
 	regs.rip = STUB_CODE + stub_batch_offset();

@@ -42,7 +42,7 @@
 #include "os.h"
 #include "seccomp_stub.h"
 #include "stub_address.h"
-#include "stub_call.h"
+#include "stub_syscall.h"
 
 #define FLAG_TF		0x100UL
 #define FLAG_IF		0x200UL
@@ -117,7 +117,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 
 static int unmap_all(struct host_space *space)
 {
-	space->orders->requests[0] = (struct stub_call) { SYS_munmap, { 0, host_task_size } };
+	space->orders->requests[0] = (struct stub_syscall) { SYS_munmap, { 0, host_task_size } };
 	return handoff_order(space, 1);
 }
 
@@ -141,10 +141,10 @@ static int apply(struct host_space *space, const struct host_map *changes, int c
 	if (space->gone)
 		return -ESRCH;
 	for (int i = 0; i < count; i++)
-		space->orders->requests[i] = stub_call_for(&changes[i], STUB_FD_RAM);
+		space->orders->requests[i] = stub_syscall_for(&changes[i], STUB_FD_RAM);
 	error = handoff_order(space, count);
 	/* Where things are in guest RAM is not for guest code to know. */
-	memset(space->orders->requests, 0, count * sizeof(struct stub_call));
+	memset(space->orders->requests, 0, count * sizeof(struct stub_syscall));
 	return error;
 }
 
@@ -540,7 +540,7 @@ static int calls_work;
 
 static unsigned long fast_entry(struct host_space *space)
 {
-	return calls_work ? space->base + seccomp_entries->call : 0;
+	return calls_work ? space->base + seccomp_entries->fast_entry : 0;
 }
 
 const struct engine host_seccomp_engine = {

@@ -136,24 +136,24 @@ int host_filter_guest(struct sock_filter *code, const struct stub_entries *entri
 	struct program program = { .code = code };
 
 	preamble(&program, base, SECCOMP_RET_TRAP);
-	begin_call_at(&program, base, entries->call_return, SYS_rt_sigreturn);
+	begin_call_at(&program, base, entries->sys_return, SYS_rt_sigreturn);
 	end_case(&program);
-	begin_call_at(&program, base, entries->call_wait, SYS_futex);
+	begin_call_at(&program, base, entries->sys_wait, SYS_futex);
 	expect_argument(&program, 0, turn);
 	expect_int(&program, 1, FUTEX_WAIT);
 	expect_int(&program, 2, STUB_TRAPPED);
 	expect_argument(&program, 3, 0);
 	end_case(&program);
-	begin_call_at(&program, base, entries->call_wake, SYS_futex);
+	begin_call_at(&program, base, entries->sys_wake, SYS_futex);
 	expect_argument(&program, 0, turn);
 	expect_int(&program, 1, FUTEX_WAKE);
 	expect_int(&program, 2, 1);
 	end_case(&program);
-	may_set_tsc(&program, base, entries->call_tsc, PR_TSC_ENABLE);
-	may_set_tsc(&program, base, entries->call_tsc, PR_TSC_SIGSEGV);
+	may_set_tsc(&program, base, entries->sys_tsc, PR_TSC_ENABLE);
+	may_set_tsc(&program, base, entries->sys_tsc, PR_TSC_SIGSEGV);
 	if (bases_by_call) {
-		may_set_base(&program, base, entries->call_fs, SET_FS);
-		may_set_base(&program, base, entries->call_gs, SET_GS);
+		may_set_base(&program, base, entries->sys_fs, SET_FS);
+		may_set_base(&program, base, entries->sys_gs, SET_GS);
 	}
 	return finish(&program, SECCOMP_RET_TRAP);
 }

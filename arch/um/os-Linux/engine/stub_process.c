@@ -159,17 +159,17 @@ static long map_page(int pid, unsigned long code, unsigned long address, int pro
 }
 
 /* The requests that leave nothing but the two pages. */
-static int write_cleaning_requests(struct stub_call *requests)
+static int write_cleaning_requests(struct stub_syscall *requests)
 {
-	requests[0] = (struct stub_call) { SYS_munmap, { 0, STUB_CODE } };
-	requests[1] = (struct stub_call) { SYS_close, { 1 } };
+	requests[0] = (struct stub_syscall) { SYS_munmap, { 0, STUB_CODE } };
+	requests[1] = (struct stub_syscall) { SYS_close, { 1 } };
 	return 2;
 }
 
 static int furnish(int pid, unsigned long page_offset)
 {
 	unsigned long loaded = ((const Elf64_Ehdr *)host_ptrace_stub)->e_entry & ~4095UL;
-	struct stub_call *requests = (void *)(HOST_RAM_BASE + page_offset);
+	struct stub_syscall *requests = (void *)(HOST_RAM_BASE + page_offset);
 	long error;
 
 	host_refused_call = "mmap in the stub process";
@@ -223,10 +223,10 @@ int stub_start(unsigned long page_offset)
 
 int stub_adopt(int pid, unsigned long page_offset)
 {
-	struct stub_call *requests = (void *)(HOST_RAM_BASE + page_offset);
+	struct stub_syscall *requests = (void *)(HOST_RAM_BASE + page_offset);
 	long error = map_page(pid, STUB_CODE, STUB_REQUESTS, PROT_READ, 0, page_offset);
 
-	requests[0] = (struct stub_call) { SYS_munmap, { 0, STUB_CODE } };
+	requests[0] = (struct stub_syscall) { SYS_munmap, { 0, STUB_CODE } };
 	return error ? error : stub_perform(pid, 1);
 }
 

@@ -15,7 +15,7 @@
 #define STUB_CODE		(HOST_ADDRESS_END - 2 * 4096)
 #define STUB_REQUESTS		(HOST_ADDRESS_END - 4096)
 
-#define STUB_MAX_REQUESTS (4096 / sizeof(struct stub_call))
+#define STUB_MAX_REQUESTS (4096 / sizeof(struct stub_syscall))
 
 /* Starts a traced stub process, stopped, with an empty address space but for its two pages. Its pid, or -errno. */
 int stub_start(unsigned long page_offset);
