@@ -229,7 +229,7 @@ def stub_fields(name):
 def stub_tables():
     """The structures of the stub's pages: each field at its place, none left out."""
     said, statements, wrong = [], [], []
-    for name in ("stub_entries", "stub_orders", "stub_setup", "stub_state"):
+    for name in ("stub_entries", "stub_control", "stub_setup", "stub_state"):
         fields, end, gaps = stub_fields(name)
         wrong += gaps
         for field, offset, size in fields:
@@ -237,7 +237,7 @@ def stub_tables():
             statements.append(f'printf("{name}.{field} %zu %zu\\n", '
                               f'offsetof(struct {name}, {field}), '
                               f'sizeof(((struct {name} *)0)->{field}))')
-        if name != "stub_orders":       # the last field of that one shares its place
+        if name != "stub_control":       # the last field of that one shares its place
             said.append(f"{name} {end}")
             statements.append(f'printf("{name} %zu\\n", sizeof(struct {name}))')
     headers = ["<stddef.h>", "<stdio.h>", '"seccomp.h"']

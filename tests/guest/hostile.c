@@ -32,7 +32,7 @@ static unsigned long nasty(void)
 	case 2:
 		return (unsigned long)own + next() % PAGE;
 	case 3:
-		return stub.orders->frame;
+		return stub.control->frame;
 	default:
 		return next();
 	}
@@ -55,7 +55,7 @@ static void jump_anywhere(long seeds)
 	 */
 	registers.ax = next() % 2 ? SYS_getpid : SYS_rt_sigreturn;
 	jump((unsigned long)stub.code +
-		     next() % ((unsigned long)stub.orders - (unsigned long)stub.code),
+		     next() % ((unsigned long)stub.control - (unsigned long)stub.code),
 	     &registers);
 }
 
@@ -78,8 +78,8 @@ static void write_pages(long unused)
 {
 	take_signals();
 	shared->result[0] = can_write((unsigned long)stub.code) +
-			    can_write((unsigned long)stub.orders) +
-			    can_write((unsigned long)stub.orders + PAGE - 1);
+			    can_write((unsigned long)stub.control) +
+			    can_write((unsigned long)stub.control + PAGE - 1);
 	shared->result[1] = 0;
 	for (unsigned long at = (unsigned long)stub.code - 256 * PAGE; at < stub.end + 256 * PAGE;
 	     at += PAGE)
@@ -129,7 +129,7 @@ static void change_stub(long unused)
 			0) != MAP_FAILED;
 	shared->result[0] = changed;
 	shared->result[1] = can_read((unsigned long)stub.code) &&
-			    !can_write((unsigned long)stub.orders);
+			    !can_write((unsigned long)stub.control);
 	_exit(LANDED);
 }
 
@@ -171,7 +171,7 @@ static void memory(void)
 
 	check_equal(attack(write_pages, 0), LANDED << 8,
 		    "a process looks for memory that is not its own");
-	check(!shared->result[0], "the stub's code and its orders cannot be written");
+	check(!shared->result[0], "the stub's code and its control page cannot be written");
 	check(!shared->result[1],
 	      "nothing but the stub's own pages can be read around it or at the host's addresses");
 	for (int value = 0; value < 256; value += 0x33)

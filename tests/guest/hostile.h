@@ -36,7 +36,7 @@
 
 static struct {
 	unsigned char *code;
-	const struct stub_orders *orders;
+	const struct stub_control *control;
 	volatile struct stub_state *state;
 	struct signal_frame *frame;	/* where the host and the kernel put it */
 	unsigned long stack, end;	/* the signal stack; behind the last page */
@@ -97,12 +97,12 @@ static int find_stub(const char *base)
 	if (!can_read(at))
 		return 0;
 	stub.code = (void *)at;
-	stub.orders = (void *)(at + PAGE);
+	stub.control = (void *)(at + PAGE);
 	stub.state = (void *)(at + 2 * PAGE);
 	stub.stack = at + 3 * PAGE;
 	for (stub.end = stub.stack; can_read(stub.end); stub.end += PAGE)
 		;
-	stub.frame = (void *)(stub.orders->frame - sizeof(long));
+	stub.frame = (void *)(stub.control->frame - sizeof(long));
 	stub.entries = *(struct stub_entries *)stub.code;
 	return 1;
 }

@@ -110,7 +110,7 @@ static void be_traced(long hole)
 	raise(SIGSTOP);
 	take_signals();
 	_exit(can_read(hole) || can_write((unsigned long)stub.code) ||
-			      can_write((unsigned long)stub.orders) || !can_read(stub.end - PAGE) ?
+			      can_write((unsigned long)stub.control) || !can_read(stub.end - PAGE) ?
 		      1 :
 		      LANDED);
 }
@@ -135,7 +135,7 @@ static const unsigned long hole_behind = 64 * PAGE;
 static unsigned long call_everywhere(unsigned long page, int *wrong)
 {
 	long turn = (long)&stub.state->turn, to = (long)stub.state + 2048,
-	     orders = (long)stub.orders, hole = stub.end + hole_behind;
+	     control = (long)stub.control, hole = stub.end + hole_behind;
 	static struct timespec soon = { 0, 1000 };
 	static char *none[] = { NULL };
 	const struct call calls[] = {
@@ -155,8 +155,8 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "mmap", SYS_mmap, { hole, PAGE, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0 }, -ENOMEM, 0 },
 		{ "mmap of RAM", SYS_mmap, { hole, PAGE, 3, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_FD_RAM, 0 }, -EBADF, 0 },
 		{ "munmap", SYS_munmap, { stub.end - PAGE, PAGE }, -EINVAL, 0 },
-		{ "mprotect", SYS_mprotect, { orders, PAGE, PROT_READ | PROT_WRITE }, -ENOMEM, 0 },
-		{ "mremap", SYS_mremap, { orders, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, hole }, ANY, 0 },
+		{ "mprotect", SYS_mprotect, { control, PAGE, PROT_READ | PROT_WRITE }, -ENOMEM, 0 },
+		{ "mremap", SYS_mremap, { control, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, hole }, ANY, 0 },
 		{ "madvise", SYS_madvise, { (long)stub.state, PAGE, MADV_REMOVE }, ANY, 0 },
 		{ "brk", SYS_brk, { 0 }, (long)sbrk(0), 0 },
 		{ "kill", SYS_kill, { host_pid, SIGKILL }, -ESRCH, 0 },
@@ -205,8 +205,8 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "the stub's wait", SYS_futex, { turn, FUTEX_WAIT, STUB_TRAPPED }, -EFAULT, stub.entries.sys_wait },
 		{ "the stub's return", SYS_rt_sigreturn, { 0 }, SKIPPED, stub.entries.sys_return },
 		{ "the stub's TSC", SYS_prctl, { PR_SET_TSC, PR_TSC_ENABLE }, 0, stub.entries.sys_tsc },
-		{ "the stub's fs", SYS_arch_prctl, { SET_FS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.sys_fs },
-		{ "the stub's gs", SYS_arch_prctl, { SET_GS, 0 }, SKIPPED, stub.orders->fsgsbase ? 0 : stub.entries.sys_gs },
+		{ "the stub's fs", SYS_arch_prctl, { SET_FS, 0 }, SKIPPED, stub.control->fsgsbase ? 0 : stub.entries.sys_fs },
+		{ "the stub's gs", SYS_arch_prctl, { SET_GS, 0 }, SKIPPED, stub.control->fsgsbase ? 0 : stub.entries.sys_gs },
 	};
 
 	unsigned long count = 0;

@@ -185,11 +185,11 @@ static void disable_stack(long sp)
 
 static void moved_stacks(void)
 {
-	unsigned long orders_before = *(volatile unsigned long *)&stub.orders->frame;
+	unsigned long frame_before = *(volatile unsigned long *)&stub.control->frame;
 	int intact = 1, ended = 0;
 	const unsigned long places[] = {
 		(unsigned long)shared_by_fork,	     (unsigned long)shared->page,
-		(unsigned long)stub.code - 8 * PAGE, (unsigned long)stub.orders - 15 * PAGE,
+		(unsigned long)stub.code - 8 * PAGE, (unsigned long)stub.control - 15 * PAGE,
 		(unsigned long)move_stack & -PAGE,   0x10000
 	};
 
@@ -202,8 +202,8 @@ static void moved_stacks(void)
 		intact &= shared_by_fork[i] == 0x77;
 	check_equal(ended, 2 * sizeof(places) / sizeof(*places),
 		    "a process that moves or disables its signal stack ends with its next trap");
-	check(intact && stub.orders->frame == orders_before,
-	      "and the frame is not written to pages that it only shares, nor to its orders");
+	check(intact && stub.control->frame == frame_before,
+	      "and the frame is not written to pages that it only shares, nor to its control page");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 

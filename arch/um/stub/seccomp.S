@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The code of a stub process under the seccomp engine: one page, position independent, at a random address, with its orders and
+ * The code of a stub process under the seccomp engine: one page, position independent, at a random address, with its control page and
  * its state in the pages behind it (seccomp.h). Two threads run it:
  *
  *  - the guest thread, whose signal handler is stub_trap. It says that it trapped, waits for its turn and returns to guest code by
  *    rt_sigreturn. Or it called: stub_fast_entry is where patched sites of guest programs jump to (x86_64/syscall_patch.c), which is a trap without a
  *    signal, and from which it goes back by a jump where its registers allow. Its filter allows the system call instructions at the stub_sys_ labels below, with the arguments that they have
  *    here, and makes a trap of any other;
- *  - the mapper, which performs orders (mmap, munmap, mprotect) and reports to an eventfd. It never runs guest code, and what it
+ *  - the mapper, which performs requests (mmap, munmap, mprotect) and reports to an eventfd. It never runs guest code, and what it
  *    works with is its registers and pages that guest code cannot write: no stack.
  *
  * Guest code may jump to any instruction here with any registers. So everything after a wait is computed anew from constants and from the
- * orders, and nothing here is worth more to guest code than a trap: to claim one, to wait, to return to registers of its own choice.
+ * control page, and nothing here is worth more to guest code than a trap: to claim one, to wait, to return to registers of its own choice.
  */
 #include "seccomp.h"
 
-#define AT_ORDERS(field)	stub_code + STUB_PAGE + ORDERS_##field(%rip)
+#define AT_CONTROL(field)	stub_code + STUB_PAGE + CONTROL_##field(%rip)
 #define AT_STATE(field)		stub_code + 2 * STUB_PAGE + STATE_##field(%rip)
 
 #define AT_REG(name)		stub_code + 2 * STUB_PAGE + STATE_REGS + 8 * STUB_REG_##name(%rip)
-#define AT_SETUP(field)		stub_code + STUB_PAGE + ORDERS_REQUESTS + SETUP_##field(%rip)
+#define AT_SETUP(field)		stub_code + STUB_PAGE + CONTROL_REQUESTS + SETUP_##field(%rip)
 
 #define NR_write	1
 #define NR_close	3
@@ -110,9 +110,9 @@ stub_fast_entry:
 	movq	%r13, AT_REG(R13)
 	movq	%r14, AT_REG(R14)
 	movq	%r15, AT_REG(R15)
-	movl	AT_ORDERS(FEATURES), %eax
-	movl	4 + AT_ORDERS(FEATURES), %edx
-	movq	AT_ORDERS(CALL_XSTATE), %rcx
+	movl	AT_CONTROL(FEATURES), %eax
+	movl	4 + AT_CONTROL(FEATURES), %edx
+	movq	AT_CONTROL(CALL_XSTATE), %rcx
 	xsaveopt64 (%rcx)
 	stmxcsr	24(%rcx)		/* left out where all else of SSE is in its first state */
 	movl	$1, AT_STATE(CALLED)
@@ -126,7 +126,7 @@ tell:	movl	%ds, %eax
 	movl	%eax, AT_STATE(FS)
 	movl	%gs, %eax
 	movl	%eax, AT_STATE(GS)
-	cmpl	$0, AT_ORDERS(FSGSBASE)
+	cmpl	$0, AT_CONTROL(FSGSBASE)
 	je	1f
 	rdfsbase %rax
 	movq	%rax, AT_STATE(FS_BASE)
@@ -144,7 +144,7 @@ stub_told:
 	xorl	%r10d, %r10d
 stub_sys_wake:
 	syscall
-2:	movl	AT_ORDERS(SPIN), %ecx
+2:	movl	AT_CONTROL(SPIN), %ecx
 	incl	%ecx			/* once in any case: who was woken may be done already */
 3:	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
 	jne	turn
@@ -167,59 +167,59 @@ turn:	movl	$0, AT_STATE(STUB_SLEEPS)
 
 	/* Selectors first: to load one of fs or gs loads its base too. */
 	movl	%ds, %eax
-	movl	AT_ORDERS(DS), %edx
+	movl	AT_CONTROL(DS), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %ds
 1:	movl	%es, %eax
-	movl	AT_ORDERS(ES), %edx
+	movl	AT_CONTROL(ES), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %es
 1:	movl	%fs, %eax
-	movl	AT_ORDERS(FS), %edx
+	movl	AT_CONTROL(FS), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %fs
 1:	movl	%gs, %eax
-	movl	AT_ORDERS(GS), %edx
+	movl	AT_CONTROL(GS), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %gs
-1:	cmpl	$0, AT_ORDERS(SET_BASES)
+1:	cmpl	$0, AT_CONTROL(SET_BASES)
 	je	5f
-	cmpl	$0, AT_ORDERS(FSGSBASE)
+	cmpl	$0, AT_CONTROL(FSGSBASE)
 	je	1f
-	movq	AT_ORDERS(FS_BASE), %rax
+	movq	AT_CONTROL(FS_BASE), %rax
 	wrfsbase %rax
-	movq	AT_ORDERS(GS_BASE), %rax
+	movq	AT_CONTROL(GS_BASE), %rax
 	wrgsbase %rax
 	jmp	5f
 1:	movl	$NR_arch_prctl, %eax
 	movl	$SET_FS, %edi
-	movq	AT_ORDERS(FS_BASE), %rsi
+	movq	AT_CONTROL(FS_BASE), %rsi
 stub_sys_fs:
 	syscall
 	movl	$NR_arch_prctl, %eax
 	movl	$SET_GS, %edi
-	movq	AT_ORDERS(GS_BASE), %rsi
+	movq	AT_CONTROL(GS_BASE), %rsi
 stub_sys_gs:
 	syscall
-5:	movl	AT_ORDERS(TSC), %esi
+5:	movl	AT_CONTROL(TSC), %esi
 	testl	%esi, %esi
 	jz	9f
 	movl	$NR_prctl, %eax
 	movl	$SET_TSC, %edi
 stub_sys_tsc:
 	syscall
-9:	movl	AT_ORDERS(BACK), %eax
+9:	movl	AT_CONTROL(BACK), %eax
 	testl	%eax, %eax		/* BACK_HANDLER */
 	jz	6f
 	cmpl	$0, AT_STATE(KICKED)
 	jne	7f
 	cmpl	$BACK_CALL, %eax
 	je	8f
-6:	movq	AT_ORDERS(FRAME), %rsp
+6:	movq	AT_CONTROL(FRAME), %rsp
 	movl	$NR_rt_sigreturn, %eax
 stub_sys_return:
 	syscall
@@ -248,7 +248,7 @@ stub_back_end:
 
 /*
  * ---- the beginning; no stack from here on ----
- * The orders' page still holds struct stub_setup. What fails ends the process with a number for its exit status.
+ * The control page still holds struct stub_setup. What fails ends the process with a number for its exit status.
  */
 stub_enter:
 	movl	$NR_clone, %eax
@@ -316,22 +316,22 @@ stub_mapper:
 	movl	$STUB_NO_MAPPER_FILTER, %r12d
 	testq	%rax, %rax
 	jnz	fail
-	xorl	%r12d, %r12d		/* the last order seen */
+	xorl	%r12d, %r12d		/* the last sequence number seen */
 	xorl	%r14d, %r14d
 	jmp	5f			/* says that it is there */
-1:	movl	AT_ORDERS(SEQUENCE), %eax
+1:	movl	AT_CONTROL(SEQUENCE), %eax
 	cmpl	%eax, %r12d
 	jne	2f
 	movl	$NR_futex, %eax
-	leaq	AT_ORDERS(SEQUENCE), %rdi
+	leaq	AT_CONTROL(SEQUENCE), %rdi
 	movl	$FUTEX_WAIT, %esi
 	movl	%r12d, %edx
 	xorl	%r10d, %r10d
 	syscall
 	jmp	1b
 2:	movl	%eax, %r12d
-	movl	AT_ORDERS(COUNT), %r13d
-	leaq	stub_code + STUB_PAGE + ORDERS_REQUESTS(%rip), %rbx
+	movl	AT_CONTROL(COUNT), %r13d
+	leaq	stub_code + STUB_PAGE + CONTROL_REQUESTS(%rip), %rbx
 	xorl	%r14d, %r14d
 3:	testl	%r13d, %r13d
 	jz	5f

@@ -5,7 +5,7 @@
  * docs.t compares with this file. From the base, a random address:
  *
  *	page 0		code, read and execute
- *	page 1		orders, read only: the kernel writes them, the stub process cannot
+ *	page 1		control, read only: the kernel writes them, the stub process cannot
  *	page 2		state, read and write: guest code can forge all of it
  *	page 3...	the signal stack, which holds one frame, and after it, on separate pages,
  *			the frame of a call; read and write
@@ -20,8 +20,8 @@
 
 /* Descriptors of a new stub process. Guest code ends up with none, the mapper with the first two. */
 #define STUB_FD_RAM	0
-#define STUB_FD_DONE	1	/* an eventfd: orders done */
-#define STUB_FD_CONTROL	2	/* the file of orders, states and signal stacks */
+#define STUB_FD_DONE	1	/* an eventfd: requests done */
+#define STUB_FD_CONTROL	2	/* the file of control pages, states and signal stacks */
 #define STUB_FD_IMAGE	3	/* the stub program */
 
 /* struct stub_state: the word `turn`, which is a futex, says who has the turn. */
@@ -44,24 +44,24 @@
 #define STATE_FS		40
 #define STATE_GS		44
 
-#define ORDERS_SEQUENCE		0
-#define ORDERS_COUNT		4
-#define ORDERS_SPIN		8
-#define ORDERS_FSGSBASE		12
-#define ORDERS_FRAME		16
-#define ORDERS_FS_BASE		24
-#define ORDERS_GS_BASE		32
-#define ORDERS_SET_BASES	40
-#define ORDERS_BACK		44
-#define ORDERS_DS		48
-#define ORDERS_ES		52
-#define ORDERS_FS		56
-#define ORDERS_GS		60
-#define ORDERS_FEATURES		64
-#define ORDERS_CALL_XSTATE	72
-#define ORDERS_TSC		80
-#define ORDERS_REQUESTS		88
-#define ORDERS_MAX_REQUESTS	64
+#define CONTROL_SEQUENCE		0
+#define CONTROL_COUNT		4
+#define CONTROL_SPIN		8
+#define CONTROL_FSGSBASE		12
+#define CONTROL_FRAME		16
+#define CONTROL_FS_BASE		24
+#define CONTROL_GS_BASE		32
+#define CONTROL_SET_BASES	40
+#define CONTROL_BACK		44
+#define CONTROL_DS		48
+#define CONTROL_ES		52
+#define CONTROL_FS		56
+#define CONTROL_GS		60
+#define CONTROL_FEATURES		64
+#define CONTROL_CALL_XSTATE	72
+#define CONTROL_TSC		80
+#define CONTROL_REQUESTS		88
+#define CONTROL_MAX_REQUESTS	64
 #define REQUEST_SIZE		56
 
 #define SETUP_NO_SIGNALS	64
@@ -70,7 +70,7 @@
 #define SETUP_MAPPER_PROGRAM	120
 #define SETUP_FILTER_FLAGS	136
 
-/* struct stub_orders: how the guest thread goes back to guest code. */
+/* struct stub_control: how the guest thread goes back to guest code. */
 #define BACK_HANDLER	0	/* it trapped: by rt_sigreturn */
 #define BACK_CALL	1	/* it called: by a jump, with the registers in the state, extended state as it is */
 #define BACK_CALL_FRAME	2	/* it called: by rt_sigreturn all the same */
@@ -138,7 +138,7 @@ struct stub_state {
 	unsigned long regs[STUB_REGS];
 };
 
-/* What the program needs before guest code runs; lies where the first orders will. */
+/* What the program needs before guest code runs; lies where the first requests will. */
 struct stub_setup {
 	struct {
 		unsigned long handler, flags, restorer, mask;
@@ -158,8 +158,8 @@ struct stub_setup {
 	unsigned long filters[2][80];	/* instructions, 8 bytes each */
 };
 
-struct stub_orders {
-	unsigned int sequence;		/* a futex: another number than before is an order */
+struct stub_control {
+	unsigned int sequence;		/* a futex: a new number starts the requests */
 	unsigned int count;
 	unsigned int spin;		/* turns of the loop before guest code's thread sleeps */
 	unsigned int fsgsbase;		/* the instructions for segment bases exist */
@@ -173,7 +173,7 @@ struct stub_orders {
 	unsigned int tsc;		/* PR_TSC_*: a mode for the thread; 0: none */
 	unsigned int unused;
 	union {
-		struct stub_syscall requests[ORDERS_MAX_REQUESTS];
+		struct stub_syscall requests[CONTROL_MAX_REQUESTS];
 		struct stub_setup setup;
 	};
 };
@@ -190,28 +190,28 @@ STUB_SAME(stub_state, kicked, STATE_KICKED);
 STUB_SAME(stub_state, regs, STATE_REGS);
 STUB_SAME(stub_state, ds, STATE_DS);
 STUB_SAME(stub_state, gs, STATE_GS);
-STUB_SAME(stub_orders, sequence, ORDERS_SEQUENCE);
-STUB_SAME(stub_orders, count, ORDERS_COUNT);
-STUB_SAME(stub_orders, spin, ORDERS_SPIN);
-STUB_SAME(stub_orders, fsgsbase, ORDERS_FSGSBASE);
-STUB_SAME(stub_orders, frame, ORDERS_FRAME);
-STUB_SAME(stub_orders, fs_base, ORDERS_FS_BASE);
-STUB_SAME(stub_orders, gs_base, ORDERS_GS_BASE);
-STUB_SAME(stub_orders, set_bases, ORDERS_SET_BASES);
-STUB_SAME(stub_orders, back, ORDERS_BACK);
-STUB_SAME(stub_orders, features, ORDERS_FEATURES);
-STUB_SAME(stub_orders, call_xstate, ORDERS_CALL_XSTATE);
-STUB_SAME(stub_orders, ds, ORDERS_DS);
-STUB_SAME(stub_orders, gs, ORDERS_GS);
-STUB_SAME(stub_orders, tsc, ORDERS_TSC);
-STUB_SAME(stub_orders, requests, ORDERS_REQUESTS);
+STUB_SAME(stub_control, sequence, CONTROL_SEQUENCE);
+STUB_SAME(stub_control, count, CONTROL_COUNT);
+STUB_SAME(stub_control, spin, CONTROL_SPIN);
+STUB_SAME(stub_control, fsgsbase, CONTROL_FSGSBASE);
+STUB_SAME(stub_control, frame, CONTROL_FRAME);
+STUB_SAME(stub_control, fs_base, CONTROL_FS_BASE);
+STUB_SAME(stub_control, gs_base, CONTROL_GS_BASE);
+STUB_SAME(stub_control, set_bases, CONTROL_SET_BASES);
+STUB_SAME(stub_control, back, CONTROL_BACK);
+STUB_SAME(stub_control, features, CONTROL_FEATURES);
+STUB_SAME(stub_control, call_xstate, CONTROL_CALL_XSTATE);
+STUB_SAME(stub_control, ds, CONTROL_DS);
+STUB_SAME(stub_control, gs, CONTROL_GS);
+STUB_SAME(stub_control, tsc, CONTROL_TSC);
+STUB_SAME(stub_control, requests, CONTROL_REQUESTS);
 STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
 STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
 STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
 STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
 STUB_SAME(stub_setup, filter_flags, SETUP_FILTER_FLAGS);
 _Static_assert(sizeof(struct stub_syscall) == REQUEST_SIZE, "request");
-_Static_assert(sizeof(struct stub_orders) <= STUB_PAGE, "one page");
+_Static_assert(sizeof(struct stub_control) <= STUB_PAGE, "one page");
 _Static_assert(sizeof(struct stub_state) <= STATE_STACK - 16, "room for two words on the stack");
 
 #endif

@@ -3,8 +3,9 @@
  * How a stub process of the seccomp engine gets ready, before any guest code is in it: a freestanding program, started by exec
  * so that nothing of ./linux or of libc is in its address space.
  *
- *  1. Its arguments are three hexadecimal numbers: the base of its pages, the offset of its orders in the control file, and the
- *     length of what it shares with guest code. It maps them; orders->setup says the rest.
+ *  1. Its arguments are three hexadecimal numbers: the base of its pages, the offset of its slot in
+ *     the control file, and the length of what it shares with guest code. It maps them;
+ *     control->setup says the rest.
  *  2. It says what signals mean.
  *  3. It goes to its code page (stub_enter in seccomp.S), where it makes the mapper, leaves everything else and becomes the guest thread.
  *
@@ -66,7 +67,7 @@ static void prepare_signals(const struct stub_setup *setup)
 __attribute__((noreturn, used)) MINE void stub_start(const long *stack)
 {
 	unsigned long base, offset, shared;
-	const struct stub_orders *orders;
+	const struct stub_control *control;
 
 	check(1, stack[0] == 4);
 	base = hexadecimal((const char *)stack[2]);
@@ -75,8 +76,8 @@ __attribute__((noreturn, used)) MINE void stub_start(const long *stack)
 	map(STUB_NO_CODE, base, STUB_PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, STUB_FD_IMAGE, stub_code - stub_image);
 	map(STUB_NO_CONTROL, base + STUB_PAGE, STUB_PAGE, PROT_READ, MAP_SHARED, STUB_FD_CONTROL, offset);
 	map(STUB_NO_CONTROL, base + 2 * STUB_PAGE, shared, PROT_READ | PROT_WRITE, MAP_SHARED, STUB_FD_CONTROL, offset + STUB_PAGE);
-	orders = (const struct stub_orders *)(base + STUB_PAGE);
-	prepare_signals(&orders->setup);
+	control = (const struct stub_control *)(base + STUB_PAGE);
+	prepare_signals(&control->setup);
 	((void (*)(void))(base + (stub_enter - stub_code)))();
 	__builtin_unreachable();
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Giving turns to guest threads and orders to mappers of the seccomp engine, and getting them back.
+ * Giving turns to guest threads and requests to mappers of the seccomp engine, and waiting for them.
  *
  *  1. The turn is a futex word in memory that guest code can write. Its value is a hint only: a guest that writes it claims a trap, or
  *     loses one, and harms itself. Who waits for it sleeps, or spins first where that pays.
  *  2. Sleeping: the virtual CPU and its stub processes are on one host CPU, and each turn is a switch from one to the other, which costs
  *     2 us there and many times as much across CPUs.
  *  3. Spinning: the virtual CPU is on another host CPU and both look at the word for some microseconds before they sleep (spinning.c).
- *  4. An order is a new sequence number, a futex too, in a page that guest code cannot write. The report comes through an eventfd, of which
- *     the guest thread has no descriptor: so it cannot be forged, as a word in the stub's memory could.
+ *  4. A new sequence number, a futex too, in a page that guest code cannot write, starts the mapper's
+ *     requests. The report comes through an eventfd, of which the guest thread has no descriptor: so
+ *     it cannot be forged, as a word in the stub's memory could.
  *  5. The end of a child process is added to the same eventfd and put in place of the turn that is awaited, whatever guest code left in
  *     it, so that neither wait outlives its stub process.
  *
@@ -100,7 +101,7 @@ void handoff_give(struct host_space *space)
 	struct stub_state *state = space->state;
 
 	this_handoff()->awaited = &state->turn;
-	space->orders->spin = spinning_give(__atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED) != 0);
+	space->control->spin = spinning_give(__atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED) != 0);
 	stay_together(space);
 	__atomic_store_n(&state->turn, STUB_RUNS, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&state->stub_sleeps, __ATOMIC_SEQ_CST))
@@ -165,7 +166,7 @@ int handoff_wait(struct host_space *space, long limit_ns)
 		return 0;
 	}
 	host_turns_slept++;
-	space->orders->spin = spinning_answer();
+	space->control->spin = spinning_answer();
 	__atomic_store_n(&state->kernel_sleeps, 1, __ATOMIC_SEQ_CST);
 	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &end : NULL);
 	__atomic_store_n(&state->kernel_sleeps, 0, __ATOMIC_RELAXED);
@@ -174,7 +175,7 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	return error;
 }
 
-/* ---- 4. orders ---- */
+/* ---- 4. requests ---- */
 
 int handoff_report(struct host_space *space)
 {
@@ -219,16 +220,16 @@ static void have_mapper_near(struct host_space *space)
 	}
 }
 
-int handoff_order(struct host_space *space, unsigned int count)
+int handoff_request(struct host_space *space, unsigned int count)
 {
-	struct stub_orders *orders = space->orders;
+	struct stub_control *control = space->control;
 
 	if (died_before(this_handoff(), space))
 		return -ESRCH;
 	have_mapper_near(space);
-	orders->count = count;
-	__atomic_store_n(&orders->sequence, orders->sequence + 1, __ATOMIC_SEQ_CST);
-	wake(&orders->sequence);
+	control->count = count;
+	__atomic_store_n(&control->sequence, control->sequence + 1, __ATOMIC_SEQ_CST);
+	wake(&control->sequence);
 	return handoff_report(space);
 }
 

@@ -117,8 +117,8 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 
 static int unmap_all(struct host_space *space)
 {
-	space->orders->requests[0] = (struct stub_syscall) { SYS_munmap, { 0, host_task_size } };
-	return handoff_order(space, 1);
+	space->control->requests[0] = (struct stub_syscall) { SYS_munmap, { 0, host_task_size } };
+	return handoff_request(space, 1);
 }
 
 static void destroy(struct host_space *space)
@@ -141,10 +141,10 @@ static int apply(struct host_space *space, const struct host_map *changes, int c
 	if (space->gone)
 		return -ESRCH;
 	for (int i = 0; i < count; i++)
-		space->orders->requests[i] = stub_syscall_for(&changes[i], STUB_FD_RAM);
-	error = handoff_order(space, count);
+		space->control->requests[i] = stub_syscall_for(&changes[i], STUB_FD_RAM);
+	error = handoff_request(space, count);
 	/* Where things are in guest RAM is not for guest code to know. */
-	memset(space->orders->requests, 0, count * sizeof(struct stub_syscall));
+	memset(space->control->requests, 0, count * sizeof(struct stub_syscall));
 	return error;
 }
 
@@ -164,24 +164,24 @@ static unsigned short loadable(unsigned long selector)
 
 static void put_selectors(struct host_space *space, const struct host_regs *regs)
 {
-	struct stub_orders *orders = space->orders;
+	struct stub_control *control = space->control;
 
-	orders->ds = loadable(regs->ds);
-	orders->es = loadable(regs->es);
-	orders->fs = loadable(regs->fs);
-	orders->gs = loadable(regs->gs);
+	control->ds = loadable(regs->ds);
+	control->es = loadable(regs->es);
+	control->fs = loadable(regs->fs);
+	control->gs = loadable(regs->gs);
 }
 
 /* Where guest code cannot set the bases itself, they are given to the thread only when they changed. */
 static void put_bases(struct host_space *space, const struct host_regs *regs)
 {
-	struct stub_orders *orders = space->orders;
+	struct stub_control *control = space->control;
 
-	orders->set_bases = orders->fsgsbase || regs->fs_base != space->fs_base || regs->gs_base != space->gs_base;
-	if (!orders->set_bases)
+	control->set_bases = control->fsgsbase || regs->fs_base != space->fs_base || regs->gs_base != space->gs_base;
+	if (!control->set_bases)
 		return;
-	orders->fs_base = space->fs_base = regs->fs_base;
-	orders->gs_base = space->gs_base = regs->gs_base;
+	control->fs_base = space->fs_base = regs->fs_base;
+	control->gs_base = space->gs_base = regs->gs_base;
 }
 
 /*
@@ -192,7 +192,7 @@ static void put_tsc(struct host_space *space, int how)
 {
 	int off = !!(how & HOST_NO_TSC);
 
-	space->orders->tsc = off == space->no_tsc ? 0 : off ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+	space->control->tsc = off == space->no_tsc ? 0 : off ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
 	space->no_tsc = off;
 }
 
@@ -254,16 +254,16 @@ _Static_assert(offsetof(struct host_regs, sp) == STUB_REG_SP * sizeof(long) && o
 
 static void put_for_return(struct host_space *space, const struct host_regs *regs, int how)
 {
-	struct stub_orders *orders = space->orders;
+	struct stub_control *control = space->control;
 
 	if (jump_will_do(space, regs, how)) {
 		memcpy(space->state->regs, regs, sizeof(space->state->regs));
-		orders->back = BACK_CALL;
+		control->back = BACK_CALL;
 	} else {
 		if (space->called)
 			mark_xstate(space);	/* which only guest code writes else */
 		put_registers(space, regs, how);
-		orders->back = space->called ? BACK_CALL_FRAME : BACK_HANDLER;
+		control->back = space->called ? BACK_CALL_FRAME : BACK_HANDLER;
 	}
 	put_selectors(space, regs);
 	put_bases(space, regs);
@@ -278,7 +278,7 @@ static void take_bases(struct host_space *space, struct host_regs *regs)
 	regs->es = __atomic_load_n(&state->es, __ATOMIC_RELAXED) & 0xffff;
 	regs->fs = __atomic_load_n(&state->fs, __ATOMIC_RELAXED) & 0xffff;
 	regs->gs = __atomic_load_n(&state->gs, __ATOMIC_RELAXED) & 0xffff;
-	if (!space->orders->fsgsbase)
+	if (!space->control->fsgsbase)
 		return;
 	regs->fs_base = __atomic_load_n(&state->fs_base, __ATOMIC_RELAXED);
 	regs->gs_base = __atomic_load_n(&state->gs_base, __ATOMIC_RELAXED);

@@ -6,7 +6,7 @@
  *    wake the kernel, wait for the turn, return from the signal; say whether its own rdtsc faults;
  *    and, where the processor has no instruction for it, set the bases of its own fs and gs. All
  *    else is a trap (SIGSYS), whatever the number, also in 32-bit code.
- *  - The mapper may wait for orders, change mappings of guest RAM, and report. All else kills the process.
+ *  - The mapper may wait for requests, change mappings of guest RAM, and report. All else kills the process.
  *
  * A filter is written once for each stub process, since the addresses differ.
  */
@@ -164,7 +164,7 @@ int host_filter_mapper(struct sock_filter *code, unsigned long base)
 
 	preamble(&program, 0, SECCOMP_RET_KILL_PROCESS);
 	begin_call(&program, SYS_futex);
-	expect_argument(&program, 0, base + STUB_PAGE + ORDERS_SEQUENCE);
+	expect_argument(&program, 0, base + STUB_PAGE + CONTROL_SEQUENCE);
 	expect_int(&program, 1, FUTEX_WAIT);
 	expect_argument(&program, 3, 0);
 	end_case(&program);

@@ -2,7 +2,7 @@
 /*
  * Stub processes of the seccomp engine as host processes.
  *
- *  1. Orders, states and signal stacks of all stub processes are pages of one control file, a slot for each, which this process
+ *  1. Control pages, states and signal stacks of all stub processes are pages of one control file, a slot for each, which this process
  *     maps as a whole. A stub process maps its own slot (stub/seccomp.h says how).
  *  2. A new one is told by struct stub_setup what to do before there is guest code in it, and shows with its first trap that its
  *     handler and filter work.
@@ -70,7 +70,7 @@ static int take_slot(struct host_space *space)
 	space->slot = freed_count ? freed[--freed_count] : slots_used++;
 	at = control + space->slot * slot_size;
 	memset(at, 0, slot_size);
-	space->orders = (void *)at;
+	space->control = (void *)at;
 	space->state = (void *)(at + STUB_PAGE);
 	return 0;
 }
@@ -103,15 +103,15 @@ static unsigned long choose_base(void)
 
 static void write_setup(struct host_space *space)
 {
-	struct stub_setup *setup = &space->orders->setup;
-	unsigned long orders = space->base + STUB_PAGE, end = space->base + STUB_PAGE + slot_size;
-	unsigned long filters = orders + offsetof(struct stub_orders, setup.filters);
+	struct stub_setup *setup = &space->control->setup;
+	unsigned long control = space->base + STUB_PAGE, end = space->base + STUB_PAGE + slot_size;
+	unsigned long filters = control + offsetof(struct stub_control, setup.filters);
 	int by_call = !(host_hwcap2 & HWCAP2_FSGSBASE);
 
 	setup->action.handler = setup->action.restorer = space->base + seccomp_entries->trap;
 	setup->action.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER;
 	setup->action.mask = setup->all_signals = ~0UL;
-	setup->stack.base = orders + 2 * STUB_PAGE;
+	setup->stack.base = control + 2 * STUB_PAGE;
 	setup->stack.size = stack_size;
 	setup->unmap[0][1] = space->base;
 	setup->unmap[1][0] = end;
@@ -121,7 +121,7 @@ static void write_setup(struct host_space *space)
 	setup->mapper_program.length = host_filter_mapper((void *)setup->filters[1], space->base);
 	setup->mapper_program.filter = filters + sizeof(setup->filters[0]);
 	setup->filter_flags = host_speculation_allowed ? SECCOMP_FILTER_FLAG_SPEC_ALLOW : 0;
-	space->orders->fsgsbase = !by_call;
+	space->control->fsgsbase = !by_call;
 }
 
 static int spawn(struct host_space *space)
@@ -157,7 +157,8 @@ static void use_frame(struct host_space *space, unsigned long frame, unsigned lo
 {
 	space->frame = (void *)((char *)space->state + frame);
 	space->xstate = (char *)space->state + xstate;
-	space->orders->frame = space->base + 2 * STUB_PAGE + frame + sizeof(space->frame->restorer);
+	space->control->frame =
+		space->base + 2 * STUB_PAGE + frame + sizeof(space->frame->restorer);
 }
 
 void seccomp_use_signal_frame(struct host_space *space)
@@ -192,8 +193,8 @@ static int learn_frame(struct host_space *space)
 		return -EPROTO;
 	seccomp_use_signal_frame(space);
 	space->mapper = frame->context.regs.bp;
-	space->orders->features = host_frame_sw.features;
-	space->orders->call_xstate = space->base + 2 * STUB_PAGE + call_xstate_offset();
+	space->control->features = host_frame_sw.features;
+	space->control->call_xstate = space->base + 2 * STUB_PAGE + call_xstate_offset();
 	return 0;
 }
 
@@ -314,7 +315,7 @@ int seccomp_stub_clean(struct host_space *space)
 	if (space->gone)
 		return -ESRCH;
 	space->called = space->xstate_set = 0;
-	space->orders->back = BACK_HANDLER;
+	space->control->back = BACK_HANDLER;
 	seccomp_use_signal_frame(space);
 	memset((char *)space->state + STUB_PAGE, 0, shared_size - STUB_PAGE);
 	memset(&space->state->turn + 1, 0, STUB_PAGE - sizeof(space->state->turn));
@@ -329,7 +330,7 @@ int seccomp_stub_clean(struct host_space *space)
 	memset(&space->frame->info, 0, sizeof(space->frame->info));
 	space->fs_base = space->gs_base = ~0UL;
 	space->no_tsc = -1;
-	space->orders->tsc = 0;
+	space->control->tsc = 0;
 	seccomp_xstate_init(space);
 	handoff_give(space);
 	error = handoff_wait(space, PROBE_LIMIT_NS);

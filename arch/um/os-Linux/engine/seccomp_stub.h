@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Stub processes of the seccomp engine: made and ended by seccomp_stub.c, given turns and orders by handoff.c. */
+/* Stub processes of the seccomp engine: made and ended by seccomp_stub.c, given turns and requests by handoff.c. */
 #ifndef SECCOMP_STUB_H
 #define SECCOMP_STUB_H
 
@@ -23,7 +23,7 @@ struct host_space {
 	unsigned long base;		/* address of its pages */
 	unsigned long fs_base, gs_base;	/* what the guest thread has, where guest code cannot change them; ~0: not known */
 	int no_tsc;			/* its rdtsc faults: 1 or 0; -1: not known */
-	struct stub_orders *orders;
+	struct stub_control *control;
 	struct stub_state *state;
 	struct signal_frame *frame;	/* what the guest thread goes back with: the host's, or that of a call */
 	void *xstate;			/* extended state in it */
@@ -78,8 +78,8 @@ int handoff_init(void);
 void handoff_give(struct host_space *space);
 /* Waits until it comes back, for limit_ns at most if that is not 0. 0, -ETIMEDOUT, or -ESRCH: the stub process is gone. */
 int handoff_wait(struct host_space *space, long limit_ns);
-/* Lets the mapper perform count requests that lie in the orders. 0, -errno of the one that failed, -ESRCH: it is gone. */
-int handoff_order(struct host_space *space, unsigned int count);
+/* Lets the mapper perform count requests of the control page. 0, -errno of the one that failed, -ESRCH: it is gone. */
+int handoff_request(struct host_space *space, unsigned int count);
 /* Waits for the mapper's next report: 0, -errno, -ESRCH. */
 int handoff_report(struct host_space *space);
 /* Drops a report that nobody waited for; the stub process that may have made it was killed. */
