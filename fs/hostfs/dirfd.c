@@ -11,7 +11,8 @@
  * 3. Not more than a part of the descriptors that the host allows are kept, and all go when there are none left; the one not used for
  *    longest goes first. One in use is pinned.
  *
- * place_lock covers dir_fd, pins, recent and turn of all inodes. No host call is made under it.
+ * place_lock covers dir_fd, pins, recent and generation of all inodes. No host call is made under
+ * it.
  */
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -21,7 +22,7 @@
 static DEFINE_SPINLOCK(place_lock);
 static LIST_HEAD(recent);		/* directories with a descriptor, the least recently used one first */
 static int kept, most_kept;
-static atomic64_t turns;
+static atomic64_t generations;
 
 void hostfs_places_init(void)
 {
@@ -140,15 +141,17 @@ void hostfs_dir_put(struct dentry *dir)
 
 /* ---- seeing them in their places ---- */
 
-static bool is_ready(struct dentry *dir, u64 turn)
+static bool is_ready(struct dentry *dir, u64 generation)
 {
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
 
-	return IS_ROOT(dir) || (hi->dir_fd >= 0 && (hi->turn >= turn || hostfs_fresh(hostfs_s(dir->d_sb), hi->placed)));
+	return IS_ROOT(dir) ||
+	       (hi->dir_fd >= 0 && (hi->generation >= generation ||
+				    hostfs_fresh(hostfs_s(dir->d_sb), hi->placed)));
 }
 
 /* Sees a directory under its parent, which is pinned as parent_fd. */
-static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 turn)
+static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 generation)
 {
 	unsigned long placed = IS_ROOT(parent) ? jiffies : READ_ONCE(hostfs_i(d_inode(parent))->placed);
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
@@ -175,42 +178,42 @@ static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 tur
 	if (fd >= 0)
 		keep(hi, fd);
 	dir->d_time = jiffies;
-	hi->turn = max(hi->turn, turn);
+	hi->generation = max(hi->generation, generation);
 	return 0;
 }
 
 /* The highest of dir and those above it that is not ready; its parent is. NULL: dir is ready. With a reference, also on *parent. */
-static struct dentry *highest_unready(struct dentry *dir, u64 turn, struct dentry **parent)
+static struct dentry *highest_unready(struct dentry *dir, u64 generation, struct dentry **parent)
 {
 	struct dentry *at = dget(dir);
 
-	if (is_ready(at, turn)) {
+	if (is_ready(at, generation)) {
 		dput(at);
 		return NULL;
 	}
 	for (;;) {
 		*parent = dget_parent(at);
-		if (is_ready(*parent, turn))
+		if (is_ready(*parent, generation))
 			return at;
 		dput(at);
 		at = *parent;
 	}
 }
 
-static int make_one_ready(struct dentry *at, struct dentry *parent, u64 turn)
+static int make_one_ready(struct dentry *at, struct dentry *parent, u64 generation)
 {
 	int fd = pin(parent), error;
 
 	if (fd < 0)
 		return 0;	/* closed meanwhile: the next round begins with it */
-	error = see(at, parent, fd, turn);
+	error = see(at, parent, fd, generation);
 	hostfs_dir_put(parent);
 	return error;
 }
 
 int hostfs_dir_get(struct dentry *dir)
 {
-	u64 turn = atomic64_inc_return(&turns);
+	u64 generation = atomic64_inc_return(&generations);
 	struct dentry *at, *parent;
 	int error, fd;
 
@@ -220,14 +223,14 @@ int hostfs_dir_get(struct dentry *dir)
 		return fd < 0 ? -ESTALE : fd;
 	}
 	for (;;) {
-		at = highest_unready(dir, turn, &parent);
+		at = highest_unready(dir, generation, &parent);
 		if (!at) {
 			fd = pin(dir);
 			if (fd >= 0)
 				return fd;
 			continue;
 		}
-		error = make_one_ready(at, parent, turn);
+		error = make_one_ready(at, parent, generation);
 		dput(at);
 		dput(parent);
 		if (error)

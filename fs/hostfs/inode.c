@@ -274,7 +274,7 @@ static struct inode *alloc_inode(struct super_block *sb)
 	hi->fd[FOR_READING] = hi->fd[FOR_WRITING] = hi->dir_fd = -1;
 	hi->users = hi->pins = 0;
 	hi->read_past = 0;
-	hi->turn = 0;
+	hi->generation = 0;
 	hi->unchecked = hi->missed = false;
 	return &hi->vfs;
 }

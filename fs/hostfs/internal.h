@@ -75,7 +75,7 @@ struct hostfs_inode {
 	unsigned int pins;
 	struct list_head recent;
 	unsigned long placed;		/* jiffies: seen in its place, with all above it */
-	u64 turn;			/* the call of hostfs_dir_get that did */
+	u64 generation;			/* the call of hostfs_dir_get that did */
 };
 
 static inline struct hostfs_inode *hostfs_i(const struct inode *inode)

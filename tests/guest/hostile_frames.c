@@ -32,7 +32,7 @@ static void forge(void (*ip)(void))
 	forged.context.regs.ip = (unsigned long)ip;
 	forged.context.regs.flags = FLAGS;
 	forged.context.regs.si = (unsigned long)&shared->counter;
-	forged.context.regs.di = (unsigned long)&stub.state->turn;
+	forged.context.regs.di = (unsigned long)&stub.state->owner;
 }
 
 static __attribute__((noreturn)) void return_from(const void *frame)
@@ -226,7 +226,7 @@ static void deny_wakes(long unused)
 	while (now_us() < end) {
 		stub.state->kernel_sleeps = 0;
 		stub.state->stub_sleeps = 0;
-		stub.state->turn = STUB_GONE;
+		stub.state->owner = STUB_GONE;
 		stub.state->frame = 0;
 		if (shared->counter++ % 64 == 0)
 			getppid();
@@ -263,7 +263,7 @@ static void write_trap(int signo, int code, int number)
 	frame->info.arch = 0xc000003e;
 	frame->info.address = 0;
 	frame->context.regs.ip = (unsigned long)land;
-	__atomic_store_n(&stub.state->turn, STUB_TRAPPED, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&stub.state->owner, STUB_TRAPPED, __ATOMIC_SEQ_CST);
 }
 
 static __attribute__((noreturn)) void claim(void)
@@ -331,7 +331,7 @@ static void claim_exception(void)
 	write_trap(SIGILL, ILL_ILLOPC, 0);
 	jump((unsigned long)stub.code + stub.entries.sys_wake,
 	     &(struct registers){ .ax = SYS_futex,
-				  .di = (unsigned long)&stub.state->turn,
+				  .di = (unsigned long)&stub.state->owner,
 				  .si = 1,
 				  .dx = 1,
 				  .flags = FLAGS });
@@ -486,7 +486,7 @@ static void claim_call(long nonsense)
 	stub.state->regs[STUB_REG_DI] = LANDED;
 	for (;;) {
 		stub.state->called = 1;
-		__atomic_store_n(&stub.state->turn, STUB_TRAPPED, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&stub.state->owner, STUB_TRAPPED, __ATOMIC_SEQ_CST);
 	}
 }
 

@@ -167,6 +167,6 @@ int host_disk_idle(const sigset_t *mask);
 int host_disk_look(const unsigned long *stop);
 
 /* handoff.c, in a signal handler of the virtual CPU: guest code was given the turn and has not given it back */
-int handoff_guest_has_turn(void);
+int handoff_guest_owns(void);
 
 #endif

@@ -80,7 +80,7 @@ stub_trap:
 	jae	1b
 	cmpq	$stub_told - stub_fast_entry, %rax
 	jb	3f
-	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
+	cmpl	$STUB_TRAPPED, AT_STATE(OWNER)
 	jne	1b
 3:	movl	$1, AT_STATE(KICKED)
 	addq	$8, %rsp
@@ -133,21 +133,21 @@ tell:	movl	%ds, %eax
 	rdgsbase %rax
 	movq	%rax, AT_STATE(GS_BASE)
 1:	movl	$STUB_TRAPPED, %eax
-	xchgl	%eax, AT_STATE(TURN)
+	xchgl	%eax, AT_STATE(OWNER)
 stub_told:
 	cmpl	$0, AT_STATE(KERNEL_SLEEPS)
 	je	2f
 	movl	$NR_futex, %eax
-	leaq	AT_STATE(TURN), %rdi
+	leaq	AT_STATE(OWNER), %rdi
 	movl	$FUTEX_WAKE, %esi
 	movl	$1, %edx
 	xorl	%r10d, %r10d
 stub_sys_wake:
 	syscall
-2:	movl	AT_CONTROL(SPIN), %ecx
+2:	movl	AT_CONTROL(SPIN_LOOPS), %ecx
 	incl	%ecx			/* once in any case: who was woken may be done already */
-3:	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
-	jne	turn
+3:	cmpl	$STUB_TRAPPED, AT_STATE(OWNER)
+	jne	resume
 	decl	%ecx
 	jz	4f
 	pause
@@ -155,15 +155,15 @@ stub_sys_wake:
 4:	movl	$1, %eax
 	xchgl	%eax, AT_STATE(STUB_SLEEPS)
 	movl	$NR_futex, %eax
-	leaq	AT_STATE(TURN), %rdi
+	leaq	AT_STATE(OWNER), %rdi
 	movl	$FUTEX_WAIT, %esi
 	movl	$STUB_TRAPPED, %edx
 	xorl	%r10d, %r10d
 stub_sys_wait:
 	syscall
-	cmpl	$STUB_TRAPPED, AT_STATE(TURN)
+	cmpl	$STUB_TRAPPED, AT_STATE(OWNER)
 	je	4b
-turn:	movl	$0, AT_STATE(STUB_SLEEPS)
+resume:	movl	$0, AT_STATE(STUB_SLEEPS)
 
 	/* Selectors first: to load one of fs or gs loads its base too. */
 	movl	%ds, %eax

@@ -24,12 +24,12 @@
 #define STUB_FD_CONTROL	2	/* the file of control pages, states and signal stacks */
 #define STUB_FD_IMAGE	3	/* the stub program */
 
-/* struct stub_state: the word `turn`, which is a futex, says who has the turn. */
+/* struct stub_state: `owner`, which is a futex, says whose turn it is. */
 #define STUB_RUNS	0	/* guest code */
 #define STUB_TRAPPED	1	/* the kernel */
 #define STUB_GONE	2	/* a child process ended: it may be this one (written by the kernel) */
 
-#define STATE_TURN		0
+#define STATE_OWNER		0
 #define STATE_KERNEL_SLEEPS	4
 #define STATE_STUB_SLEEPS	8
 #define STATE_FRAME		56
@@ -46,7 +46,7 @@
 
 #define CONTROL_SEQUENCE		0
 #define CONTROL_COUNT		4
-#define CONTROL_SPIN		8
+#define CONTROL_SPIN_LOOPS	8
 #define CONTROL_FSGSBASE		12
 #define CONTROL_FRAME		16
 #define CONTROL_FS_BASE		24
@@ -125,7 +125,7 @@ struct stub_entries {
 
 /* Written by guest code, read once by the kernel, trusted by nobody. */
 struct stub_state {
-	unsigned int turn;
+	unsigned int owner;		/* a futex: STUB_RUNS, STUB_TRAPPED or STUB_GONE */
 	unsigned int kernel_sleeps;	/* in futex wait for the turn: wake it */
 	unsigned int stub_sleeps;
 	unsigned int unused;
@@ -161,7 +161,7 @@ struct stub_setup {
 struct stub_control {
 	unsigned int sequence;		/* a futex: a new number starts the requests */
 	unsigned int count;
-	unsigned int spin;		/* turns of the loop before guest code's thread sleeps */
+	unsigned int spin_loops;	/* before guest code's thread sleeps */
 	unsigned int fsgsbase;		/* the instructions for segment bases exist */
 	unsigned long frame;		/* where rt_sigreturn finds the frame: the stack pointer for it */
 	unsigned long fs_base, gs_base;
@@ -179,7 +179,7 @@ struct stub_control {
 };
 
 #define STUB_SAME(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #field)
-STUB_SAME(stub_state, turn, STATE_TURN);
+STUB_SAME(stub_state, owner, STATE_OWNER);
 STUB_SAME(stub_state, kernel_sleeps, STATE_KERNEL_SLEEPS);
 STUB_SAME(stub_state, stub_sleeps, STATE_STUB_SLEEPS);
 STUB_SAME(stub_state, frame, STATE_FRAME);
@@ -192,7 +192,7 @@ STUB_SAME(stub_state, ds, STATE_DS);
 STUB_SAME(stub_state, gs, STATE_GS);
 STUB_SAME(stub_control, sequence, CONTROL_SEQUENCE);
 STUB_SAME(stub_control, count, CONTROL_COUNT);
-STUB_SAME(stub_control, spin, CONTROL_SPIN);
+STUB_SAME(stub_control, spin_loops, CONTROL_SPIN_LOOPS);
 STUB_SAME(stub_control, fsgsbase, CONTROL_FSGSBASE);
 STUB_SAME(stub_control, frame, CONTROL_FRAME);
 STUB_SAME(stub_control, fs_base, CONTROL_FS_BASE);

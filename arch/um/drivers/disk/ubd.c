@@ -96,8 +96,8 @@ static void end_request(struct request *request)
 	blk_mq_end_request(request, errno_to_blk_status(error));
 }
 
-/* Sends off what was submitted, and ends what has ended. */
-static void turn(bool more)
+/* Commits submitted requests, and completes those that the host has completed. */
+static void ubd_submit_and_reap(bool more)
 {
 	struct host_disk_request *host;
 
@@ -124,13 +124,13 @@ static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_m
 	fill_segments(ubd_request, request);
 	host_disk_submit(ubd->disk, host);
 	if (data->last)
-		turn(true);
+		ubd_submit_and_reap(true);
 	return BLK_STS_OK;
 }
 
 static void commit_requests(struct blk_mq_hw_ctx *hctx)
 {
-	turn(true);
+	ubd_submit_and_reap(true);
 }
 
 static const struct blk_mq_ops ubd_mq_ops = {
@@ -141,7 +141,7 @@ static const struct blk_mq_ops ubd_mq_ops = {
 
 static irqreturn_t ubd_interrupt(int irq, void *unused)
 {
-	turn(false);
+	ubd_submit_and_reap(false);
 	return IRQ_HANDLED;
 }
 

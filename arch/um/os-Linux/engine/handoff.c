@@ -2,8 +2,9 @@
 /*
  * Giving turns to guest threads and requests to mappers of the seccomp engine, and waiting for them.
  *
- *  1. The turn is a futex word in memory that guest code can write. Its value is a hint only: a guest that writes it claims a trap, or
- *     loses one, and harms itself. Who waits for it sleeps, or spins first where that pays.
+ *  1. `owner`, a futex word in memory that guest code can write, says whose turn it is. Its value is a
+ *     hint only: a guest that writes it claims a trap, or loses one, and harms itself. The side that
+ *     waits for it sleeps, or spins first where that pays.
  *  2. Sleeping: the virtual CPU and its stub processes are on one host CPU, and each turn is a switch from one to the other, which costs
  *     2 us there and many times as much across CPUs.
  *  3. Spinning: the virtual CPU is on another host CPU and both look at the word for some microseconds before they sleep (spinning.c).
@@ -40,7 +41,7 @@
 
 /* One for each virtual CPU. */
 static struct handoff {
-	unsigned int *awaited;		/* the turn that is waited for */
+	unsigned int *awaited;		/* the word that is waited for */
 	unsigned int deaths;		/* of child processes, all in all */
 } handoffs[HOST_MAX_VCPUS];
 
@@ -64,13 +65,15 @@ static void wake(unsigned int *word)
 static void on_child(int signo)
 {
 	struct handoff *handoff = this_handoff();
-	unsigned int *awaited = handoff->awaited, turn;
+	unsigned int *awaited = handoff->awaited, owner;
 	uint64_t death = A_DEATH;
 	int saved = errno;
 
 	handoff->deaths++;
-	turn = awaited ? __atomic_load_n(awaited, __ATOMIC_SEQ_CST) : STUB_TRAPPED;
-	while (turn != STUB_TRAPPED && !__atomic_compare_exchange_n(awaited, &turn, STUB_GONE, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	owner = awaited ? __atomic_load_n(awaited, __ATOMIC_SEQ_CST) : STUB_TRAPPED;
+	while (owner != STUB_TRAPPED &&
+	       !__atomic_compare_exchange_n(awaited, &owner, STUB_GONE, 0, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST))
 		;
 	if (write(host_done_fd, &death, sizeof(death)) < 0)
 		host_warn("internal error: cannot note the end of a stub process");
@@ -79,7 +82,7 @@ static void on_child(int signo)
 
 /* ---- turns ---- */
 
-int handoff_guest_has_turn(void)
+int handoff_guest_owns(void)
 {
 	unsigned int *awaited = this_handoff()->awaited;
 
@@ -100,20 +103,22 @@ void handoff_give(struct host_space *space)
 {
 	struct stub_state *state = space->state;
 
-	this_handoff()->awaited = &state->turn;
-	space->control->spin = spinning_give(__atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED) != 0);
+	this_handoff()->awaited = &state->owner;
+	space->control->spin_loops =
+		spinning_give(__atomic_load_n(&state->stub_sleeps, __ATOMIC_RELAXED) != 0);
 	stay_together(space);
-	__atomic_store_n(&state->turn, STUB_RUNS, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&state->owner, STUB_RUNS, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&state->stub_sleeps, __ATOMIC_SEQ_CST))
-		wake(&state->turn);
+		wake(&state->owner);
 }
 
 /* Neither trapped nor running: a child has died, or guest code wrote nonsense. */
-static int look_after(struct host_space *space, unsigned int turn)
+static int look_after(struct host_space *space, unsigned int owner)
 {
 	if (!seccomp_stub_lives(space))
 		return -ESRCH;
-	__atomic_compare_exchange_n(&space->state->turn, &turn, STUB_RUNS, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	__atomic_compare_exchange_n(&space->state->owner, &owner, STUB_RUNS, 0, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -125,12 +130,12 @@ static long wait_while_runs(unsigned int *word, const struct timespec *end)
 
 static int sleep_until_trapped(struct host_space *space, const struct timespec *end)
 {
-	unsigned int *word = &space->state->turn, turn;
+	unsigned int *word = &space->state->owner, owner;
 	int error = 0;
 
-	while (!error && (turn = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != STUB_TRAPPED) {
-		if (turn != STUB_RUNS)
-			error = look_after(space, turn);
+	while (!error && (owner = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != STUB_TRAPPED) {
+		if (owner != STUB_RUNS)
+			error = look_after(space, owner);
 		else if (wait_while_runs(word, end) == -ETIMEDOUT)
 			error = -ETIMEDOUT;
 	}
@@ -158,15 +163,15 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	struct stub_state *state = space->state;
 	int error;
 
-	handoff->awaited = &state->turn;	/* of a new stub process, too, which was given no turn */
-	if (spinning_poll(&state->turn, STUB_TRAPPED, space->pid)) {
+	handoff->awaited = &state->owner;	/* of a new stub process, too, which was given no turn */
+	if (spinning_poll(&state->owner, STUB_TRAPPED, space->pid)) {
 		handoff->awaited = NULL;
 		host_turns_spun++;
 		spinning_trapped(space->pid, 0);
 		return 0;
 	}
 	host_turns_slept++;
-	space->control->spin = spinning_answer();
+	space->control->spin_loops = spinning_answer();
 	__atomic_store_n(&state->kernel_sleeps, 1, __ATOMIC_SEQ_CST);
 	error = died_before(handoff, space) ? -ESRCH : sleep_until_trapped(space, limit_ns ? &end : NULL);
 	__atomic_store_n(&state->kernel_sleeps, 0, __ATOMIC_RELAXED);

@@ -71,7 +71,7 @@ static int is_stubborn(struct vcpu *vcpu)
 	if (++kicks[n].count == 1)
 		kicks[n].ran_before = ran;
 	/* This handler may run many times before the thread below it has given the turn, or sees that it came back. */
-	if (!handoff_guest_has_turn())
+	if (!handoff_guest_owns())
 		return 0;
 	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)
 		return 1;

@@ -132,20 +132,20 @@ static void may_set_tsc(struct program *program, unsigned long base, unsigned in
 
 int host_filter_guest(struct sock_filter *code, const struct stub_entries *entries, unsigned long base, int bases_by_call)
 {
-	unsigned long turn = base + 2 * STUB_PAGE + STATE_TURN;
+	unsigned long owner = base + 2 * STUB_PAGE + STATE_OWNER;
 	struct program program = { .code = code };
 
 	preamble(&program, base, SECCOMP_RET_TRAP);
 	begin_call_at(&program, base, entries->sys_return, SYS_rt_sigreturn);
 	end_case(&program);
 	begin_call_at(&program, base, entries->sys_wait, SYS_futex);
-	expect_argument(&program, 0, turn);
+	expect_argument(&program, 0, owner);
 	expect_int(&program, 1, FUTEX_WAIT);
 	expect_int(&program, 2, STUB_TRAPPED);
 	expect_argument(&program, 3, 0);
 	end_case(&program);
 	begin_call_at(&program, base, entries->sys_wake, SYS_futex);
-	expect_argument(&program, 0, turn);
+	expect_argument(&program, 0, owner);
 	expect_int(&program, 1, FUTEX_WAKE);
 	expect_int(&program, 2, 1);
 	end_case(&program);

@@ -318,8 +318,8 @@ int seccomp_stub_clean(struct host_space *space)
 	space->control->back = BACK_HANDLER;
 	seccomp_use_signal_frame(space);
 	memset((char *)space->state + STUB_PAGE, 0, shared_size - STUB_PAGE);
-	memset(&space->state->turn + 1, 0, STUB_PAGE - sizeof(space->state->turn));
-	space->state->turn = STUB_TRAPPED;	/* it may be looking at it */
+	memset(&space->state->owner + 1, 0, STUB_PAGE - sizeof(space->state->owner));
+	space->state->owner = STUB_TRAPPED;	/* it may be looking at it */
 	space->state->stub_sleeps = 1;
 	getrandom(&nonce, sizeof(nonce), 0);
 	*space->frame = host_first_frame;
