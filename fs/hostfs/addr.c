@@ -21,7 +21,7 @@ struct batch {
 	struct host_fs_segment segment[BATCH];
 };
 
-static void add(struct batch *batch, struct folio *folio, loff_t from, loff_t end)
+static void addr_add(struct batch *batch, struct folio *folio, loff_t from, loff_t end)
 {
 	if (!batch->count)
 		batch->start = from;
@@ -33,7 +33,7 @@ static void add(struct batch *batch, struct folio *folio, loff_t from, loff_t en
 	batch->length += end - from;
 }
 
-static bool continues(const struct batch *batch, loff_t from)
+static bool addr_continues(const struct batch *batch, loff_t from)
 {
 	return !batch->count || (batch->count < BATCH && batch->start + batch->length == from);
 }
@@ -76,7 +76,7 @@ static int read_one(struct inode *inode, struct folio *folio)
 {
 	struct batch batch = {};
 
-	add(&batch, folio, folio_pos(folio), folio_pos(folio) + folio_size(folio));
+	addr_add(&batch, folio, folio_pos(folio), folio_pos(folio) + folio_size(folio));
 	return read_batch(inode, &batch);
 }
 
@@ -107,9 +107,9 @@ static void readahead(struct readahead_control *control)
 
 	batch.count = batch.length = 0;
 	while ((folio = readahead_folio(control))) {
-		if (!continues(&batch, folio_pos(folio)))
+		if (!addr_continues(&batch, folio_pos(folio)))
 			read_and_unlock(inode, &batch);
-		add(&batch, folio, folio_pos(folio), folio_pos(folio) + folio_size(folio));
+		addr_add(&batch, folio, folio_pos(folio), folio_pos(folio) + folio_size(folio));
 	}
 	read_and_unlock(inode, &batch);
 }
@@ -117,7 +117,7 @@ static void readahead(struct readahead_control *control)
 /* ---- writing into it ---- */
 
 /* Makes what the write leaves of the folio true. */
-static int prepare(struct inode *inode, struct folio *folio, loff_t pos, unsigned int length)
+static int addr_prepare(struct inode *inode, struct folio *folio, loff_t pos, unsigned int length)
 {
 	size_t from = offset_in_folio(folio, pos), size = folio_size(folio), end = min(from + length, size);
 	loff_t file_size = i_size_read(inode);
@@ -139,7 +139,7 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	error = folio_test_uptodate(folio) ? 0 : prepare(mapping->host, folio, pos, length);
+	error = folio_test_uptodate(folio) ? 0 : addr_prepare(mapping->host, folio, pos, length);
 	if (error) {
 		folio_unlock(folio);
 		folio_put(folio);
@@ -214,7 +214,7 @@ static void write_folio(struct pass *pass, struct folio *folio)
 	if (end > from && end < from + folio_size(folio))
 		folio_zero_segment(folio, end - from, folio_size(folio));
 	if (host_fs_append) {
-		if (!continues(&pass->batch, from) || pass->there > from)
+		if (!addr_continues(&pass->batch, from) || pass->there > from)
 			write_batch(pass);
 		from = max(from, pass->there);
 	}
@@ -223,11 +223,11 @@ static void write_folio(struct pass *pass, struct folio *folio)
 		folio_unlock(folio);
 		return;
 	}
-	if (!continues(&pass->batch, from))
+	if (!addr_continues(&pass->batch, from))
 		write_batch(pass);
 	folio_start_writeback(folio);
 	folio_unlock(folio);
-	add(&pass->batch, folio, from, end);
+	addr_add(&pass->batch, folio, from, end);
 }
 
 static int descriptor_for_writing(struct inode *inode)
@@ -297,7 +297,7 @@ static int launder(struct folio *folio)
 		return pass.fd;
 	}
 	hostfs_before_change(pass.inode, pass.fd);
-	add(&pass.batch, folio, from, end);
+	addr_add(&pass.batch, folio, from, end);
 	send(&pass);
 	end_pass(&pass);
 	return pass.error;

@@ -81,7 +81,7 @@ int hostfs_no_room(void)
  * Gives the directory its descriptor; if someone else was faster, theirs is as good. An older one
  * makes room before: where all others are pinned the new one must not be the one that goes.
  */
-static void keep(struct hostfs_inode *hi, int fd)
+static void dirfd_keep(struct hostfs_inode *hi, int fd)
 {
 	drop_oldest(true);
 	spin_lock(&place_lock);
@@ -113,7 +113,7 @@ void hostfs_dir_forget(struct inode *inode)
 		host_fs_close(fd);
 }
 
-static int pin(struct dentry *dir)
+static int dirfd_pin(struct dentry *dir)
 {
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
 	int fd;
@@ -141,7 +141,7 @@ void hostfs_dir_put(struct dentry *dir)
 
 /* ---- seeing them in their places ---- */
 
-static bool is_ready(struct dentry *dir, u64 generation)
+static bool dirfd_is_ready(struct dentry *dir, u64 generation)
 {
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
 
@@ -176,7 +176,7 @@ static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 gen
 	}
 	WRITE_ONCE(hi->placed, placed);		/* before others can use the descriptor */
 	if (fd >= 0)
-		keep(hi, fd);
+		dirfd_keep(hi, fd);
 	dir->d_time = jiffies;
 	hi->generation = max(hi->generation, generation);
 	return 0;
@@ -187,13 +187,13 @@ static struct dentry *highest_unready(struct dentry *dir, u64 generation, struct
 {
 	struct dentry *at = dget(dir);
 
-	if (is_ready(at, generation)) {
+	if (dirfd_is_ready(at, generation)) {
 		dput(at);
 		return NULL;
 	}
 	for (;;) {
 		*parent = dget_parent(at);
-		if (is_ready(*parent, generation))
+		if (dirfd_is_ready(*parent, generation))
 			return at;
 		dput(at);
 		at = *parent;
@@ -202,7 +202,7 @@ static struct dentry *highest_unready(struct dentry *dir, u64 generation, struct
 
 static int make_one_ready(struct dentry *at, struct dentry *parent, u64 generation)
 {
-	int fd = pin(parent), error;
+	int fd = dirfd_pin(parent), error;
 
 	if (fd < 0)
 		return 0;	/* closed meanwhile: the next round begins with it */
@@ -219,13 +219,13 @@ int hostfs_dir_get(struct dentry *dir)
 
 	/* Removed by the guest while in use: it has no place, nothing in it, and leads nowhere. */
 	if (IS_DEADDIR(d_inode(dir))) {
-		fd = pin(dir);
+		fd = dirfd_pin(dir);
 		return fd < 0 ? -ESTALE : fd;
 	}
 	for (;;) {
 		at = highest_unready(dir, generation, &parent);
 		if (!at) {
-			fd = pin(dir);
+			fd = dirfd_pin(dir);
 			if (fd >= 0)
 				return fd;
 			continue;
@@ -268,7 +268,7 @@ void hostfs_place_put(struct hostfs_place *place)
 	dput(place->parent);
 }
 
-static int look(struct dentry *dentry)
+static int dirfd_look(struct dentry *dentry)
 {
 	struct hostfs_place place;
 	struct host_stat stat;
@@ -305,7 +305,7 @@ int hostfs_handle_get(struct dentry *dentry, struct hostfs_handle *handle)
 		handle->fd = hostfs_dir_get(dentry);
 		handle->removed = dentry;
 	} else {
-		handle->fd = d_unlinked(dentry) ? -ENOENT : look(dentry);
+		handle->fd = d_unlinked(dentry) ? -ENOENT : dirfd_look(dentry);
 		handle->own = true;
 	}
 	return handle->fd < 0 ? handle->fd : 0;

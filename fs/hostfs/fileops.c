@@ -39,7 +39,7 @@ static void add_descriptor(struct hostfs_inode *hi, int fd, int access)
 }
 
 /* Opens what the place names, for writing if so asked and, if the host allows no more, without reading. */
-static int open_place(struct hostfs_place *place, int *access, struct host_stat *stat)
+static int file_open_place(struct hostfs_place *place, int *access, struct host_stat *stat)
 {
 	int fd = hostfs_with_room(host_fs_open(place->dir, place->name, *access, stat));
 
@@ -54,7 +54,7 @@ static int open_place(struct hostfs_place *place, int *access, struct host_stat 
 static int open_by_name(struct inode *inode, struct hostfs_place *place, bool write, struct host_stat *stat)
 {
 	int access = HOST_FS_READ | (write ? HOST_FS_WRITE : 0);
-	int fd = open_place(place, &access, stat);
+	int fd = file_open_place(place, &access, stat);
 
 	if (fd < 0)
 		return fd;
@@ -291,7 +291,7 @@ static int flush(struct file *file, fl_owner_t id)
 	return told(file, filemap_check_wb_err(file->f_mapping, READ_ONCE(file->f_wb_err)));
 }
 
-static int release(struct inode *inode, struct file *file)
+static int file_release(struct inode *inode, struct file *file)
 {
 	/* What a mapping made dirty after the last close(). */
 	if (file->f_mode & FMODE_WRITE)
@@ -300,7 +300,7 @@ static int release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int sync_file(struct file *file, loff_t start, loff_t end, int data_only)
+static int file_sync(struct file *file, loff_t start, loff_t end, int data_only)
 {
 	struct inode *inode = file_inode(file);
 	int error = told(file, file_write_and_wait_range(file, start, end)), fd;
@@ -490,7 +490,7 @@ static long allocate_locked(struct file *file, int fd, int mode, loff_t offset, 
 	return error ?: changed_on_host(inode, fd);
 }
 
-static long allocate(struct file *file, int mode, loff_t offset, loff_t length)
+static long file_allocate(struct file *file, int mode, loff_t offset, loff_t length)
 {
 	struct inode *inode = file_inode(file);
 	long error;
@@ -531,8 +531,8 @@ static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out, l
 }
 
 /* The host copies; on many file systems it only shares the blocks. */
-static ssize_t copy_range(struct file *file_in, loff_t pos_in, struct file *file_out, loff_t pos_out, size_t length,
-			  unsigned int flags)
+static ssize_t file_copy_range(struct file *file_in, loff_t pos_in, struct file *file_out,
+			       loff_t pos_out, size_t length, unsigned int flags)
 {
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
 	ssize_t count = -EOPNOTSUPP;
@@ -553,14 +553,14 @@ static ssize_t copy_range(struct file *file_in, loff_t pos_in, struct file *file
 const struct file_operations hostfs_file_operations = {
 	.open = open_file,
 	.flush = flush,
-	.release = release,
-	.fsync = sync_file,
+	.release = file_release,
+	.fsync = file_sync,
 	.llseek = seek_file,
 	.read_iter = read_iter,
 	.write_iter = write_iter,
 	.splice_read = splice_read,
 	.splice_write = iter_file_splice_write,
 	.mmap = mmap_file,
-	.fallocate = allocate,
-	.copy_file_range = copy_range,
+	.fallocate = file_allocate,
+	.copy_file_range = file_copy_range,
 };

@@ -139,7 +139,8 @@ static int settle_dir(struct inode *dir, int dir_fd)
 }
 
 /* The dentry gets the file just made. */
-static int finish(struct inode *dir, struct dentry *dentry, const struct host_stat *stat, int open_fd)
+static int namei_finish(struct inode *dir, struct dentry *dentry, const struct host_stat *stat,
+			int open_fd)
 {
 	struct inode *inode = hostfs_iget(dir->i_sb, stat);
 
@@ -164,7 +165,7 @@ static int refused(struct dentry *dentry, int error)
 }
 
 /* Ordinary files, and with map=xattr those that stand for special ones. */
-static int make_file(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t device)
+static int namei_make_file(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t device)
 {
 	struct host_stat stat;
 	int dir_fd = hostfs_dir_get(dentry->d_parent), fd, error;
@@ -188,12 +189,13 @@ static int make_file(struct inode *dir, struct dentry *dentry, umode_t mode, dev
 		host_fs_close(fd);
 		fd = -1;
 	}
-	return finish(dir, dentry, &stat, fd);
+	return namei_finish(dir, dentry, &stat, fd);
 }
 
-static int create(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, bool exclusive)
+static int namei_create(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+			umode_t mode, bool exclusive)
 {
-	return make_file(dir, dentry, (mode & S_IALLUGO) | S_IFREG, 0);
+	return namei_make_file(dir, dentry, (mode & S_IALLUGO) | S_IFREG, 0);
 }
 
 static int make_on_host(int dir_fd, const char *name, umode_t mode, dev_t device, const char *target)
@@ -229,7 +231,7 @@ static int make_other(struct inode *dir, struct dentry *dentry, umode_t mode, de
 	hostfs_dir_put(dentry->d_parent);
 	if (error)
 		return refused(dentry, error);
-	return finish(dir, dentry, &stat, -1);
+	return namei_finish(dir, dentry, &stat, -1);
 }
 
 static int make_dir(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)
@@ -240,7 +242,7 @@ static int make_dir(struct mnt_idmap *idmap, struct inode *dir, struct dentry *d
 static int make_node(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, dev_t device)
 {
 	if (hostfs_is(dir)->options.recorded)
-		return make_file(dir, dentry, mode, device);
+		return namei_make_file(dir, dentry, mode, device);
 	return make_other(dir, dentry, mode, device, NULL);
 }
 
@@ -361,7 +363,7 @@ static void let_go(struct dentry *dentry)
 		hostfs_give_back(d_inode(dentry));
 }
 
-static int remove(struct inode *dir, struct dentry *dentry, int directory)
+static int namei_remove(struct inode *dir, struct dentry *dentry, int directory)
 {
 	int dir_fd = hostfs_dir_get(dentry->d_parent), error;
 	bool kept;
@@ -387,12 +389,12 @@ static int remove(struct inode *dir, struct dentry *dentry, int directory)
 
 static int remove_file(struct inode *dir, struct dentry *dentry)
 {
-	return remove(dir, dentry, 0);
+	return namei_remove(dir, dentry, 0);
 }
 
 static int remove_dir(struct inode *dir, struct dentry *dentry)
 {
-	return remove(dir, dentry, 1);
+	return namei_remove(dir, dentry, 1);
 }
 
 static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, struct dentry *new, int new_fd, struct inode *new_dir,
@@ -442,7 +444,7 @@ static int rename(struct mnt_idmap *idmap, struct inode *old_dir, struct dentry 
 
 const struct inode_operations hostfs_dir_inode_operations = {
 	.lookup = lookup,
-	.create = create,
+	.create = namei_create,
 	.link = make_link,
 	.unlink = remove_file,
 	.symlink = make_symlink,

@@ -27,7 +27,7 @@ struct listing {
 
 /* ---- the descriptors ---- */
 
-static int pin(struct listing *listing)
+static int readdir_pin(struct listing *listing)
 {
 	int fd;
 
@@ -49,7 +49,7 @@ static void give_back(struct listing *listing)
 }
 
 /* If someone else was faster, theirs is as good. */
-static void keep(struct listing *listing, int fd)
+static void readdir_keep(struct listing *listing, int fd)
 {
 	spin_lock(&listings_lock);
 	if (listing->fd < 0) {
@@ -61,7 +61,7 @@ static void keep(struct listing *listing, int fd)
 		host_fs_close(fd);
 }
 
-static int open_place(struct dentry *dentry)
+static int readdir_open_place(struct dentry *dentry)
 {
 	int dir_fd = hostfs_dir_get(dentry), fd;
 	struct host_stat stat;
@@ -74,16 +74,16 @@ static int open_place(struct dentry *dentry)
 }
 
 /* The descriptor, until give_back(). */
-static int take(struct file *file)
+static int readdir_take(struct file *file)
 {
 	struct listing *listing = file->private_data;
 	int fd;
 
-	while ((fd = pin(listing)) < 0) {
-		fd = open_place(file->f_path.dentry);
+	while ((fd = readdir_pin(listing)) < 0) {
+		fd = readdir_open_place(file->f_path.dentry);
 		if (fd < 0)
 			return fd;
-		keep(listing, fd);
+		readdir_keep(listing, fd);
 	}
 	return fd;
 }
@@ -119,7 +119,7 @@ static int open_dir(struct inode *inode, struct file *file)
 	listing->fd = -1;
 	INIT_LIST_HEAD(&listing->open);
 	file->private_data = listing;
-	error = take(file);
+	error = readdir_take(file);
 	if (error < 0) {
 		kfree(listing);
 		return error;
@@ -152,7 +152,7 @@ static long fill(struct file *file, loff_t position)
 		listing->buffer = kmalloc(BUFFER_SIZE, GFP_KERNEL);
 	if (!listing->buffer)
 		return -ENOMEM;
-	fd = take(file);
+	fd = readdir_take(file);
 	if (fd < 0)
 		return fd;
 	used = host_fs_entries(fd, position, listing->buffer, BUFFER_SIZE);
@@ -163,7 +163,8 @@ static long fill(struct file *file, loff_t position)
 	return used;
 }
 
-static bool emit(struct file *file, struct dir_context *context, const struct host_fs_entry *entry)
+static bool readdir_emit(struct file *file, struct dir_context *context,
+			 const struct host_fs_entry *entry)
 {
 	struct inode *dir = file_inode(file);
 	unsigned int type = entry->type;
@@ -193,7 +194,7 @@ static int iterate(struct file *file, struct dir_context *context)
 				return used;
 		}
 		entry = (const void *)(listing->buffer + listing->at);
-		if (!emit(file, context, entry))
+		if (!readdir_emit(file, context, entry))
 			return 0;
 		listing->at += entry->length;
 		listing->position = context->pos = entry->next;
@@ -221,7 +222,7 @@ static loff_t seek_dir(struct file *file, loff_t offset, int whence)
 
 static int sync_dir(struct file *file, loff_t start, loff_t end, int data_only)
 {
-	int fd = take(file), error;
+	int fd = readdir_take(file), error;
 
 	if (fd < 0)
 		return fd;

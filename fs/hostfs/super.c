@@ -122,7 +122,7 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 	return option;
 }
 
-static int check(struct fs_context *fc, const struct hostfs_options *options)
+static int super_check(struct fs_context *fc, const struct hostfs_options *options)
 {
 	if (options->uids.squash && options->uids.ranges)
 		return invalf(fc, "hostfs: uid= and uidmap= exclude each other");
@@ -235,7 +235,7 @@ static int get_tree(struct fs_context *fc)
 	struct hostfs_context *context = fc->fs_private;
 	struct super_block *sb;
 	struct host_stat root;
-	int error = check(fc, &context->options);
+	int error = super_check(fc, &context->options);
 
 	if (error)
 		return error;

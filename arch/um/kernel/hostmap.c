@@ -69,7 +69,7 @@ static struct host_stale *joins(mm_context_t *context, unsigned long start, unsi
 	return context->stale_count == HOST_STALE_RANGES ? nearest : NULL;
 }
 
-static void note(struct mm_struct *mm, unsigned long start, unsigned long end, bool zapped)
+static void note_stale(struct mm_struct *mm, unsigned long start, unsigned long end, bool zapped)
 {
 	mm_context_t *context = &mm->context;
 	struct host_stale *range;
@@ -91,12 +91,12 @@ static void note(struct mm_struct *mm, unsigned long start, unsigned long end, b
 /* Entries in [start, end) may have changed. */
 void hostmap_stale(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	note(mm, start, end, false);
+	note_stale(mm, start, end, false);
 }
 
 void hostmap_zap(struct mm_struct *mm, unsigned long address, unsigned long size)
 {
-	note(mm, address, address + size, true);
+	note_stale(mm, address, address + size, true);
 	if (unlikely(mm->context.patches))
 		syscall_patch_zap(mm, address, address + size);
 }
@@ -125,7 +125,7 @@ void update_mmu_cache_pmd(struct vm_area_struct *vma, unsigned long address, pmd
 
 /* ---- batches ---- */
 
-static void apply(struct batch *batch)
+static void batch_apply(struct batch *batch)
 {
 	if (batch->count && !batch->error) {
 		count_host_calls(batch->changes, batch->count);
@@ -148,7 +148,7 @@ static bool continues_last(struct batch *batch, const struct host_map *change)
 		(change->op != HOST_MAP || last->offset + last->length == change->offset);
 }
 
-static void add(struct batch *batch, const struct host_map *change)
+static void batch_add(struct batch *batch, const struct host_map *change)
 {
 	if (change->op == HOST_MAP)
 		batch->pages += change->length / PAGE_SIZE;
@@ -158,13 +158,13 @@ static void add(struct batch *batch, const struct host_map *change)
 	}
 	batch->additions += change->op == HOST_MAP;
 	if (batch->count == HOST_MAP_BATCH)
-		apply(batch);
+		batch_apply(batch);
 	batch->changes[batch->count++] = *change;
 	batch->mm->context.areas += change->op != HOST_UNMAP;
 }
 
 /* A page that has its rights already does no harm in a change of rights, and may be what joins two. */
-static void bridge(struct batch *batch, unsigned long address, unsigned long size, int prot)
+static void batch_bridge(struct batch *batch, unsigned long address, unsigned long size, int prot)
 {
 	struct host_map *last = last_change(batch);
 
@@ -278,9 +278,13 @@ static bool is_hosted(pte_t entry)
 	return (pte_val(entry) & (_PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE)) && pte_hosted(entry);
 }
 
-static void unmap(struct batch *batch, unsigned long start, unsigned long end)
+static void batch_unmap(struct batch *batch, unsigned long start, unsigned long end)
 {
-	add(batch, &(struct host_map) { .start = start, .length = end - start, .op = HOST_UNMAP });
+	const struct host_map change = {
+		.start = start, .length = end - start, .op = HOST_UNMAP
+	};
+
+	batch_add(batch, &change);
 }
 
 /* Of a page with patched sites guest code executes a copy that they are changed in. */
@@ -303,19 +307,19 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 		if (!is_hosted(entry))
 			return;
 		set_pte(at, pte_mkunhosted(entry));
-		unmap(batch, address, address + size);
+		batch_unmap(batch, address, address + size);
 		return;
 	}
 	if (pte_hosted(entry)) {
 		if (hosted_prot(entry) == change.prot) {
-			bridge(batch, address, size, change.prot);
+			batch_bridge(batch, address, size, change.prot);
 			return;
 		}
 		if (likely(!batch->mm->context.patches) || !syscall_patch_covers(batch->mm, address))
 			change.op = HOST_PROTECT;	/* else the copy would stay there */
 	}
 	set_pte(at, mkhosted(entry, change.prot));
-	add(batch, &change);
+	batch_add(batch, &change);
 }
 
 /* Nothing is mapped where the entry does not say so: then a page may also come later, when it is missed. */
@@ -334,13 +338,13 @@ static void sync_zapped(struct batch *batch, pte_t *at, unsigned long address, u
 	if (guest_may(ptep_get(at)) || is_hosted(ptep_get(at)))
 		sync_entry(batch, at, address, size);
 	else
-		unmap(batch, address, address + size);
+		batch_unmap(batch, address, address + size);
 }
 
 static void sync_range(struct batch *batch, const struct host_stale *range)
 {
 	const struct walk changed = { batch, _PAGE_PRESENT | _PAGE_PROTNONE | _PAGE_PSE, sync_changed };
-	const struct walk zapped = { batch, 0, sync_zapped, unmap };
+	const struct walk zapped = { batch, 0, sync_zapped, batch_unmap };
 
 	walk_tables(range->zapped ? &zapped : &changed, batch->mm, range->start, range->end);
 }
@@ -378,9 +382,9 @@ static int zap_all(struct mm_struct *mm)
 	return host_engine->apply(mm->context.space, &everything, 1);
 }
 
-static int finish(struct batch *batch)
+static int batch_finish(struct batch *batch)
 {
-	apply(batch);
+	batch_apply(batch);
 	if (batch->error || batch->mm->context.areas > host_area_budget)
 		return zap_all(batch->mm);
 	return 0;
@@ -417,7 +421,7 @@ int hostmap_sync(struct mm_struct *mm)
 	for (i = 0; i < context->stale_count; i++)
 		sync_range(batch, &context->stale[i]);
 	context->stale_count = 0;
-	return finish(batch);
+	return batch_finish(batch);
 }
 
 /* ---- 3. a miss ---- */
@@ -433,7 +437,7 @@ static bool can_refill(pte_t entry)
 	return guest_may(pte_mkyoung(entry)) && !pte_hosted(entry);
 }
 
-static bool continues(pte_t entry, pte_t neighbour, long distance)
+static bool run_continues(pte_t entry, pte_t neighbour, long distance)
 {
 	return can_refill(neighbour) && pte_pfn(neighbour) == pte_pfn(entry) + distance && host_prot(neighbour) == host_prot(entry);
 }
@@ -444,9 +448,11 @@ static void refill_around(struct batch *batch, pte_t *table, long index, unsigne
 	pte_t entry = ptep_get(table + index);
 	long low = index, high = index, i;
 
-	while (low > max(index - NEIGHBOURS, 0L) && continues(entry, ptep_get(table + low - 1), low - 1 - index))
+	while (low > max(index - NEIGHBOURS, 0L) &&
+	       run_continues(entry, ptep_get(table + low - 1), low - 1 - index))
 		low--;
-	while (high < min(index + NEIGHBOURS, PTRS_PER_PTE - 1L) && continues(entry, ptep_get(table + high + 1), high + 1 - index))
+	while (high < min(index + NEIGHBOURS, PTRS_PER_PTE - 1L) &&
+	       run_continues(entry, ptep_get(table + high + 1), high + 1 - index))
 		high++;
 	low = min(low, round_down(index, WINDOW));
 	high = max(high, round_down(index, WINDOW) + WINDOW - 1);
@@ -473,7 +479,7 @@ static int refill(struct mm_struct *mm, unsigned long address)
 		refill_around(batch, table, pte_index(address), address & PMD_MASK);
 		pte_unmap(table);
 	}
-	error = finish(batch);
+	error = batch_finish(batch);
 	return error ? error : batch->error;
 }
 
@@ -499,7 +505,7 @@ int hostmap_refill(struct mm_struct *mm, unsigned long address)
 static void map_again(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	zap_entry(batch, at, address, size);
-	note(batch->mm, address, address + size, true);
+	note_stale(batch->mm, address, address + size, true);
 }
 
 /**
@@ -542,7 +548,7 @@ int hostmap_first(struct mm_struct *mm)
 
 	nothing_is_stale(&mm->context);
 	walk_tables(&walk, mm, 0, TASK_SIZE);
-	return finish(batch);
+	return batch_finish(batch);
 }
 
 /* ---- 5. flushes ---- */

@@ -49,7 +49,7 @@ static irqreturn_t timer_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-static u64 read_clock(struct clocksource *source)
+static u64 time_read_clock(struct clocksource *source)
 {
 	return host_monotonic_ns();
 }
@@ -58,7 +58,7 @@ static u64 read_clock(struct clocksource *source)
 static struct clocksource clock = {
 	.name = "host",
 	.rating = 300,
-	.read = read_clock,
+	.read = time_read_clock,
 	.mask = CLOCKSOURCE_MASK(64),
 	.mult = 1 << 24,
 	.shift = 24,

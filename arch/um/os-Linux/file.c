@@ -96,7 +96,7 @@ static int in_folder(const char *folder, const struct host_nameless *file)
  * Has all the memory that the host has, which is not asked for ahead. What is only mapped needs no right to be started as a program, and a host may refuse that right (vm.memfd_noexec=2). Linux
  * before 6.3 knows neither flag.
  */
-static int in_memory(const struct host_nameless *file)
+static int file_in_memory(const struct host_nameless *file)
 {
 	unsigned int exec = file->program ? MFD_EXEC : MFD_NOEXEC_SEAL;
 	int fd = memfd_create(file->name, MFD_CLOEXEC | MFD_ALLOW_SEALING | exec);
@@ -109,7 +109,7 @@ static int in_memory(const struct host_nameless *file)
 	return fd;
 }
 
-static void note(struct host_nameless *file, const char *place, int error)
+static void file_note(struct host_nameless *file, const char *place, int error)
 {
 	unsigned long used = strlen(file->why);
 
@@ -120,19 +120,19 @@ static void note(struct host_nameless *file, const char *place, int error)
 int host_nameless_make(struct host_nameless *file)
 {
 	const char *folders[] = { getenv("TMPDIR"), "/dev/shm", "/tmp" };
-	int fd = in_memory(file);
+	int fd = file_in_memory(file);
 
 	file->folder = NULL;
 	file->why[0] = '\0';
 	if (fd >= 0)
 		return fd;
-	note(file, "memfd_create", fd);
+	file_note(file, "memfd_create", fd);
 	for (unsigned int i = 0; fd < 0 && i < sizeof(folders) / sizeof(*folders); i++) {
 		if (!folders[i] || !*folders[i])
 			continue;
 		fd = in_folder(folders[i], file);
 		if (fd < 0)
-			note(file, folders[i], fd);
+			file_note(file, folders[i], fd);
 		else
 			file->folder = folders[i];
 	}

@@ -155,7 +155,8 @@ void host_signal_mask(int how, const sigset_t *set, sigset_t *before)
 		host_fatal("the host refuses rt_sigprocmask (%s): allow it, in a container by a seccomp profile that has it", strerror(errno));
 }
 
-static void take(const int *signals, int count, void (*handler)(int, siginfo_t *, void *), int flags)
+static void take_signal(const int *signals, int count, void (*handler)(int, siginfo_t *, void *),
+			int flags)
 {
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | flags };
 
@@ -173,7 +174,7 @@ static void take(const int *signals, int count, void (*handler)(int, siginfo_t *
 	}
 }
 
-#define TAKE(signals, handler, flags) take(signals, sizeof(signals) / sizeof(*signals), handler, flags)
+#define TAKE(signals, handler, flags) take_signal(signals, sizeof(signals) / sizeof(*signals), handler, flags)
 
 void host_signals_init(void)
 {

@@ -14,7 +14,8 @@
 /* Room for a signal frame with the largest extended state and for libc; not the 8 MiB of a program's stack. */
 #define STACK_SIZE (128 * 1024)
 
-static int create(void *(*body)(void *), void *argument, const cpu_set_t *cpus, unsigned long cpus_size)
+static int thread_create(void *(*body)(void *), void *argument, const cpu_set_t *cpus,
+			 unsigned long cpus_size)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -55,10 +56,10 @@ int host_thread(void *(*body)(void *), void *argument)
 	sigdelset(&all, SIGBUS);	/* ends ./linux with a line, on whatever thread it is */
 	/* The thread inherits the mask: it must never run, however briefly, without it. */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = create(body, argument, CPU_COUNT(cpus) ? cpus : NULL, cpus_size);
+	error = thread_create(body, argument, CPU_COUNT(cpus) ? cpus : NULL, cpus_size);
 	/* A host that refuses sched_setaffinity(2) has not let us pin anything either: any CPU will do. */
 	if (error == EPERM || error == ENOSYS)
-		error = create(body, argument, NULL, 0);
+		error = thread_create(body, argument, NULL, 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -error;
 }

@@ -40,7 +40,7 @@ static void *watch_loop(void *unused)
 	return unused;
 }
 
-static void start(void)
+static void watch_start(void)
 {
 	int error;
 
@@ -59,7 +59,7 @@ void host_watch(int fd, int write, int irq)
 		.data.u32 = irq,
 	};
 
-	pthread_once(&started, start);
+	pthread_once(&started, watch_start);
 	if (epoll_ctl(watcher, EPOLL_CTL_MOD, fd, &event) == 0)
 		return;
 	if (errno == ENOENT && epoll_ctl(watcher, EPOLL_CTL_ADD, fd, &event) == 0)

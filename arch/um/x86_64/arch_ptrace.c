@@ -132,7 +132,7 @@ static int set_debug_address(struct task_struct *task, int n, unsigned long addr
 	return -EINVAL;
 }
 
-static int set_debug(struct task_struct *task, int n, unsigned long value)
+static int set_debug_register(struct task_struct *task, int n, unsigned long value)
 {
 	int error = 0;
 
@@ -153,7 +153,7 @@ static int set_debug(struct task_struct *task, int n, unsigned long value)
 	return error;
 }
 
-static unsigned long get_debug(struct task_struct *task, int n)
+static unsigned long get_debug_register(struct task_struct *task, int n)
 {
 	if (n == 6)
 		return task->thread.debug[6] ^ DR6_RESERVED;
@@ -180,7 +180,7 @@ static int peek_user(struct task_struct *task, unsigned long offset, unsigned lo
 	if (offset < sizeof(struct user_regs_struct))
 		value = regs_get_field(task, offset);
 	else if (is_debug_offset(offset))
-		value = get_debug(task, debug_number(offset));
+		value = get_debug_register(task, debug_number(offset));
 	return put_user(value, to);
 }
 
@@ -191,7 +191,7 @@ static int poke_user(struct task_struct *task, unsigned long offset, unsigned lo
 	if (offset < sizeof(struct user_regs_struct))
 		return regs_set_field(task, offset, value);
 	if (is_debug_offset(offset))
-		return set_debug(task, debug_number(offset), value);
+		return set_debug_register(task, debug_number(offset), value);
 	return -EIO;
 }
 

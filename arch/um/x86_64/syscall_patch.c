@@ -85,7 +85,7 @@ struct syscall_patches {
 
 static bool wanted = true;
 
-static int __init take_wanted(const char *name, const char *value)
+static int __init take_patching(const char *name, const char *value)
 {
 	wanted = option_switch(name, value);
 	return 0;
@@ -93,14 +93,14 @@ static int __init take_wanted(const char *name, const char *value)
 
 static int __init take_syscall_patch(char *value)
 {
-	return take_wanted("syscall_patch", value);
+	return take_patching("syscall_patch", value);
 }
 early_param("syscall_patch", take_syscall_patch);
 
 /* Its name before. */
 static int __init take_call_sites(char *value)
 {
-	return take_wanted("call_sites", value);
+	return take_patching("call_sites", value);
 }
 early_param("call_sites", take_call_sites);
 

@@ -74,7 +74,7 @@ static void publish(const struct tsc_line *new)
 	vdso_update_end(flags);
 }
 
-static u64 read_clock(struct clocksource *source)
+static u64 tsc_read_clock(struct clocksource *source)
 {
 	return clock_ns();
 }
@@ -82,7 +82,7 @@ static u64 read_clock(struct clocksource *source)
 static struct clocksource clock = {
 	.name = "tsc",
 	.rating = 400,
-	.read = read_clock,
+	.read = tsc_read_clock,
 	.mask = CLOCKSOURCE_MASK(64),
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 	.vdso_clock_mode = VDSO_CLOCKMODE_TSC,
@@ -131,7 +131,7 @@ static struct tsc_line line_from(const struct host_moment *now, u64 slope)
 	return new;
 }
 
-static void look(void)
+static void tsc_look(void)
 {
 	struct host_moment now;
 	struct tsc_line new;
@@ -157,7 +157,7 @@ static void look(void)
 void tsc_follow(void)
 {
 	if (line.reach && read_tsc() - line.tsc >= line.reach / 4)
-		look();
+		tsc_look();
 }
 
 /* The rate since ./linux started; wanted to 100 ppm or so, since the first look will do better. */

@@ -39,12 +39,12 @@ static struct page *code[MAX_CODE_PAGES + 2];
 static unsigned long code_size;		/* with the page for trampolines; 0: there is no vDSO */
 static bool wanted = true;
 
-static int __init take_wanted(char *value)
+static int __init take_vdso(char *value)
 {
 	wanted = option_switch("vdso", value);
 	return 0;
 }
-early_param("vdso", take_wanted);
+early_param("vdso", take_vdso);
 
 void __init vdso_data_setup(void)
 {

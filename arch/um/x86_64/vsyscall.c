@@ -32,7 +32,7 @@ static void complain(struct pt_regs *regs, const char *what)
 				   task_pid_nr(current), what, regs->ip, regs->sp, regs->di, regs->si);
 }
 
-static bool fail(struct pt_regs *regs, const char *what)
+static bool vsyscall_fail(struct pt_regs *regs, const char *what)
 {
 	complain(regs, what);
 	force_sig(SIGSEGV);
@@ -60,7 +60,7 @@ static bool allowed(struct pt_regs *regs, int nr, bool *killed)
 	return !skip;
 }
 
-static long call(struct pt_regs *regs, int function)
+static long vsyscall_call(struct pt_regs *regs, int function)
 {
 	switch (function) {
 	case GETTIMEOFDAY:
@@ -96,13 +96,13 @@ bool vsyscall_emulate(struct pt_regs *regs, unsigned long address)
 		return false;
 	function = function_at(address);
 	if (function < 0)
-		return fail(regs, "no function at this address");
+		return vsyscall_fail(regs, "no function at this address");
 	if (get_user(caller, (unsigned long __user *)regs->sp))
-		return fail(regs, "no return address");
+		return vsyscall_fail(regs, "no return address");
 	if (allowed(regs, syscall_of[function], &killed)) {
-		result = call(regs, function);
+		result = vsyscall_call(regs, function);
 		if (result == -EFAULT)
-			return fail(regs, "bad pointer");
+			return vsyscall_fail(regs, "bad pointer");
 		regs->ax = result;
 	}
 	if (killed) {

@@ -192,7 +192,7 @@ void xstate_release(struct task_struct *task)
 }
 
 /* Takes the stub of mm from whoever has it and gives it to current. */
-static int load(struct mm_struct *mm)
+static int load_own_xstate(struct mm_struct *mm)
 {
 	struct task_struct *owner = mm->context.xstate_owner;
 	int error;
@@ -223,7 +223,7 @@ int xstate_load(void)
 	if (!buffer_of(current))
 		return -ENOMEM;
 	local_irq_save(flags);
-	error = load(mm);
+	error = load_own_xstate(mm);
 	local_irq_restore(flags);
 	return error;
 }

@@ -79,7 +79,7 @@ static bool makes_durable(const struct request *request)
 	return req_op(request) == REQ_OP_FLUSH || request->cmd_flags & REQ_FUA || (ubd->sync && op_is_write(req_op(request)));
 }
 
-static void end_request(struct request *request)
+static void ubd_end_request(struct request *request)
 {
 	struct ubd_request *ubd_request = blk_mq_rq_to_pdu(request);
 	int error = ubd_request->host.error;
@@ -106,7 +106,8 @@ static void ubd_submit_and_reap(bool more)
 		blk_mq_complete_request(blk_mq_rq_from_pdu(container_of(host, struct ubd_request, host)));
 }
 
-static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *data)
+static blk_status_t ubd_queue_request(struct blk_mq_hw_ctx *hctx,
+				      const struct blk_mq_queue_data *data)
 {
 	struct ubd *ubd = hctx->queue->queuedata;
 	struct request *request = data->rq;
@@ -128,15 +129,15 @@ static blk_status_t queue_request(struct blk_mq_hw_ctx *hctx, const struct blk_m
 	return BLK_STS_OK;
 }
 
-static void commit_requests(struct blk_mq_hw_ctx *hctx)
+static void ubd_commit_requests(struct blk_mq_hw_ctx *hctx)
 {
 	ubd_submit_and_reap(true);
 }
 
 static const struct blk_mq_ops ubd_mq_ops = {
-	.queue_rq = queue_request,
-	.commit_rqs = commit_requests,
-	.complete = end_request,
+	.queue_rq = ubd_queue_request,
+	.commit_rqs = ubd_commit_requests,
+	.complete = ubd_end_request,
 };
 
 static irqreturn_t ubd_interrupt(int irq, void *unused)

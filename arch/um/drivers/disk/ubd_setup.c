@@ -62,7 +62,7 @@ static char * __init next_part(char **rest)
 }
 
 /* name: what follows "ubd" in the option. */
-static void __init parse(struct ubd_option *option, char *name)
+static void __init ubd_parse(struct ubd_option *option, char *name)
 {
 	char *next = name, *value = strchr(name, '=');
 
@@ -86,7 +86,8 @@ static void __init parse(struct ubd_option *option, char *name)
 }
 
 /* Says why the image cannot be used, and ends. */
-static void __init __noreturn refuse(const struct ubd_option *option, const struct host_disk_info *info, int error)
+static void __init __noreturn ubd_refuse(const struct ubd_option *option,
+					 const struct host_disk_info *info, int error)
 {
 	unsigned int n = option->index;
 	const char *file = option->file;
@@ -148,7 +149,7 @@ static int __init ubd_option(char *name)
 	struct ubd *ubd;
 	int error;
 
-	parse(&option, name);
+	ubd_parse(&option, name);
 	ubd = &ubds[option.index];
 	if (ubd->disk)
 		host_fatal("ubd%u is given twice; remove one, or use another number", option.index);
@@ -162,7 +163,7 @@ static int __init ubd_option(char *name)
 	if (error == -EISDIR && option.index == 0 && hostfs_boot_from(option.file))
 		return 1;
 	if (error)
-		refuse(&option, &ubd->info, error);
+		ubd_refuse(&option, &ubd->info, error);
 	if (ubd->info.size < ubd->info.sector_size)
 		host_fatal("ubd%u: %s is smaller than one sector; `truncate -s 1G %s` gives it a size",
 			   option.index, option.file, option.file);

@@ -14,8 +14,8 @@
 
 #include "ubd.h"
 
-static void look(struct work_struct *work);
-static DECLARE_DELAYED_WORK(looking, look);
+static void ubd_look_at_size(struct work_struct *work);
+static DECLARE_DELAYED_WORK(looking, ubd_look_at_size);
 static unsigned long last_look;
 
 static sector_t sectors_now(const struct ubd *ubd)
@@ -28,7 +28,7 @@ static bool has_grown(const struct ubd *ubd)
 	return ubd->gendisk && sectors_now(ubd) > get_capacity(ubd->gendisk);
 }
 
-static void look(struct work_struct *work)
+static void ubd_look_at_size(struct work_struct *work)
 {
 	last_look = jiffies;
 	host_disk_watch_sizes();

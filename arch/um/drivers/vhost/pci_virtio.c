@@ -81,7 +81,7 @@ static void check_length(struct pcidev *device, unsigned int length, unsigned in
 }
 
 /* Sends device->message with extra bytes of data; wanted bytes come back in device->answer. Under device->lock. */
-static bool exchange(struct pcidev *device, unsigned int extra, unsigned int wanted)
+static bool pci_exchange(struct pcidev *device, unsigned int extra, unsigned int wanted)
 {
 	struct scatterlist out, in, *lists[] = { &out, &in };
 	unsigned int length;
@@ -112,7 +112,7 @@ static void read_register(struct pcidev *device, u8 op, u8 bar, u64 address, voi
 	raw_spin_lock_irqsave(&device->lock, flags);
 	device->message.header = (struct virtio_pcidev_msg) { .op = op, .bar = bar, .size = size, .addr = address };
 	memset(device->answer, 0xff, size);	/* what a short answer leaves */
-	done = exchange(device, 0, size);
+	done = pci_exchange(device, 0, size);
 	if (done)
 		memcpy(data, device->answer, size);
 	else
@@ -129,7 +129,7 @@ static void write_register(struct pcidev *device, u8 op, u8 bar, u64 address, un
 	raw_spin_lock_irqsave(&device->lock, flags);
 	device->message.header = (struct virtio_pcidev_msg) { .op = op, .bar = bar, .size = size, .addr = address };
 	memcpy(device->message.data, data, length);
-	exchange(device, length, 0);
+	pci_exchange(device, length, 0);
 	raw_spin_unlock_irqrestore(&device->lock, flags);
 }
 
@@ -328,7 +328,7 @@ static void interrupts_arrived(struct virtqueue *vq)
 
 /* ---- the virtio devices ---- */
 
-static int take_slot(struct pcidev *device)
+static int pci_take_slot(struct pcidev *device)
 {
 	for (int slot = 0; slot < SLOTS; slot++)
 		if (!slots[slot]) {
@@ -386,7 +386,7 @@ static int pcidev_probe(struct virtio_device *vdev)
 	virtio_device_ready(vdev);
 	virtqueue_kick(device->interrupts);
 	pci_lock_rescan_remove();
-	device->slot = take_slot(device);
+	device->slot = pci_take_slot(device);
 	if (device->slot >= 0)
 		rescan(device);
 	pci_unlock_rescan_remove();

@@ -62,8 +62,8 @@ void virtio_uml_follow_used(struct ring_follower *follower)
 }
 
 /* Puts the status in the last byte that the server may write of a chain of descriptors. */
-static void set_status(const struct vring_desc *table, unsigned int count, unsigned int at, u8 status,
-		       bool indirect)
+static void lost_set_status(const struct vring_desc *table, unsigned int count, unsigned int at,
+			    u8 status, bool indirect)
 {
 	unsigned long last = 0;
 
@@ -73,8 +73,9 @@ static void set_status(const struct vring_desc *table, unsigned int count, unsig
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			/* A table in a table is the server's doing, and may lead to itself. */
 			if (!indirect && desc.len && pfn_valid(PHYS_PFN(desc.addr)) && pfn_valid(PHYS_PFN(desc.addr + desc.len - 1)))
-				set_status(__va(desc.addr), min_t(u32, desc.len / sizeof(desc), 1024), 0,
-					   status, true);
+				lost_set_status(__va(desc.addr),
+						min_t(u32, desc.len / sizeof(desc), 1024), 0,
+						status, true);
 			return;
 		}
 		if (desc.flags & VRING_DESC_F_WRITE && desc.len)
@@ -95,7 +96,7 @@ void virtio_uml_end_lost(struct ring_follower *follower)
 	for (unsigned int head = 0; head < ring->num; head++)
 		if (follower->out[head]) {
 			follower->out[head] = 0;
-			set_status(ring->desc, ring->num, head, VIRTIO_BLK_S_IOERR, false);
+			lost_set_status(ring->desc, ring->num, head, VIRTIO_BLK_S_IOERR, false);
 			ring->used->ring[follower->used++ % ring->num] = (struct vring_used_elem) { .id = head, .len = 1 };
 		}
 	virt_wmb();

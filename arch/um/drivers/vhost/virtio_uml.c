@@ -164,7 +164,8 @@ static void delete_ring(struct virtqueue *vq)
 	vring_del_virtqueue(vq);
 }
 
-static struct virtqueue *make_ring(struct virtio_device *vdev, unsigned int index, const struct virtqueue_info *info)
+static struct virtqueue *virtio_make_ring(struct virtio_device *vdev, unsigned int index,
+					  const struct virtqueue_info *info)
 {
 	struct transport *transport = transport_of(vdev);
 	struct host_vhost_ring ring = { .index = index };
@@ -209,7 +210,7 @@ static int find_rings(struct virtio_device *vdev, unsigned int count, struct vir
 	unsigned int index = 0;
 
 	for (unsigned int i = 0; i < count; i++) {
-		vqs[i] = infos[i].name ? make_ring(vdev, index++, &infos[i]) : NULL;
+		vqs[i] = infos[i].name ? virtio_make_ring(vdev, index++, &infos[i]) : NULL;
 		if (IS_ERR(vqs[i])) {
 			delete_rings(vdev);
 			return PTR_ERR(vqs[i]);
@@ -253,7 +254,7 @@ static u8 get_status(struct virtio_device *vdev)
 	return transport_of(vdev)->status;
 }
 
-static void set_status(struct virtio_device *vdev, u8 status)
+static void virtio_set_status(struct virtio_device *vdev, u8 status)
 {
 	transport_of(vdev)->status = status;
 }
@@ -293,7 +294,7 @@ static const struct virtio_config_ops transport_ops = {
 	.get = get_config,
 	.set = set_config,
 	.get_status = get_status,
-	.set_status = set_status,
+	.set_status = virtio_set_status,
 	.reset = reset,
 	.find_vqs = find_rings,
 	.del_vqs = delete_rings,
@@ -305,7 +306,7 @@ static const struct virtio_config_ops transport_ops = {
 
 /* ---- the platform device ---- */
 
-static void release(struct device *dev)
+static void virtio_release(struct device *dev)
 {
 	struct transport *transport = transport_of(dev_to_virtio(dev));
 
@@ -314,7 +315,7 @@ static void release(struct device *dev)
 }
 
 /* Says why there is no connection, and ends. */
-static void __noreturn refuse(const char *socket, int error)
+static void __noreturn virtio_refuse(const char *socket, int error)
 {
 	const char *why = error == -ENOENT ? "there is no such socket; start the server first" :
 			  error == -ECONNREFUSED ? "no server listens there; start it first" :
@@ -342,11 +343,11 @@ static int probe(struct platform_device *platform)
 	transport->vdev.id.device = server->virtio_id;
 	transport->vdev.id.vendor = VIRTIO_DEV_ANY_ID;
 	transport->vdev.dev.parent = &platform->dev;
-	transport->vdev.dev.release = release;
+	transport->vdev.dev.release = virtio_release;
 	transport->vdev.config = &transport_ops;
 	error = host_vhost_open(&transport->vhost, server->socket);
 	if (error)
-		refuse(server->socket, error);
+		virtio_refuse(server->socket, error);
 	/* Before the first interrupt: its handler goes through the list of rings. */
 	INIT_LIST_HEAD(&transport->vdev.vqs);
 	error = request_irq(HOST_IRQ_VIRTIO, transport_interrupt, IRQF_SHARED, dev_name(&platform->dev), transport);
@@ -365,7 +366,7 @@ close:
 	return error;
 }
 
-static void remove(struct platform_device *platform)
+static void virtio_remove(struct platform_device *platform)
 {
 	struct transport *transport = platform_get_drvdata(platform);
 
@@ -378,7 +379,7 @@ static void remove(struct platform_device *platform)
 
 static struct platform_driver virtio_uml = {
 	.probe = probe,
-	.remove = remove,
+	.remove = virtio_remove,
 	.driver.name = "virtio-uml",
 	.driver.suppress_bind_attrs = true,
 };
@@ -400,7 +401,7 @@ static bool take_number(char *text, unsigned int *number)
 }
 
 /* <socket>:<virtio id>[:<platform id>]; a colon in the socket's name is fine as long as no number follows it. */
-static int parse(struct server *server, int *id)
+static int virtio_parse(struct server *server, int *id)
 {
 	unsigned int last, before;
 
@@ -430,7 +431,7 @@ static int add_device(const char *option)
 	if (!server)
 		return -ENOMEM;
 	strcpy(server->socket, option);
-	error = parse(server, &id);
+	error = virtio_parse(server, &id);
 	if (!error) {
 		platform = platform_device_register_data(NULL, "virtio-uml", id, server, size);
 		error = PTR_ERR_OR_ZERO(platform);

@@ -67,7 +67,7 @@ int host_no_sysemu;
 static struct host_space *pool, *all_spaces;
 static int pool_size;
 
-static void enlist(struct host_space *space)
+static void ptrace_enlist(struct host_space *space)
 {
 	space->all_next = all_spaces;
 	space->all_link = &all_spaces;
@@ -76,7 +76,7 @@ static void enlist(struct host_space *space)
 	all_spaces = space;
 }
 
-static void discard(struct host_space *space)
+static void ptrace_discard(struct host_space *space)
 {
 	if (!space->gone)
 		stub_end(space->pid);
@@ -87,7 +87,7 @@ static void discard(struct host_space *space)
 }
 
 /* Before ./linux starts itself again: exec by the tracer does not end the traced. */
-static void end_all(void)
+static void ptrace_end_all(void)
 {
 	for (struct host_space *space = all_spaces; space; space = space->all_next)
 		if (!space->gone)
@@ -95,7 +95,7 @@ static void end_all(void)
 	all_spaces = NULL;
 }
 
-static int create(struct host_space **result, void *page, unsigned long page_offset)
+static int ptrace_create(struct host_space **result, void *page, unsigned long page_offset)
 {
 	struct host_space *space;
 	int pid;
@@ -107,7 +107,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 			host_stubs_reused++;
 			goto found;
 		}
-		discard(space);
+		ptrace_discard(space);
 	}
 	space = calloc(1, sizeof(*space));
 	if (!space)
@@ -120,7 +120,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 	space->pid = pid;
 	space->no_tsc = -1;
 	space->cpu = this_vcpu()->host_cpu;
-	enlist(space);
+	ptrace_enlist(space);
 	host_stubs_made++;
 found:
 	space->requests = page;
@@ -128,7 +128,7 @@ found:
 	return 0;
 }
 
-static void destroy(struct host_space *space)
+static void ptrace_destroy(struct host_space *space)
 {
 	if (!space->gone && pool_size < POOL_MAX) {
 		space->next = pool;
@@ -136,12 +136,12 @@ static void destroy(struct host_space *space)
 		pool_size++;
 		return;
 	}
-	discard(space);
+	ptrace_discard(space);
 }
 
 /* ---- mappings ---- */
 
-static int apply(struct host_space *space, const struct host_map *changes, int count)
+static int ptrace_apply(struct host_space *space, const struct host_map *changes, int count)
 {
 	int error;
 
@@ -154,7 +154,7 @@ static int apply(struct host_space *space, const struct host_map *changes, int c
 
 /* ---- 1. running ---- */
 
-static void stay_together(struct host_space *space)
+static void ptrace_stay_together(struct host_space *space)
 {
 	int cpu = this_vcpu()->host_cpu;
 
@@ -196,7 +196,8 @@ static int is_compat(const struct host_regs *regs)
 	return regs->cs != USER_CS || regs->cx != regs->ip;
 }
 
-static void classify(struct host_space *space, int status, const struct host_regs *regs, struct host_trap *trap)
+static void ptrace_classify(struct host_space *space, int status, const struct host_regs *regs,
+			    struct host_trap *trap)
 {
 	memset(trap, 0, sizeof(*trap));
 	if (status < 0)
@@ -305,7 +306,8 @@ static void set_tsc(struct host_space *space, int off)
 	space->no_tsc = off;
 }
 
-static void run(struct host_space *space, struct host_regs *regs, int how, struct host_trap *trap)
+static void ptrace_run(struct host_space *space, struct host_regs *regs, int how,
+		       struct host_trap *trap)
 {
 	struct vcpu *vcpu = this_vcpu();
 	int status;
@@ -324,7 +326,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 		trap->kind = TRAP_INTERRUPT;
 		return;
 	}
-	stay_together(space);
+	ptrace_stay_together(space);
 	if (set_registers(space->pid, regs) ||
 	    ptrace(resume_request(space, regs, how), space->pid, 0, 0)) {
 		stub_end(space->pid);
@@ -336,7 +338,7 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	vcpu->in_guest = 0;
 	if (status >= 0 && ptrace(PTRACE_GETREGS, space->pid, 0, regs))
 		status = -1;
-	classify(space, status, regs, trap);
+	ptrace_classify(space, status, regs, trap);
 	if ((trap->kind == TRAP_SYSCALL || trap->kind == TRAP_COMPAT_SYSCALL) && host_no_sysemu && cancel_system_call(space, regs))
 		trap->kind = TRAP_LOST;
 }
@@ -355,26 +357,26 @@ static int regset(int pid, int request, void *data, size_t *size)
 	return 0;
 }
 
-static int get_xstate(struct host_space *space, void *xstate)
+static int ptrace_get_xstate(struct host_space *space, void *xstate)
 {
 	size_t size = host_xstate_size;
 
 	return regset(space->pid, PTRACE_GETREGSET, xstate, &size);
 }
 
-static int set_xstate(struct host_space *space, const void *xstate)
+static int ptrace_set_xstate(struct host_space *space, const void *xstate)
 {
 	size_t size = host_xstate_size;
 
 	return regset(space->pid, PTRACE_SETREGSET, (void *)xstate, &size);
 }
 
-static int set_debug(struct host_space *space, int number, unsigned long value)
+static int ptrace_set_debug(struct host_space *space, int number, unsigned long value)
 {
 	return ptrace(PTRACE_POKEUSER, space->pid, offsetof(struct user, u_debugreg[number]), value) ? -errno : 0;
 }
 
-static int get_debug(struct host_space *space, int number, unsigned long *value)
+static int ptrace_get_debug(struct host_space *space, int number, unsigned long *value)
 {
 	errno = 0;
 	*value = ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, u_debugreg[number]), 0);
@@ -384,20 +386,20 @@ static int get_debug(struct host_space *space, int number, unsigned long *value)
 const struct engine host_ptrace_engine = {
 	.name = "ptrace",
 	.proves_stop = 1,
-	.create = create,
-	.destroy = destroy,
-	.apply = apply,
-	.run = run,
-	.get_xstate = get_xstate,
-	.set_xstate = set_xstate,
-	.set_debug = set_debug,
-	.get_debug = get_debug,
+	.create = ptrace_create,
+	.destroy = ptrace_destroy,
+	.apply = ptrace_apply,
+	.run = ptrace_run,
+	.get_xstate = ptrace_get_xstate,
+	.set_xstate = ptrace_set_xstate,
+	.set_debug = ptrace_set_debug,
+	.get_debug = ptrace_get_debug,
 };
 
 /* ---- what this host offers ---- */
 
 /* The size of extended state is what the host returns; which features it has stands at byte 464 (struct xregs_state). */
-static int measure_xstate(int pid)
+static int ptrace_measure_xstate(int pid)
 {
 	static char area[65536] __attribute__((aligned(64)));
 	size_t size = sizeof(area);
@@ -450,15 +452,15 @@ int host_ptrace_init(void)
 
 	host_task_size = STUB_CODE;
 	/* The first page of guest RAM is reserved: the kernel never uses it. */
-	error = create(&space, (void *)HOST_RAM_BASE, 0);
+	error = ptrace_create(&space, (void *)HOST_RAM_BASE, 0);
 	if (!error)
-		error = measure_xstate(space->pid);
+		error = ptrace_measure_xstate(space->pid);
 	if (error) {
 		say_why_not(error);
 		return error;
 	}
 	try_sysemu(space);
-	discard(space);
-	host_at_restart(end_all);
+	ptrace_discard(space);
+	host_at_restart(ptrace_end_all);
 	return 0;
 }

@@ -64,7 +64,7 @@ struct host_space *seccomp_spaces;
 static struct host_space *pool;
 static int pool_size;
 
-static void enlist(struct host_space *space)
+static void seccomp_enlist(struct host_space *space)
 {
 	space->all_next = seccomp_spaces;
 	space->all_link = &seccomp_spaces;
@@ -73,7 +73,7 @@ static void enlist(struct host_space *space)
 	__atomic_store_n(&seccomp_spaces, space, __ATOMIC_RELEASE);	/* a signal handler walks this list */
 }
 
-static void discard(struct host_space *space)
+static void seccomp_discard(struct host_space *space)
 {
 	seccomp_stub_end(space);
 	__atomic_store_n(space->all_link, space->all_next, __ATOMIC_RELEASE);
@@ -83,13 +83,13 @@ static void discard(struct host_space *space)
 }
 
 /* Before ./linux starts itself again: it stays the parent of those that are left. */
-static void end_all(void)
+static void seccomp_end_all(void)
 {
 	while (seccomp_spaces)
-		discard(seccomp_spaces);
+		seccomp_discard(seccomp_spaces);
 }
 
-static int create(struct host_space **result, void *page, unsigned long page_offset)
+static int seccomp_create(struct host_space **result, void *page, unsigned long page_offset)
 {
 	struct host_space *space;
 	int error;
@@ -110,7 +110,7 @@ static int create(struct host_space **result, void *page, unsigned long page_off
 		return error;
 	}
 	host_stubs_made++;
-	enlist(space);
+	seccomp_enlist(space);
 	*result = space;
 	return 0;
 }
@@ -121,10 +121,10 @@ static int unmap_all(struct host_space *space)
 	return handoff_request(space, 1);
 }
 
-static void destroy(struct host_space *space)
+static void seccomp_destroy(struct host_space *space)
 {
 	if (space->gone || pool_size == POOL_MAX || unmap_all(space) || seccomp_stub_clean(space)) {
-		discard(space);
+		seccomp_discard(space);
 		return;
 	}
 	space->next = pool;
@@ -134,7 +134,7 @@ static void destroy(struct host_space *space)
 
 /* ---- 3. mappings ---- */
 
-static int apply(struct host_space *space, const struct host_map *changes, int count)
+static int seccomp_apply(struct host_space *space, const struct host_map *changes, int count)
 {
 	int error;
 
@@ -359,7 +359,8 @@ static void classify_exception(const struct signal_frame *frame, struct host_tra
 }
 
 /* frame is a copy; flags are those that guest code was started with. */
-static void classify(const struct signal_frame *frame, struct host_regs *regs, int how, unsigned long flags, struct host_trap *trap)
+static void seccomp_classify(const struct signal_frame *frame, struct host_regs *regs, int how,
+			     unsigned long flags, struct host_trap *trap)
 {
 	int code = frame->info.code;
 
@@ -420,7 +421,8 @@ static void lose(struct host_space *space, struct host_trap *trap)
 	seccomp_stub_kill(space);
 }
 
-static void run(struct host_space *space, struct host_regs *regs, int how, struct host_trap *trap)
+static void seccomp_run(struct host_space *space, struct host_regs *regs, int how,
+			struct host_trap *trap)
 {
 	struct vcpu *vcpu = this_vcpu();
 	unsigned long flags = regs->flags;
@@ -467,18 +469,18 @@ static void run(struct host_space *space, struct host_regs *regs, int how, struc
 	space->called = space->xstate_set = 0;
 	seccomp_use_signal_frame(space);
 	take_registers(space, &frame.context.regs, regs, how);
-	classify(&frame, regs, how, flags, trap);
+	seccomp_classify(&frame, regs, how, flags, trap);
 }
 
 /* ---- extended state and debug registers ---- */
 
-static int get_xstate(struct host_space *space, void *xstate)
+static int seccomp_get_xstate(struct host_space *space, void *xstate)
 {
 	memcpy(xstate, space->xstate, host_xstate_size);
 	return 0;
 }
 
-static int set_xstate(struct host_space *space, const void *xstate)
+static int seccomp_set_xstate(struct host_space *space, const void *xstate)
 {
 	memcpy(space->xstate, xstate, host_xstate_size);
 	mark_xstate(space);
@@ -526,12 +528,12 @@ static int debug_register(struct host_space *space, int number, unsigned long *v
 	return result;
 }
 
-static int set_debug(struct host_space *space, int number, unsigned long value)
+static int seccomp_set_debug(struct host_space *space, int number, unsigned long value)
 {
 	return debug_register(space, number, &value, 1);
 }
 
-static int get_debug(struct host_space *space, int number, unsigned long *value)
+static int seccomp_get_debug(struct host_space *space, int number, unsigned long *value)
 {
 	return debug_register(space, number, value, 0);
 }
@@ -545,21 +547,21 @@ static unsigned long fast_entry(struct host_space *space)
 
 const struct engine host_seccomp_engine = {
 	.name = "seccomp",
-	.create = create,
-	.destroy = destroy,
-	.apply = apply,
-	.run = run,
+	.create = seccomp_create,
+	.destroy = seccomp_destroy,
+	.apply = seccomp_apply,
+	.run = seccomp_run,
 	.fast_entry = fast_entry,
-	.get_xstate = get_xstate,
-	.set_xstate = set_xstate,
-	.set_debug = set_debug,
-	.get_debug = get_debug,
+	.get_xstate = seccomp_get_xstate,
+	.set_xstate = seccomp_set_xstate,
+	.set_debug = seccomp_set_debug,
+	.get_debug = seccomp_get_debug,
 };
 
 /* ---- what this host offers ---- */
 
 /* The frame of the first stub process says what the processor and the host save. */
-static void measure_xstate(void)
+static void seccomp_measure_xstate(void)
 {
 	host_xstate_size = LEGACY_SIZE;
 	host_xfeatures = 0;
@@ -591,15 +593,15 @@ int host_seccomp_init(char *why, unsigned long size)
 	if (!error)
 		error = handoff_init();
 	if (!error)
-		error = create(&space, NULL, 0);
+		error = seccomp_create(&space, NULL, 0);
 	if (error) {
 		host_say_why_no_stub(why, size, error);
 		return error;
 	}
-	measure_xstate();
+	seccomp_measure_xstate();
 	find_xsaveopt();
 	host_kick_insists = 1;
-	host_at_restart(end_all);
-	destroy(space);		/* the first address space will find it */
+	host_at_restart(seccomp_end_all);
+	seccomp_destroy(space);		/* the first address space will find it */
 	return 0;
 }

@@ -35,25 +35,26 @@ struct program {
 	int case_start;
 };
 
-static void emit(struct program *program, struct sock_filter instruction)
+static void filter_emit(struct program *program, struct sock_filter instruction)
 {
 	program->code[program->length++] = instruction;
 }
 
-static void load(struct program *program, unsigned int offset)
+static void filter_load(struct program *program, unsigned int offset)
 {
-	emit(program, (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
+	filter_emit(program, (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset));
 }
 
 /* Goes on if what was loaded is value; where else to is filled in by end_case. */
 static void expect(struct program *program, unsigned int value)
 {
-	emit(program, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 0xff));
+	filter_emit(program, (struct sock_filter)
+		    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 0xff));
 }
 
 static void expect_word(struct program *program, unsigned int offset, unsigned int value)
 {
-	load(program, offset);
+	filter_load(program, offset);
 	expect(program, value);
 }
 
@@ -74,7 +75,7 @@ static void expect_int(struct program *program, int argument, unsigned int value
 
 static void end_case(struct program *program)
 {
-	emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+	filter_emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 	for (int i = program->case_start; i < program->length; i++)
 		if (BPF_CLASS(program->code[i].code) == BPF_JMP && program->code[i].jf == 0xff)
 			program->code[i].jf = program->length - i - 1;
@@ -90,19 +91,21 @@ static void begin_call(struct program *program, unsigned int number)
 static void preamble(struct program *program, unsigned long address, unsigned int otherwise)
 {
 	if (address) {
-		load(program, offsetof(struct seccomp_data, instruction_pointer) + 4);
-		emit(program, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, address >> 32, 1, 0));
-		emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise));
+		filter_load(program, offsetof(struct seccomp_data, instruction_pointer) + 4);
+		filter_emit(program, (struct sock_filter)
+			    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, address >> 32, 1, 0));
+		filter_emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise));
 	}
-	load(program, offsetof(struct seccomp_data, arch));
-	emit(program, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
-	emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise));
+	filter_load(program, offsetof(struct seccomp_data, arch));
+	filter_emit(program, (struct sock_filter)
+		    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0));
+	filter_emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise));
 	program->case_start = program->length;
 }
 
-static int finish(struct program *program, unsigned int otherwise)
+static int filter_finish(struct program *program, unsigned int otherwise)
 {
-	emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise));
+	filter_emit(program, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, otherwise));
 	return program->length;
 }
 
@@ -155,7 +158,7 @@ int host_filter_guest(struct sock_filter *code, const struct stub_entries *entri
 		may_set_base(&program, base, entries->sys_fs, SET_FS);
 		may_set_base(&program, base, entries->sys_gs, SET_GS);
 	}
-	return finish(&program, SECCOMP_RET_TRAP);
+	return filter_finish(&program, SECCOMP_RET_TRAP);
 }
 
 int host_filter_mapper(struct sock_filter *code, unsigned long base)
@@ -179,5 +182,5 @@ int host_filter_mapper(struct sock_filter *code, unsigned long base)
 	end_case(&program);
 	begin_call(&program, SYS_mprotect);
 	end_case(&program);
-	return finish(&program, SECCOMP_RET_KILL_PROCESS);
+	return filter_finish(&program, SECCOMP_RET_KILL_PROCESS);
 }

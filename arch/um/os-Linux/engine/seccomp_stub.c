@@ -61,7 +61,7 @@ static unsigned long slot_size, shared_size;	/* of it all; of what guest code ca
 static unsigned long stack_size;		/* of that, the signal stack; the frame of calls is behind it */
 static unsigned int slots_used, freed[MAX_SLOTS], freed_count;
 
-static int take_slot(struct host_space *space)
+static int stub_take_slot(struct host_space *space)
 {
 	char *at;
 
@@ -252,7 +252,7 @@ static int start_at(struct host_space *space)
 
 int seccomp_stub_start(struct host_space *space)
 {
-	int status, error = take_slot(space);
+	int status, error = stub_take_slot(space);
 
 	if (error)
 		return error;
@@ -269,7 +269,7 @@ int seccomp_stub_start(struct host_space *space)
 		if (error != -ESRCH)
 			break;
 		free_slot(space);
-		take_slot(space);
+		stub_take_slot(space);
 	}
 	free_slot(space);
 	return error;

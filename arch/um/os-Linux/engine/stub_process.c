@@ -54,7 +54,7 @@ void stub_end(int pid)
 		;
 }
 
-static int start(void)
+static int launch(void)
 {
 	static char name[] = "linux-stub";
 	char *const arguments[] = { name, NULL };
@@ -211,7 +211,7 @@ int stub_start(unsigned long page_offset)
 
 	if (error)
 		return error;
-	pid = start();
+	pid = launch();
 	if (pid < 0)
 		return pid;
 	error = furnish(pid, page_offset);

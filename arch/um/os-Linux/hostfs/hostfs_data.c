@@ -127,7 +127,7 @@ int host_fs_setxattr(int fd, const char *name, const void *value, unsigned long 
 
 /* ---- data ---- */
 
-static void advance(struct host_fs_segment **segment, int *segments, unsigned long bytes)
+static void hostfs_advance(struct host_fs_segment **segment, int *segments, unsigned long bytes)
 {
 	while (*segments && bytes >= (*segment)->length) {
 		bytes -= (*segment)->length;
@@ -141,7 +141,7 @@ static void advance(struct host_fs_segment **segment, int *segments, unsigned lo
 }
 
 /* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
-static int transfer_error(const struct host_fs_segment *segment, int segments)
+static int hostfs_error(const struct host_fs_segment *segment, int segments)
 {
 	int error = -errno;
 
@@ -160,11 +160,11 @@ long host_fs_read(int fd, struct host_fs_segment *segment, int segments, unsigne
 		if (bytes < 0 && errno == EINTR)
 			continue;
 		if (bytes < 0)
-			return transfer_error(segment, segments);
+			return hostfs_error(segment, segments);
 		if (!bytes)
 			break;
 		done += bytes;
-		advance(&segment, &segments, bytes);
+		hostfs_advance(&segment, &segments, bytes);
 	}
 	return done;
 }
@@ -197,9 +197,9 @@ unsigned long host_fs_write(int fd, struct host_fs_segment *segment, int segment
 			continue;
 		if (bytes > 0) {
 			done += bytes;
-			advance(&segment, &segments, bytes);
+			hostfs_advance(&segment, &segments, bytes);
 		} else {
-			*error = bytes ? transfer_error(segment, segments) : -EIO;
+			*error = bytes ? hostfs_error(segment, segments) : -EIO;
 		}
 	}
 	return done;

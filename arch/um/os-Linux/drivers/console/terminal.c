@@ -183,7 +183,7 @@ int host_console_open(int in, int out)
 
 /* ---- transfers ---- */
 
-static int is_ready(int fd, int events, int timeout)
+static int terminal_is_ready(int fd, int events, int timeout)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = events };
 
@@ -191,7 +191,7 @@ static int is_ready(int fd, int events, int timeout)
 }
 
 /* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
-static int transfer_error(const void *buffer, unsigned long length)
+static int terminal_error(const void *buffer, unsigned long length)
 {
 	int error = -errno;
 
@@ -208,7 +208,7 @@ long host_console_read(int console, void *buffer, unsigned long length)
 	if (in->fd < 0)
 		return -EBADF;
 	do {
-		if (in->way == POLL && !is_ready(in->fd, POLLIN, 0))
+		if (in->way == POLL && !terminal_is_ready(in->fd, POLLIN, 0))
 			return -EAGAIN;
 		if (in->way == SOCKET)
 			got = recv(in->fd, buffer, length, MSG_DONTWAIT);
@@ -217,7 +217,7 @@ long host_console_read(int console, void *buffer, unsigned long length)
 	} while (got < 0 && errno == EINTR);
 	if (got < 0 && errno == EIO && host_in_background(in->fd))
 		return -EAGAIN;		/* what is typed is for another */
-	return got < 0 ? transfer_error(buffer, length) : got;
+	return got < 0 ? terminal_error(buffer, length) : got;
 }
 
 static long write_stream(struct stream *out, const void *buffer, unsigned long length)
@@ -228,7 +228,7 @@ static long write_stream(struct stream *out, const void *buffer, unsigned long l
 		return length;
 	do {
 		if (out->way == POLL) {
-			if (!is_ready(out->fd, POLLOUT, 0))
+			if (!terminal_is_ready(out->fd, POLLOUT, 0))
 				return -EAGAIN;
 			if (length > PIECE)
 				length = PIECE;
@@ -238,7 +238,7 @@ static long write_stream(struct stream *out, const void *buffer, unsigned long l
 		else
 			put = write(out->fd, buffer, length);
 	} while (put < 0 && errno == EINTR);
-	return put < 0 ? transfer_error(buffer, length) : put;
+	return put < 0 ? terminal_error(buffer, length) : put;
 }
 
 long host_console_write(int console, const void *buffer, unsigned long length)
@@ -252,7 +252,7 @@ static void print_all(struct stream *out, const char *text, unsigned long length
 		long put = write_stream(out, text, length);
 
 		if (put == -EAGAIN) {
-			is_ready(out->fd, POLLOUT, -1);
+			terminal_is_ready(out->fd, POLLOUT, -1);
 			continue;
 		}
 		if (put <= 0)

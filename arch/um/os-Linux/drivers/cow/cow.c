@@ -82,7 +82,7 @@ int cow_folder_length(const char *path)
 }
 
 /* The first length bytes of folder, and name. */
-static char *join(const char *folder, int length, const char *name)
+static char *cow_join(const char *folder, int length, const char *name)
 {
 	char *path;
 
@@ -92,7 +92,7 @@ static char *join(const char *folder, int length, const char *name)
 /* A name in a header that is relative is one beside the COW file, if there is such a file; else it is relative to where we are. */
 static char *locate(const char *cow, const char *name)
 {
-	char *beside = *name != '/' ? join(cow, cow_folder_length(cow), name) : NULL;
+	char *beside = *name != '/' ? cow_join(cow, cow_folder_length(cow), name) : NULL;
 
 	if (beside && access(beside, F_OK) == 0)
 		return beside;

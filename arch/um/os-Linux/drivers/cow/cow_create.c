@@ -48,7 +48,7 @@ static int write_new(int fd, const struct cow_header *header)
 }
 
 /* A name appears, or changes its file, at once; then the folder is made durable. */
-static int give_name(const char *from, const char *to, int replace)
+static int cow_give_name(const char *from, const char *to, int replace)
 {
 	int length = cow_folder_length(to), fd, error = 0;
 	char *folder;
@@ -78,7 +78,8 @@ static mode_t mode_over(const struct stat *backing)
 	return 0600 | (backing->st_mode & 0040 ? 0060 : 0) | (backing->st_mode & 0004 ? 0006 : 0);
 }
 
-static int make_file(const struct cow_options *options, const struct cow_header *header, mode_t mode, char *why)
+static int cow_make_file(const struct cow_options *options, const struct cow_header *header,
+			 mode_t mode, char *why)
 {
 	char *name;
 	int fd, error;
@@ -88,7 +89,7 @@ static int make_file(const struct cow_options *options, const struct cow_header 
 	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	error = fd < 0 ? -errno : write_new(fd, header);
 	if (!error)
-		error = give_name(name, options->path, options->flags & COW_REPLACE);
+		error = cow_give_name(name, options->path, options->flags & COW_REPLACE);
 	if (fd >= 0) {
 		close(fd);
 		if (error)
@@ -99,7 +100,7 @@ static int make_file(const struct cow_options *options, const struct cow_header 
 }
 
 /* Finds out about the backing file, with image for a scratch pad, and makes the COW file. */
-static int create(struct cow_image *image, const struct cow_options *options, char *why)
+static int create_file(struct cow_image *image, const struct cow_options *options, char *why)
 {
 	struct cow_options below = *options;
 	struct stat file;
@@ -120,7 +121,7 @@ static int create(struct cow_image *image, const struct cow_options *options, ch
 	if (!error)
 		error = cow_make_header(&image->header, size, file.st_mtime, path, why);
 	if (!error)
-		error = make_file(options, &image->header, mode_over(&file), why);
+		error = cow_make_file(options, &image->header, mode_over(&file), why);
 out:
 	free(path);
 	return error;
@@ -134,7 +135,7 @@ int cow_create(const struct cow_options *options, char why[COW_WHY])
 	if (!image)
 		return cow_error(-ENOMEM, why, "there is no memory for %s", options->path);
 	image->fd = image->backing_fd = -1;
-	error = create(image, options, why);
+	error = create_file(image, options, why);
 	cow_close(image);
 	return error;
 }

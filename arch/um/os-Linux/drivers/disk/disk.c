@@ -38,7 +38,7 @@ static struct ended {
 
 /* ---- the end of requests ---- */
 
-static void end_request(struct host_disk_request *request)
+static void disk_end_request(struct host_disk_request *request)
 {
 	struct ended *list = &ended[this_vcpu_number()];
 
@@ -82,7 +82,7 @@ void disk_part_ended(struct host_disk_request *request, int error)
 		disk_part_ended(request, settle(request));
 		return;
 	}
-	end_request(request);
+	disk_end_request(request);
 }
 
 /* What the host says of ranges that it cannot free or zero. */
@@ -128,7 +128,7 @@ static int slice(const struct host_disk_request *request, unsigned long long ski
 	return count;
 }
 
-static void start(struct host_disk_request *request, struct disk_io *io, int fd)
+static void disk_start(struct host_disk_request *request, struct disk_io *io, int fd)
 {
 	const struct disk_file *file = &request->disk->file;
 
@@ -156,7 +156,7 @@ int disk_add_part(struct host_disk_request *request, enum disk_op op, int fd, un
 	else if (data)
 		slice(request, skip, length, io->iov);
 	io->iovs = iovs;
-	start(request, io, fd);
+	disk_start(request, io, fd);
 	return 0;
 }
 
@@ -190,7 +190,7 @@ static int write_guarded(struct host_disk_request *request, enum disk_op op)
 	io->iov[0] = (struct iovec){ copy, FIRST_SECTOR };
 	slice(request, FIRST_SECTOR, request->length - FIRST_SECTOR, io->iov + 1);
 	io->iovs = iovs;
-	start(request, io, -1);
+	disk_start(request, io, -1);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ static int begin_write(struct host_disk *disk, struct host_disk_request *request
 }
 
 /* Discarding what is not in the COW file frees nothing, and punching a hole there does no harm. */
-static int begin(struct host_disk *disk, struct host_disk_request *request)
+static int disk_begin(struct host_disk *disk, struct host_disk_request *request)
 {
 	unsigned long long offset = disk->cow ? disk_cow_data(disk->cow, request->offset) : request->offset;
 
@@ -239,7 +239,7 @@ void host_disk_submit(struct host_disk *disk, struct host_disk_request *request)
 	request->error = 0;
 	request->settled = 0;
 	request->parts = 1;
-	disk_part_ended(request, begin(disk, request));
+	disk_part_ended(request, disk_begin(disk, request));
 }
 
 void host_disk_commit(int more)

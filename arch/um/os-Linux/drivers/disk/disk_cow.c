@@ -82,7 +82,8 @@ int disk_cow_written(struct disk_cow *cow, const struct host_disk_request *reque
 
 static void step_ended(struct disk_io *io, int error);
 
-static void start(struct disk_cow *cow, enum disk_op op, const struct cow_stage_write *write)
+static void disk_cow_start(struct disk_cow *cow, enum disk_op op,
+			   const struct cow_stage_write *write)
 {
 	struct disk_io *io = disk_io_new(op, cow->image->fd, write ? write->offset : 0, write ? write->length : 0, write ? 1 : 0);
 
@@ -107,14 +108,14 @@ static void begin_step(struct disk_cow *cow)
 		cow->error = cow_stage(cow->image, &cow->stage);
 		cow->stage_valid = !cow->error;
 		if (!cow->error)
-			start(cow, DISK_SYNC, NULL);
+			disk_cow_start(cow, DISK_SYNC, NULL);
 		break;
 	case WRITE_BITS:
 		for (unsigned int i = 0; i < cow->stage.count; i++)
-			start(cow, DISK_WRITE, &cow->stage.writes[i]);
+			disk_cow_start(cow, DISK_WRITE, &cow->stage.writes[i]);
 		break;
 	default:
-		start(cow, DISK_SYNC, NULL);
+		disk_cow_start(cow, DISK_SYNC, NULL);
 	}
 }
 

@@ -31,7 +31,7 @@ static int threads, busy, waiting_count;
 static struct queue served[HOST_MAX_VCPUS];
 static int under_way[HOST_MAX_VCPUS];
 
-static void put(struct queue *queue, struct disk_io *io)
+static void threads_put(struct queue *queue, struct disk_io *io)
 {
 	io->next = NULL;
 	*queue->end = io;
@@ -44,7 +44,7 @@ static void empty(struct queue *queue)
 	queue->end = &queue->first;
 }
 
-static struct disk_io *take(struct queue *queue)
+static struct disk_io *threads_take(struct queue *queue)
 {
 	struct disk_io *io = queue->first;
 
@@ -64,7 +64,7 @@ static struct disk_io *next_work(struct disk_io *io)
 	pthread_mutex_lock(&lock);
 	if (io) {
 		tell = !ended[vcpu].first;
-		put(&ended[vcpu], io);
+		threads_put(&ended[vcpu], io);
 		busy--;
 		pthread_cond_broadcast(&ending);
 	}
@@ -75,7 +75,7 @@ static struct disk_io *next_work(struct disk_io *io)
 	}
 	while (!waiting.first)
 		pthread_cond_wait(&work, &lock);
-	io = take(&waiting);
+	io = threads_take(&waiting);
 	waiting_count--;
 	busy++;
 	pthread_mutex_unlock(&lock);
@@ -124,18 +124,18 @@ static void threads_queue(struct disk_io *io)
 	if (io->op == DISK_READ && !io->direct) {
 		io->result = disk_io_perform(io, RWF_NOWAIT);
 		if (io->result > 0) {
-			put(&served[io->vcpu], io);
+			threads_put(&served[io->vcpu], io);
 			return;
 		}
 	}
 	pthread_mutex_lock(&lock);
-	put(&waiting, io);
+	threads_put(&waiting, io);
 	waiting_count++;
 	pthread_mutex_unlock(&lock);
 }
 
 /* Moves what ended to the served, and sets threads to work. */
-static void exchange(int vcpu)
+static void threads_exchange(int vcpu)
 {
 	pthread_mutex_lock(&lock);
 	if (waiting.first) {
@@ -159,11 +159,11 @@ static void threads_turn(int more)
 
 	for (;;) {
 		if (under_way[vcpu])
-			exchange(vcpu);
+			threads_exchange(vcpu);
 		if (!served[vcpu].first)
 			return;
 		while (served[vcpu].first) {
-			struct disk_io *io = take(&served[vcpu]);
+			struct disk_io *io = threads_take(&served[vcpu]);
 
 			under_way[vcpu]--;
 			disk_io_ended(io, io->result);

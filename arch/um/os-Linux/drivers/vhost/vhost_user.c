@@ -95,7 +95,7 @@ struct host_vhost {
 	unsigned int received;
 };
 
-static int fail(struct host_vhost *vhost, int error)
+static int vhost_fail(struct host_vhost *vhost, int error)
 {
 	if (!vhost->error)
 		vhost->error = error;
@@ -211,8 +211,9 @@ static int receive_answer(struct host_vhost *vhost, enum request request, void *
  * One exchange: a request, and its answer if there is one. Returns the size of the answer, or -errno, which is the end of
  * the conversation.
  */
-static int exchange(struct host_vhost *vhost, const struct header *header, const void *payload, int passed, void *answer, size_t size,
-		    int or_nothing)
+static int vhost_exchange(struct host_vhost *vhost, const struct header *header,
+			  const void *payload, int passed, void *answer, size_t size,
+			  int or_nothing)
 {
 	int result;
 
@@ -223,7 +224,7 @@ static int exchange(struct host_vhost *vhost, const struct header *header, const
 	vhost->waiting = 0;
 	if (vhost->watched)
 		host_watch(vhost->socket, 0, HOST_IRQ_VIRTIO);
-	return result < 0 ? fail(vhost, result) : result;
+	return result < 0 ? vhost_fail(vhost, result) : result;
 }
 
 /* Asks for something: payload and answer are of the same size, except that a request without payload has none. */
@@ -231,7 +232,8 @@ static int ask(struct host_vhost *vhost, enum request request, const void *paylo
 {
 	struct header header = { request, VERSION, payload ? size : 0 };
 
-	return vhost->error ? vhost->error : exchange(vhost, &header, payload, -1, answer, size, or_nothing);
+	return vhost->error ? vhost->error : vhost_exchange(vhost, &header, payload, -1, answer,
+							    size, or_nothing);
 }
 
 static int ask_number(struct host_vhost *vhost, enum request request, uint64_t *number)
@@ -242,7 +244,8 @@ static int ask_number(struct host_vhost *vhost, enum request request, uint64_t *
 }
 
 /* Tells something. A server that knows REPLY_ACK says whether it went well; no is -EIO and does no harm to the connection. */
-static int tell(struct host_vhost *vhost, enum request request, const void *payload, size_t size, int passed)
+static int vhost_tell(struct host_vhost *vhost, enum request request, const void *payload,
+		      size_t size, int passed)
 {
 	int acknowledged = vhost->protocol & P_REPLY_ACK && request != SET_PROTOCOL_FEATURES;
 	struct header header = { request, VERSION | (acknowledged ? NEED_REPLY : 0), size };
@@ -250,20 +253,21 @@ static int tell(struct host_vhost *vhost, enum request request, const void *payl
 	int result = vhost->error;
 
 	if (!result)
-		result = exchange(vhost, &header, payload, passed, acknowledged ? &refused : NULL, sizeof(refused), 0);
+		result = vhost_exchange(vhost, &header, payload, passed,
+					acknowledged ? &refused : NULL, sizeof(refused), 0);
 	return result < 0 ? result : refused ? -EIO : 0;
 }
 
 static int tell_number(struct host_vhost *vhost, enum request request, uint64_t number)
 {
-	return tell(vhost, request, &number, sizeof(number), -1);
+	return vhost_tell(vhost, request, &number, sizeof(number), -1);
 }
 
 static int tell_state(struct host_vhost *vhost, enum request request, uint32_t index, uint32_t number)
 {
 	struct ring_state state = { index, number };
 
-	return tell(vhost, request, &state, sizeof(state), -1);
+	return vhost_tell(vhost, request, &state, sizeof(state), -1);
 }
 
 /* ---- starting ---- */
@@ -299,7 +303,7 @@ static int offer_backend_socket(struct host_vhost *vhost)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	vhost->backend = ends[0];
-	error = tell(vhost, SET_BACKEND_REQ_FD, NULL, 0, ends[1]);
+	error = vhost_tell(vhost, SET_BACKEND_REQ_FD, NULL, 0, ends[1]);
 	close(ends[1]);
 	return error;
 }
@@ -331,7 +335,7 @@ static int agree(struct host_vhost *vhost)
 	if (!error && vhost->features & F_PROTOCOL_FEATURES)
 		error = agree_on_protocol(vhost);
 	if (!error)
-		error = tell(vhost, SET_OWNER, NULL, 0, -1);
+		error = vhost_tell(vhost, SET_OWNER, NULL, 0, -1);
 	return error;
 }
 
@@ -402,14 +406,14 @@ int host_vhost_accept(struct host_vhost *vhost, unsigned long long features)
 	};
 	int error = tell_number(vhost, SET_FEATURES, features | (vhost->features & F_PROTOCOL_FEATURES));
 
-	return error ? error : tell(vhost, SET_MEM_TABLE, &table, sizeof(table), host_ram_fd);
+	return error ? error : vhost_tell(vhost, SET_MEM_TABLE, &table, sizeof(table), host_ram_fd);
 }
 
 /* ---- rings ---- */
 
 static int tell_event(struct host_vhost *vhost, enum request request, uint64_t index, int fd)
 {
-	return tell(vhost, request, &index, sizeof(index), fd);
+	return vhost_tell(vhost, request, &index, sizeof(index), fd);
 }
 
 static int describe_ring(struct host_vhost *vhost, const struct host_vhost_ring *ring)
@@ -425,7 +429,7 @@ static int describe_ring(struct host_vhost *vhost, const struct host_vhost_ring 
 	if (!error)
 		error = tell_state(vhost, SET_VRING_BASE, ring->index, 0);
 	if (!error)
-		error = tell(vhost, SET_VRING_ADDR, &address, sizeof(address), -1);
+		error = vhost_tell(vhost, SET_VRING_ADDR, &address, sizeof(address), -1);
 	return error;
 }
 
@@ -465,7 +469,7 @@ int host_vhost_stop_ring(struct host_vhost *vhost, unsigned int index)
 	/* This is what stops it; the answer is where it stopped. */
 	size = ask(vhost, GET_VRING_BASE, &state, &answer, sizeof(answer), 0);
 	if (size > 0 && answer.index != index)
-		size = fail(vhost, -EPROTO);
+		size = vhost_fail(vhost, -EPROTO);
 	close(vhost->kick[index]);
 	vhost->kick[index] = -1;
 	return size < 0 ? size : error;
@@ -497,7 +501,7 @@ int host_vhost_get_config(struct host_vhost *vhost, unsigned int offset, void *d
 	if (!answered)
 		return -EINVAL;
 	if (config.offset != 0 || config.size != offset + length)
-		return fail(vhost, -EPROTO);
+		return vhost_fail(vhost, -EPROTO);
 	memcpy(data, config.data + offset, length);
 	return 0;
 }
@@ -511,7 +515,7 @@ int host_vhost_set_config(struct host_vhost *vhost, unsigned int offset, const v
 	if (offset > HOST_VHOST_CONFIG_SIZE || length > HOST_VHOST_CONFIG_SIZE - offset)
 		return -EINVAL;
 	memcpy(config.data, data, length);
-	return tell(vhost, SET_CONFIG, &config, offsetof(struct config, data) + length, -1);
+	return vhost_tell(vhost, SET_CONFIG, &config, offsetof(struct config, data) + length, -1);
 }
 
 /* ---- events ---- */
@@ -576,8 +580,8 @@ static int check_socket(struct host_vhost *vhost)
 		return 0;
 	bytes = recv(vhost->socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
 	if (bytes < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : fail(vhost, -errno);
-	return fail(vhost, bytes ? -EPROTO : -ECONNRESET);
+		return errno == EAGAIN || errno == EINTR ? 0 : vhost_fail(vhost, -errno);
+	return vhost_fail(vhost, bytes ? -EPROTO : -ECONNRESET);
 }
 
 int host_vhost_collect(struct host_vhost *vhost)
