@@ -27,7 +27,7 @@ export KSRC
 kconfig = +$(MAKE) --no-print-directory -C $(tree) ARCH=um O=$(out)
 kbuild  = $(kconfig) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-tool_names := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tools/*/Makefile)))))
+tool_names := $(notdir $(patsubst %/Makefile,%,$(wildcard tools/*/Makefile)))
 
 all: kernel tools
 .PHONY: all
@@ -102,22 +102,15 @@ $(initramfs): scripts/make-initramfs scripts/initramfs-rc scripts/initramfs-sess
 .PHONY: menuconfig nconfig xconfig oldconfig savedefconfig
 .PHONY: kernel-modules check check-objects
 
-### The tools: one folder each, with its own Makefile (called with OUT=<folder>) or just C files
+### The tools: a folder each, whose Makefile is called with OUT=<folder>
 
 export HOSTCC ?= $(if $(LLVM),$(filter %/,$(LLVM))clang$(filter -%,$(LLVM)),cc)
-TOOL_CFLAGS = -O2 -g -Wall -Wextra -D_GNU_SOURCE -I$(top)/arch/um/include/host
 
 tools: $(tool_names:%=tool-%)
 
 tool-%:
 	@mkdir -p $(build)/tools
-	+$(if $(wildcard tools/$*/Makefile),@$(MAKE) --no-print-directory -C tools/$* OUT=$(build)/tools,\
-		@$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) $(build)/tools/$*)
-
-.SECONDEXPANSION:
-$(build)/tools/%: $$(wildcard tools/$$*/*.[ch])
-	@mkdir -p $(@D)
-	$(HOSTCC) $(TOOL_CFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+	+@$(MAKE) --no-print-directory -C tools/$* OUT=$(build)/tools
 
 .PHONY: tools
 

@@ -148,15 +148,19 @@ void host_ram_unprotect(void *page)
  */
 static int collapse(unsigned long offset)
 {
-	void *window = (void *)(HOST_RAM_BASE - HOST_RAM_BLOCK);
-	void *at = mmap(window, HOST_RAM_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, host_ram_fd, offset);
-	int error = at == window ? 0 : at == MAP_FAILED ? -errno : -EEXIST;
+	char *room = mmap(NULL, 2 * HOST_RAM_BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			  -1, 0), *at;
+	int error = 0;
 
-	/* A block without any page is refused. */
-	if (!error && (madvise(at, 4096, MADV_POPULATE_WRITE) || madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE)))
+	if (room == MAP_FAILED)
+		return -errno;
+	at = room + (-(unsigned long)room & (HOST_RAM_BLOCK - 1));
+	if (mmap(at, HOST_RAM_BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, host_ram_fd,
+		 offset) == MAP_FAILED ||
+	    madvise(at, 4096, MADV_POPULATE_WRITE) ||	/* a block without any page is refused */
+	    madvise(at, HOST_RAM_BLOCK, MADV_COLLAPSE))
 		error = -errno;
-	if (at != MAP_FAILED)
-		munmap(at, HOST_RAM_BLOCK);
+	munmap(room, 2 * HOST_RAM_BLOCK);
 	return error;
 }
 
