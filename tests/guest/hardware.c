@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What only x86-64 has, as programs and debuggers use it: hardware breakpoints, extended state
- * that a handler takes out of its frame, address hints of mmap, arch_prctl's questions about
- * features. Runs natively as well.
+ * that a handler takes out of its frame, address hints of mmap, thread pointers, arch_prctl's
+ * questions about features. Runs natively as well.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <cpuid.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -238,6 +239,28 @@ static void places(void)
 	      "an offset inside a page is refused");
 }
 
+/* Often: what a refused clone leaves behind is met by those that follow. */
+static void thread_pointers(void)
+{
+	const unsigned long outside[] = { ~0UL, 1UL << 63, 0x800000000000UL };
+	int refused = 0, status;
+	pid_t child;
+
+	for (int i = 0; i < 300; i++) {
+		long result = syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, NULL, NULL,
+				      outside[i % 3]);
+
+		if (!result)
+			_exit(0);
+		refused += result == -1 && errno == EPERM;
+		child = fork();
+		if (!child)
+			_exit(55);
+		need(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 55);
+	}
+	check_equal(refused, 300, "clone with a thread pointer outside of user space is EPERM");
+}
+
 static void features(void)
 {
 	unsigned long supported = 0;
@@ -270,6 +293,7 @@ int main(int argc, char **argv)
 	frames();
 	breakpoints();
 	places();
+	thread_pointers();
 	features();
 	return check_done();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of call sites (arch/um/x86_64/patch_plan.c): what it takes and refuses, and that on
+ * The decoder of system call sites (arch/um/x86_64/patch_plan.c): what it takes and refuses, and that on
  * any bytes it looks at no others than it says.
  */
 #include "../../arch/um/x86_64/patch_plan.c"

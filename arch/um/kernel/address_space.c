@@ -44,7 +44,7 @@ void hostmap_give_back(struct mm_struct *mm)
 	local_irq_restore(flags);
 }
 
-/* ---- reserved ahead ---- */
+/* ---- reserved for children ---- */
 
 /* What a caller of fork can be told: -ENOMEM, or -EAGAIN for all else that a host may lack. */
 static int reserve(struct host_space **space, void *page)

@@ -7,7 +7,7 @@
 
 struct counters {
 	unsigned long syscalls, faults, exceptions, interrupts;	/* traps by kind */
-	unsigned long fast_syscalls;	/* of these, system calls from patched sites */
+	unsigned long fast_syscalls;	/* of syscalls, from patched sites */
 	unsigned long patched_sites;
 	unsigned long misses;		/* faults that only needed a host mapping */
 	unsigned long host_maps, host_unmaps, host_protects;	/* host mapping calls */

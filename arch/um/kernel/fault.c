@@ -246,7 +246,7 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 	else if (!signal && fault.error_code & FAULT_WRITE)
 		prefault_data(fault.address);
 	else if (!signal)
-		fault_around(fault.address);
+		prefault_cached(fault.address);
 }
 
 /*

@@ -119,10 +119,10 @@ static bool was_warning(struct kernel_trap *trap, struct pt_regs *regs)
 
 static const char *exception_name(struct kernel_trap *trap)
 {
+	if (stack_overflowed(trap->regs.sp))
+		return stack_overflowed(trap->regs.sp);
 	switch (trap->signo) {
 	case SIGSEGV:
-		if (stack_overflowed(trap->address))
-			return stack_overflowed(trap->address);
 		return trap->trapno == 14 ? "page fault" : "general protection fault";
 	case SIGBUS:
 		return "bus error (is the host out of memory?)";
@@ -158,6 +158,15 @@ static void die(struct kernel_trap *trap, struct pt_regs *regs)
 	call_on_stack(end_task, PTR_ALIGN_DOWN((void *)current_pt_regs(), 16));
 }
 
+/* A page of vmalloc space that is mapped when it is touched, a warning, or an access with a fixup. */
+static bool was_repaired(struct kernel_trap *trap, struct pt_regs *regs)
+{
+	if (trap->signo == SIGSEGV &&
+	    kernelmap_fault(trap->address, trap->error_code & FAULT_WRITE))
+		return true;
+	return was_warning(trap, regs) || fixup(regs);
+}
+
 void kernel_trap(struct kernel_trap *trap);
 void kernel_trap(struct kernel_trap *trap)
 {
@@ -169,8 +178,8 @@ void kernel_trap(struct kernel_trap *trap)
 		enable_and_handle(regs);
 		return;
 	}
-	if (!(trap->signo == SIGSEGV && kernelmap_fault(trap->address, trap->error_code & FAULT_WRITE)) &&
-	    !was_warning(trap, regs) && !fixup(regs))
+	/* From the stack for overflows there is no way back. */
+	if (stack_overflowed(regs->sp) || !was_repaired(trap, regs))
 		die(trap, regs);
 	if (were_on)
 		enable_and_handle(regs);

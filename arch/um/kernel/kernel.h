@@ -33,7 +33,7 @@ int hostmap_refill(struct mm_struct *mm, unsigned long address);
 void stack_guard(struct task_struct *task);
 void stack_unguard(struct task_struct *task);
 void *softirq_stack(void);
-const char *stack_overflowed(unsigned long address);
+const char *stack_overflowed(unsigned long sp);
 
 /* options.c */
 void option_flag(const char *name, const char *value);
@@ -69,7 +69,7 @@ void ram_fault(unsigned long address);
 
 /* prefault.c */
 void prefault_page(unsigned long address, unsigned long error_code);
-void fault_around(unsigned long address);
+void prefault_cached(unsigned long address);
 void prefault_data(unsigned long address);
 void prefault_exec(void);
 

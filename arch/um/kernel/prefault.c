@@ -8,7 +8,7 @@
  *
  *  - the single page that a thread is known to touch first (prefault_page);
  *  - around a read fault, the pages of the same file that are in the page cache, in a wider window
- *    than Linux's own (fault_around);
+ *    than Linux's own (prefault_cached);
  *  - of a new program all of them, up to a limit (prefault_exec);
  *  - the data of a program or shared library, if that is small, when its first page is written
  *    (prefault_data): nearly all of it is written soon, by relocation to begin with.
@@ -94,9 +94,9 @@ static void map_all_cached(struct vm_area_struct *vma, unsigned long start, unsi
 }
 
 /**
- * fault_around - maps pages of the page cache around address, where a page of current was just read
+ * prefault_cached - maps pages of the page cache around address, where a page of current was just read
  */
-void fault_around(unsigned long address)
+void prefault_cached(unsigned long address)
 {
 	unsigned long start = round_down(address, WINDOW);
 	struct vm_area_struct *vma;

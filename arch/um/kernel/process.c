@@ -47,7 +47,6 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	struct first_frame *frame = (struct first_frame *)regs - 1;
 	int error;
 
-	stack_guard(task);
 	memset(frame, 0, sizeof(*frame));
 	frame->ip = (unsigned long)begin_thread;
 	task->thread.sp = (unsigned long)frame;
@@ -56,6 +55,7 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 		regs->cs = USER_CS;
 		frame->bx = (unsigned long)args->fn;
 		frame->r12 = (unsigned long)args->fn_arg;
+		stack_guard(task);
 		return 0;
 	}
 	*regs = *current_pt_regs();
@@ -73,9 +73,12 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	error = xstate_copy(task, current);
 	if (!error)
 		error = reserve_for_child(task, args->flags);
-	if (unlikely(error))
+	if (unlikely(error)) {
 		exit_thread(task);
-	return error;
+		return error;
+	}
+	stack_guard(task);	/* last: after an error Linux frees the stack without exit_thread() */
+	return 0;
 }
 
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)

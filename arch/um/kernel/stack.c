@@ -28,7 +28,6 @@ static atomic_t guards;
 /* Before the task runs. A host that refuses it leaves the task without a guard page. */
 void stack_guard(struct task_struct *task)
 {
-	task->thread.stack_guarded = false;
 	if (!atomic_add_unless(&guards, 1, GUARDS_AT_MOST))
 		return;
 	if (host_ram_protect(task_stack_page(task)))
@@ -89,20 +88,22 @@ static unsigned long softirq_guard(void)
 	return (unsigned long)softirq_stack() - PAGE_SIZE;
 }
 
-int kernel_stack_has_room(unsigned long sp)
+/*
+ * Names the stack of the current task or CPU that has no room left for a trap below sp, or NULL.
+ * Further below than a guard page the difference is very large: frames are smaller than that.
+ */
+const char *stack_overflowed(unsigned long sp)
 {
 	const unsigned long needed = PAGE_SIZE + sizeof(struct kernel_trap) + 64;
 
-	/* Below a guard page the difference is very large. */
-	return sp - task_guard() >= needed && sp - softirq_guard() >= needed;
-}
-
-/* Names the overflow if address lies in a guard page of the current task or CPU, else NULL. */
-const char *stack_overflowed(unsigned long address)
-{
-	if (address - task_guard() < PAGE_SIZE)
+	if (sp - task_guard() < needed)
 		return "stack overflow";
-	if (address - softirq_guard() < PAGE_SIZE)
+	if (sp - softirq_guard() < needed)
 		return "stack overflow of soft interrupts";
 	return NULL;
+}
+
+int kernel_stack_has_room(unsigned long sp)
+{
+	return !stack_overflowed(sp);
 }

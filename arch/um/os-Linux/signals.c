@@ -37,12 +37,15 @@ static const int interrupts[] = { SIGALRM, SIGIO, SIGVTALRM };
 static const int exceptions[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 static const int endings[] = { SIGINT, SIGTERM, SIGHUP };
 
-/* Moves the interrupted thread to kernel_trap_entry; info is NULL for an interrupt. */
-static void divert(ucontext_t *context, siginfo_t *info)
+/*
+ * Moves the interrupted thread to kernel_trap_entry, with its registers below sp; info is NULL for an
+ * interrupt.
+ */
+static void divert(ucontext_t *context, siginfo_t *info, unsigned long sp)
 {
 	struct vcpu *vcpu = this_vcpu();
 	greg_t *g = context->uc_mcontext.gregs;
-	unsigned long *words = (unsigned long *)g[REG_RSP];
+	unsigned long *words = (unsigned long *)sp;
 	unsigned long was_enabled = vcpu->irq_enabled ? FLAG_IF : 0;
 	struct kernel_trap *trap;
 
@@ -97,7 +100,7 @@ static void on_interrupt(int signo, siginfo_t *info, void *frame)
 	else if (kernel_text_is_at(context->uc_mcontext.gregs[REG_RIP]) &&
 		 kernel_stack_has_room(context->uc_mcontext.gregs[REG_RSP])) {
 		host_retry_reset();
-		divert(context, NULL);
+		divert(context, NULL, context->uc_mcontext.gregs[REG_RSP]);
 	} else
 		host_retry_soon();
 	errno = saved;
@@ -117,11 +120,14 @@ static int is_host_side(unsigned long ip)
 	       (vdso && ip - vdso < 16384);
 }
 
-/*
- * The stack has no room for what divert() puts on it: the thread continues on this one, to its
- * oops.
- */
-static char last_stack[32768] __attribute__((aligned(16)));
+/* For each virtual CPU: where a thread whose stack has no room for divert() continues, to its oops. */
+static char last_stacks[HOST_MAX_VCPUS][32768] __attribute__((aligned(16)));
+
+/* Where divert() is to put the registers. */
+static unsigned long place_for_trap(unsigned long sp)
+{
+	return kernel_stack_has_room(sp) ? sp : (unsigned long)last_stacks[this_vcpu() - host_vcpus + 1];
+}
 
 static void on_exception(int signo, siginfo_t *info, void *frame)
 {
@@ -131,9 +137,7 @@ static void on_exception(int signo, siginfo_t *info, void *frame)
 	if (signo == SIGBUS && (info->si_code == BUS_ADRERR || info->si_code == BUS_MCEERR_AR))
 		host_ram_lost((unsigned long)info->si_addr, info->si_code == BUS_MCEERR_AR);
 	if (info->si_code > 0 && !is_host_side(g[REG_RIP])) {
-		if (!kernel_stack_has_room(g[REG_RSP]))
-			g[REG_RSP] = (long)(last_stack + sizeof(last_stack));
-		divert(context, info);
+		divert(context, info, place_for_trap(g[REG_RSP]));
 		return;
 	}
 	if (info->si_code > 0 && !kernel_stack_has_room(g[REG_RSP]))

@@ -249,6 +249,7 @@ int arch_dup_task_struct(struct task_struct *dst, struct task_struct *src)
 	dst->thread.xstate = NULL;
 	dst->thread.xstate_live = NULL;
 	dst->thread.single_step = false;
+	dst->thread.stack_guarded = false;
 	dst->thread.reserved = NULL;
 	dst->thread.reserved_page = NULL;
 	debug_reset(dst);
