@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder of system call sites (arch/um/x86_64/patch_plan.c): what it takes and refuses, and that on
- * any bytes it looks at no others than it says.
+ * The decoder of system call sites (arch/um/x86_64/patch_plan.c): what it takes and refuses, and
+ * that on any bytes it looks at no others than it says.
  */
 #include "../../arch/um/x86_64/patch_plan.c"
 #include "../guest/check.h"

@@ -2,9 +2,9 @@
 /*
  * Faults that are served before they happen.
  *
- * A fault costs a stop of guest code and a host call, whatever it brings, and a host call costs about
- * as much for a hundred pages as for one. So more is prefaulted here than hardware would make worth
- * while:
+ * A fault costs a stop of guest code and a host call, whatever it brings, and a host call costs
+ * about as much for a hundred pages as for one. So more is prefaulted here than hardware would make
+ * worth while:
  *
  *  - the single page that a thread is known to touch first (prefault_page);
  *  - around a read fault, the pages of the same file that are in the page cache, in a wider window
@@ -13,8 +13,8 @@
  *  - the data of a program or shared library, if that is small, when its first page is written
  *    (prefault_data): nearly all of it is written soon, by relocation to begin with.
  *
- * Nothing is read from a disk for it, and nothing is mapped that a userfaultfd would have to hear of. Runs on the thread whose
- * faults these would be, interrupts on; may sleep.
+ * Nothing is read from a disk for it, and nothing is mapped that a userfaultfd would have to hear
+ * of. Runs on the thread whose faults these would be, interrupts on; may sleep.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -35,7 +35,8 @@ static bool may_prefault(struct vm_area_struct *vma, unsigned long error_code)
 /**
  * prefault_page - serves a fault that guest code of current is about to take, which saves the trap
  * @error_code: as in struct fault
- * Does nothing where the access would not be allowed, would extend a stack, or concerns a userfaultfd.
+ * Does nothing where the access would not be allowed, would extend a stack, or concerns a
+ * userfaultfd.
  */
 void prefault_page(unsigned long address, unsigned long error_code)
 {
@@ -52,7 +53,9 @@ void prefault_page(unsigned long address, unsigned long error_code)
 
 /* ---- pages of the page cache ---- */
 
-/* The table's entry for address, with a table below it; NULL: there is no memory, or a huge page. */
+/*
+ * The table's entry for address, with a table below it; NULL: there is no memory, or a huge page.
+ */
 static pmd_t *make_table(struct mm_struct *mm, unsigned long address)
 {
 	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, address), address);
@@ -94,7 +97,8 @@ static void map_all_cached(struct vm_area_struct *vma, unsigned long start, unsi
 }
 
 /**
- * prefault_cached - maps pages of the page cache around address, where a page of current was just read
+ * prefault_cached - maps pages of the page cache around address, where a page of current was just
+ * read
  */
 void prefault_cached(unsigned long address)
 {
@@ -115,7 +119,10 @@ static bool is_small_data(struct vm_area_struct *vma)
 	return (vma->vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE && vma->vm_end - vma->vm_start <= DATA_LIMIT && may_prefault(vma, FAULT_WRITE);
 }
 
-/* As the loaders of programs and libraries leave it: what can be written of a file follows what cannot. */
+/*
+ * As the loaders of programs and libraries leave it: what can be written of a file follows what
+ * cannot.
+ */
 static bool is_data(struct vm_area_struct *vma)
 {
 	struct vm_area_struct *before;
@@ -126,7 +133,10 @@ static bool is_data(struct vm_area_struct *vma)
 	return before && before->vm_file && file_inode(before->vm_file) == file_inode(vma->vm_file) && !(before->vm_flags & VM_WRITE);
 }
 
-/* Memory that is zero and untouched, or a page of the page cache: what a write does not need to wait for. */
+/*
+ * Memory that is zero and untouched, or a page of the page cache: what a write does not need to
+ * wait for.
+ */
 static bool copies_at_once(struct vm_area_struct *vma, unsigned long address)
 {
 	unsigned long next;
@@ -168,7 +178,8 @@ static void copy_data(struct vm_area_struct *vma)
 }
 
 /**
- * prefault_data - where address is in the data of a program or library of current: makes its own copies of what else is in it
+ * prefault_data - where address is in the data of a program or library of current: makes its own
+ * copies of what else is in it
  */
 void prefault_data(unsigned long address)
 {

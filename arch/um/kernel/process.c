@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel stacks and what is at their ends: how threads begin, switch, idle, run another program and end.
+ * Threads: how they begin, switch, idle, run another program and end.
  */
 #include <linux/cpu.h>
 #include <linux/elf.h>
@@ -112,8 +112,9 @@ void exit_thread(struct task_struct *task)
 }
 
 /*
- * An idle virtual CPU stops its tick at once. Later 6.12 leave it on until it has fired once more, which on hardware saves the
- * reprogramming of a short sleep; here it would be one more wake-up of the host for each that there is a reason for.
+ * An idle virtual CPU stops its tick at once. Later 6.12 leave it on until it has fired once more,
+ * which on hardware saves the reprogramming of a short sleep; here it would be one more wake-up of
+ * the host for each that there is a reason for.
  */
 void arch_cpu_idle_enter(void)
 {

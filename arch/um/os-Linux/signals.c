@@ -38,8 +38,8 @@ static const int exceptions[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 static const int endings[] = { SIGINT, SIGTERM, SIGHUP };
 
 /*
- * Moves the interrupted thread to kernel_trap_entry, with its registers below sp; info is NULL for an
- * interrupt.
+ * Moves the interrupted thread to kernel_trap_entry, with its registers below sp; info is NULL for
+ * an interrupt.
  */
 static void divert(ucontext_t *context, siginfo_t *info, unsigned long sp)
 {
@@ -120,13 +120,17 @@ static int is_host_side(unsigned long ip)
 	       (vdso && ip - vdso < 16384);
 }
 
-/* For each virtual CPU: where a thread whose stack has no room for divert() continues, to its oops. */
+/*
+ * For each virtual CPU: where a thread whose stack has no room for divert() continues, to its oops.
+ */
 static char last_stacks[HOST_MAX_VCPUS][32768] __attribute__((aligned(16)));
 
 /* Where divert() is to put the registers. */
 static unsigned long place_for_trap(unsigned long sp)
 {
-	return kernel_stack_has_room(sp) ? sp : (unsigned long)last_stacks[this_vcpu() - host_vcpus + 1];
+	if (kernel_stack_has_room(sp))
+		return sp;
+	return (unsigned long)last_stacks[this_vcpu() - host_vcpus + 1];
 }
 
 static void on_exception(int signo, siginfo_t *info, void *frame)
