@@ -218,6 +218,7 @@ def wrong_values():
         ("initrd=", "initrd="),
         ("seccomp", "seccomp"), ("seccomp=", "seccomp="), ("stub_base", "stub_base"),
         ("stub_base=zz", "stub_base=zz"),
+        ("spec=x", "spec=x: not one of"), ("spec=", "spec="), ("spec", "spec"),
         ("clocksource=x", "clocksource=x"), ("clocksource=", "clocksource="), ("vdso=x", "vdso=x"),
         ("vdso=", "vdso="), ("vdso", "vdso"),
         ("syscall_patch=2", "syscall_patch=2"), ("syscall_patch=1x", "syscall_patch=1x"),

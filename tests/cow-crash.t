@@ -5,7 +5,6 @@ the file is sound, its disk merged by uml_moo is consistent once its journal has
 whatever the guest had synced is in it."""
 import os
 import random
-import re
 import subprocess
 import sys
 import time

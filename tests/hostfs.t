@@ -402,7 +402,8 @@ limited = directory("limited")
 
 
 def limit_sizes(instance):
-    resource.prlimit(instance.process.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+    hard = resource.prlimit(instance.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(instance.process.pid, resource.RLIMIT_FSIZE, (1 << 20, hard))
 
 
 agrees("a limit of file sizes is an error, and the file is what the host has",

@@ -138,9 +138,6 @@ def limited(limit):
 
 refuses("too small a limit of address space is one line", "ulimit -v", limited("-v 60000"))
 refuses("too small a limit of file sizes is one line", "ulimit -f", limited("-f 1000"))
-result = uml.boot_and_judge(["mem=64M", "spec=x"], 20)
-tap.ok(result.exit == 1 and "spec=x: not one of" in result.console,
-       "spec= with another word is one line", result.tail)
 refuses("a host without timers is one line", "timer", [deny, "timer_create", "--"])
 if os.getuid() == 0:
     nobody = ["setpriv", "--reuid=65533", "--regid=65533", "--clear-groups"]
@@ -204,8 +201,11 @@ for option in ("seccomp=auto", "seccomp=off"):
     open_ways = {sum(state in ("thread vulnerable", "vulnerable", "conditional enabled",
                                "always enabled") for state in lines)
                  for lines in states.values()}
-    tap.ok(len(states) > 1 and open_ways == {complaints},
-           f"{option}: with spec=mitigate nothing is open in any process that is not said to be",
+    sentence = f"{option}: with spec=mitigate nothing is open in any process that is not said to be"
+    if states and not any(states.values()):
+        tap.skip(sentence, "the host does not tell it in /proc/<pid>/status")
+        continue
+    tap.ok(len(states) > 1 and open_ways == {complaints}, sentence,
            lambda: f"{states}\n{result.tail()}")
 
 # Twenty at once

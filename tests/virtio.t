@@ -17,7 +17,7 @@ import uml
 import vhost
 
 uml.require()
-CONFIG = subprocess.run([uml.LINUX, "--showconfig"], capture_output=True, text=True).stdout
+CONFIG = uml.configuration(uml.LINUX)
 if "CONFIG_VIRTIO_UML=y\n" not in CONFIG or "CONFIG_VIRTIO_BLK=y\n" not in CONFIG:
     tap.skip_all("this kernel is built without VIRTIO_UML or VIRTIO_BLK")
 ENVIRONMENT = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
@@ -28,9 +28,8 @@ def socket_name():
     return uml.scratch(f"socket{next(SOCKETS)}")
 
 
-def boot(script, path, virtio_id=2, **how):
-    return uml.run(script, mem="64M", arguments=[f"virtio_uml.device={path}:{virtio_id}"],
-                   timeout=60, **how)
+def boot(script, path, **how):
+    return uml.run(script, mem="64M", arguments=[f"virtio_uml.device={path}:2"], timeout=60, **how)
 
 
 # A disk

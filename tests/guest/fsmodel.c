@@ -50,18 +50,19 @@ static long new_data(struct file *file, long *from, int on_pages)
 	return length;
 }
 
-/* Some of the flags may be refused, or write a part: then the rest is written without. */
+/* Two of the flags may be refused, or write a part: then the rest is written without. */
 static long write_with(struct file *file, long from, long length, int flags)
 {
 	struct iovec parts[2] = {
 		{ buffer, length / 3 }, { buffer + length / 3, length - length / 3 }
 	};
 	int fd = flags == RWF_NOAPPEND ? file->append_fd : file->fd;
+	int may = flags == RWF_NOWAIT || flags == RWF_NOAPPEND;
 	long done = fd < 0 ? -1 : pwritev2(fd, parts, 2, from, flags);
 
-	if (done < 0 && flags && (fd < 0 || errno == EAGAIN || is_refused(errno)))
+	if (done < 0 && may && (fd < 0 || errno == EAGAIN || is_refused(errno)))
 		done = 0;
-	if (done >= 0 && done < length && flags)
+	if (done >= 0 && done < length && may)
 		done += pwrite(file->fd, buffer + done, length - done, from + done);
 	return done;
 }

@@ -92,9 +92,9 @@ static int copy_piece(const struct worker *w, int fd, long at, long length)
 	off_t from = w->copy_from + (at - w->from), to = at;
 	long done = copy_file_range(w->source->fd, &from, fd, &to, length, 0);
 
-	if (done < 0 && !is_refused(errno))
-		return 0;
-	return done == length || write_piece(w, fd, at, length);
+	if (done < 0)
+		return is_refused(errno) && write_piece(w, fd, at, length);
+	return done == length || (done > 0 && write_piece(w, fd, at + done, length - done));
 }
 
 static int punch_piece(const struct worker *w, int fd, long at, long length)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * COW files and loss of power: what ./linux does to a COW file is recorded, and after every step
- * of it the power fails, in several ways.
+ * COW files and loss of power: what ./linux does to a COW file is recorded, and after every step of
+ * it the power fails, in several ways.
  *
- * The disks of the host side (drivers/disk*.c, drivers/cow*.c) run as they are, over a backend
- * that carries transfers out in any order, a few at a time, and notes when each began and ended. A
- * guest at random reads, writes, zeroes, discards and flushes with many requests under way; what
- * it reads must be what it wrote last. In between it closes the disk, when all is flushed, and
- * opens it again.
+ * The disks of the host side (drivers/disk/disk*.c, drivers/cow/cow*.c) run as they are, over a
+ * backend that carries transfers out in any order, a few at a time, and notes when each began and
+ * ended. A guest at random reads, writes, zeroes, discards and flushes with many requests under
+ * way; what it reads must be what it wrote last. In between it closes the disk, when all is
+ * flushed, and opens it again.
  *
  * What a host's disk may hold when the power fails at a moment p: of each sector of the file, what
  * the last fdatasync that ended before p made durable (that is, writes that had ended before it
@@ -16,8 +16,8 @@
  * a later one what had been written before it.
  *
  * What must hold then: the file opens; every byte of the disk is what was written last before a
- * flush that was answered before p, or something written later; what nobody wrote is as the
- * backing file has it, and has no bit.
+ * flush that was answered before p, or something written later; what nobody wrote is as the backing
+ * file has it, and has no bit.
  *
  * REPLAY_ROUNDS: how many histories; each position of each is tried. REPLAY_SEED: the first one's.
  */
