@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cow_files.h"
 #include "cow_tool.h"
 #include "image_lock.h"
 #include "printable.h"
@@ -62,12 +63,14 @@ void die_usage(const char *format, ...)
 
 void die_of_option(int result, char *const *argv)
 {
-	const char *word = argv[optind - 1];
+	const char *word = argv[optind - 1], *next = argv[optind];
+	/* Inside of a word of several letters optind has not passed it. */
+	int inside = optopt && next && next[0] == '-' && next[1] != '-' && strchr(next, optopt);
 
 	if (result == ':')
 		die_usage("%s: a value is wanted", word);
-	if (!strncmp(word, "--", 2) && (!optopt || strchr(word, '=')))
-		die_usage("%s: there is no such option, or it takes no value", word);
+	if (!inside && !strncmp(word, "--", 2) && (!optopt || strchr(word, '=')))
+		die_usage("%s: there is no such option, or several, or it takes no value", word);
 	die_usage("-%c: there is no such option", optopt);
 }
 
@@ -101,6 +104,6 @@ int lock_file(void *unused, int fd, const char *path, int write, char why[COW_WH
 
 	(void)unused;
 	if (error == -EAGAIN)
-		snprintf(why, COW_WHY, "%.*s; end that first", COW_WHY - 32, said);
+		return cow_error(error, why, "%s; end that first", said);
 	return error;
 }

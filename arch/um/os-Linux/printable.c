@@ -26,10 +26,20 @@ static int may_follow(unsigned char first, unsigned char second)
 	}
 }
 
+/* How long a character is that begins with this byte; 0: none does. */
+static int promised_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 int utf8_length(const char *text)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
-	int length = *bytes < 0x80 ? 1 : *bytes < 0xc2 ? 0 : *bytes < 0xe0 ? 2 : *bytes < 0xf0 ? 3 : *bytes < 0xf5 ? 4 : 0;
+	int length = promised_length(*bytes);
 
 	for (int i = 1; i < length; i++)
 		if (!is_continuation(bytes[i]) || (i == 1 && !may_follow(bytes[0], bytes[1])))
@@ -53,14 +63,15 @@ static int is_obeyed(const unsigned char *at, int length)
 	}
 }
 
-void make_printable(char *line)
+/* Of control characters those in kept stay. */
+static void replace_obeyed(char *line, const char *kept)
 {
 	char *to = line;
 
 	while (*line) {
 		int length = utf8_length(line), whole = length ? length : 1;
 
-		if (is_obeyed((unsigned char *)line, length))
+		if (is_obeyed((unsigned char *)line, length) && !strchr(kept, *line))
 			*to++ = '?';
 		else
 			to = (char *)memmove(to, line, whole) + whole;
@@ -69,24 +80,37 @@ void make_printable(char *line)
 	*to = '\0';
 }
 
+void make_printable(char *line)
+{
+	replace_obeyed(line, "");
+}
+
+/* How many of the last bytes before end begin a character that continues after it. */
+static unsigned long cut_off(const char *start, const char *end)
+{
+	int back = 1;
+
+	while (back < 4 && end - back > start && is_continuation(end[-back]))
+		back++;
+	return promised_length(end[-back]) > back ? back : 0;
+}
+
 unsigned long printable_part(char *part, unsigned long room, const char *text, unsigned long length)
 {
-	unsigned long taken = 0, back = 0;
+	unsigned long taken = 0;
 
-	if (*text == '\n' || *text == '\t' || !*text) {
-		part[0] = *text ? *text : '?';
-		part[1] = '\0';
+	if (!*text) {
+		memcpy(part, "?", 2);
 		return 1;
 	}
-	while (taken < length && taken < room - 1 && text[taken] != '\n' && text[taken] != '\t' && text[taken])
+	while (taken < length && taken < room - 1 && text[taken])
 		taken++;
 	/* If room is what ends it, the character there belongs to the next part. */
-	while (taken == room - 1 && taken < length && back < 3 && is_continuation(text[taken - back]))
-		back++;
-	taken -= back;
+	if (taken == room - 1 && taken < length)
+		taken -= cut_off(text, text + taken);
 	memcpy(part, text, taken);
 	part[taken] = '\0';
-	make_printable(part);
+	replace_obeyed(part, "\n\t");
 	return taken;
 }
 

@@ -138,6 +138,8 @@ struct stub_state {
 	unsigned long regs[STUB_REGS];
 };
 
+#define STUB_FILTER_MAX	80	/* instructions of a seccomp filter, at most */
+
 /* What the program needs before guest code runs; lies where the first requests will. */
 struct stub_setup {
 	struct {
@@ -155,7 +157,7 @@ struct stub_setup {
 		unsigned long filter;
 	} guest_program, mapper_program;	/* as seccomp(2) takes them */
 	unsigned long filter_flags;	/* and its flags for both */
-	unsigned long filters[2][80];	/* instructions, 8 bytes each */
+	unsigned long filters[2][STUB_FILTER_MAX];	/* 8 bytes each */
 };
 
 struct stub_control {

@@ -76,8 +76,8 @@ static void check_length(struct pcidev *device, unsigned int length, unsigned in
 		return;
 	device->odd = true;
 	dev_warn(&device->vdev->dev,
-		 "PCI device answers with %u bytes where %u are asked for: what is missing reads as ones\n",
-		 length, wanted);
+		 "PCI device answers with %u bytes where %u are asked for%s\n", length, wanted,
+		 length < wanted ? ": what is missing reads as ones" : "");
 }
 
 /* Sends device->message with extra bytes of data; wanted bytes come back in device->answer. Under device->lock. */

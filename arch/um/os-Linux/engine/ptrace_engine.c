@@ -52,11 +52,13 @@ struct host_space {
 	int pid;
 	int cpu;			/* host CPU that it is pinned to */
 	struct stub_syscall *requests;	/* its page, as we see it */
-	int no_tsc;			/* its rdtsc faults: 1 or 0; -1: as that of ./linux */
+	int no_tsc;			/* its rdtsc faults */
 	int gone;			/* the stub process was killed and waited for; its pid is no longer ours */
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
 };
+
+static int own_no_tsc;	/* rdtsc of ./linux faults, and so it does in its children at first */
 
 int host_no_sysemu;
 
@@ -118,7 +120,7 @@ static int ptrace_create(struct host_space **result, void *page, unsigned long p
 		return pid;
 	}
 	space->pid = pid;
-	space->no_tsc = -1;
+	space->no_tsc = own_no_tsc;
 	space->cpu = this_vcpu()->host_cpu;
 	ptrace_enlist(space);
 	host_stubs_made++;
@@ -448,8 +450,10 @@ static void say_why_not(int error)
 int host_ptrace_init(void)
 {
 	struct host_space *space;
-	int error;
+	int error, mode;
 
+	if (!prctl(PR_GET_TSC, &mode))
+		own_no_tsc = mode == PR_TSC_SIGSEGV;
 	host_task_size = STUB_CODE;
 	/* The first page of guest RAM is reserved: the kernel never uses it. */
 	error = ptrace_create(&space, (void *)HOST_RAM_BASE, 0);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The filters of the two threads of a stub process (stub/seccomp.S), as classic BPF over struct seccomp_data.
+ * The filters of the two threads of a stub process (stub/seccomp.S), as classic BPF over struct
+ * seccomp_data.
  *
- *  - The guest thread may make the system calls at the stub's own labels and nowhere else, each with the arguments that it has there:
+ *  - The guest thread may make the system calls at the stub's own labels and nowhere else, each
+ *    with the arguments that it has there:
  *    wake the kernel, wait for the turn, return from the signal; say whether its own rdtsc faults;
  *    and, where the processor has no instruction for it, set the bases of its own fs and gs. All
  *    else is a trap (SIGSYS), whatever the number, also in 32-bit code.
- *  - The mapper may wait for requests, change mappings of guest RAM, and report. All else kills the process.
+ *  - The mapper may wait for requests, change mappings of guest RAM, and report. All else kills the
+ *    process.
  *
  * A filter is written once for each stub process, since the addresses differ.
  */
@@ -20,14 +23,16 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <host/process.h>
+
 #include "seccomp_filter.h"
 
 #define SET_GS 0x1001	/* arch_prctl(2) */
 #define SET_FS 0x1002
 
 /*
- * A program is a list of cases. A case is a chain of tests that each go on or leave for the next case; at its end it allows. What no
- * case allows gets the default.
+ * A program is a list of cases. A case is a chain of tests that each go on or leave for the next
+ * case; at its end it allows. What no case allows gets the default.
  */
 struct program {
 	struct sock_filter *code;
@@ -37,6 +42,8 @@ struct program {
 
 static void filter_emit(struct program *program, struct sock_filter instruction)
 {
+	if (program->length == STUB_FILTER_MAX)
+		host_fatal("internal error: a filter has more than %d instructions", STUB_FILTER_MAX);
 	program->code[program->length++] = instruction;
 }
 
@@ -87,7 +94,10 @@ static void begin_call(struct program *program, unsigned int number)
 	expect_word(program, offsetof(struct seccomp_data, nr), number);
 }
 
-/* The default for everything that is not x86-64 or, if address is not 0, does not come from that page. */
+/*
+ * The default for everything that is not x86-64 or, if address is not 0, does not come from that
+ * page.
+ */
 static void preamble(struct program *program, unsigned long address, unsigned int otherwise)
 {
 	if (address) {

@@ -7,8 +7,6 @@
 
 #include "../../stub/seccomp.h"
 
-#define HOST_FILTER_MAX 64	/* instructions of a filter, at most */
-
 /* bases_by_call: the processor has no instructions for segment bases, so the stub calls arch_prctl(2). */
 int host_filter_guest(struct sock_filter *code, const struct stub_entries *entries, unsigned long base, int bases_by_call);
 int host_filter_mapper(struct sock_filter *code, unsigned long base);

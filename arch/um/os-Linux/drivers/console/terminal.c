@@ -2,11 +2,13 @@
 /*
  * Inherited descriptors as terminal lines: the host half of the consoles, <host/console.h>.
  *
- * Nothing here may make a virtual CPU wait, yet O_NONBLOCK is not for us to set: it belongs to the open file, which the shell
- * and others share with us. So each descriptor gets the gentlest way that works:
+ * Nothing here may make a virtual CPU wait, yet O_NONBLOCK is not for us to set: it belongs to the
+ * open file, which the shell and others share with us. So each descriptor gets the gentlest way
+ * that works:
  *   - a pipe or a terminal is opened anew through /proc/self/fd, without waiting;
  *   - a socket has MSG_DONTWAIT;
- *   - anything else (and what cannot be opened anew) is asked with poll() first, and written in small pieces.
+ *   - anything else (and what cannot be opened anew) is asked with poll() first, and written in
+ *     small pieces.
  * Each direction has a descriptor of its own, so that the watcher can wait for both.
  *
  * SIGWINCH and SIGCONT are handled on a thread of its own, which also follows terminals in the
@@ -24,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <host/console.h>
@@ -68,8 +71,8 @@ static void on_continue(int signal)
 static int input_waits;		/* for a terminal in the background: it is not watched */
 
 /*
- * Waits for signals. While a terminal is in the background it looks at it now and then: nobody tells
- * when it comes to the foreground. Then there may be input for the lines.
+ * Waits for signals. While a terminal is in the background it looks at it now and then: nobody
+ * tells when it comes to the foreground. Then there may be input for the lines.
  */
 static void *take_signals(void *signals)
 {
@@ -83,8 +86,11 @@ static void *take_signals(void *signals)
 	for (;;) {
 		int background = host_terminals_follow();
 
-		if (!background && __atomic_exchange_n(&input_waits, 0, __ATOMIC_SEQ_CST))
+		if (!background && __atomic_exchange_n(&input_waits, 0, __ATOMIC_SEQ_CST)) {
 			host_raise(&host_vcpus[0], HOST_IRQ_CONSOLE);
+			/* If it is in the background still, not again at once. */
+			nanosleep(&now_and_then, NULL);
+		}
 		ppoll(NULL, 0, background ? &now_and_then : NULL, &none);
 	}
 	return NULL;
@@ -119,8 +125,8 @@ static void start_signals(void)
 /* ---- opening ---- */
 
 /*
- * Inherited descriptors came through exec, so they are not close-on-exec, and all of ours are: no later descriptor can be
- * taken for an inherited one. 0 to 2 are always the user's.
+ * Inherited descriptors came through exec, so they are not close-on-exec, and all of ours are: no
+ * later descriptor can be taken for an inherited one. 0 to 2 are always the user's.
  */
 static int is_inherited(int fd)
 {

@@ -249,6 +249,9 @@ static void unregister_cow(struct disk_cow *cow)
 
 /* ---- opening ---- */
 
+/* Functions of the library write their texts there. */
+_Static_assert(sizeof(((struct host_disk_info *)0)->why) == COW_WHY, "texts of two sizes");
+
 static int lock_for_disk(void *argument, int fd, const char *path, int write, char why[COW_WHY])
 {
 	struct host_disk_info *info = argument;
