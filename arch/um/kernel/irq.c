@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <asm/irq_regs.h>
 #include <asm/sections.h>
+#include <host/irq.h>
 #include <host/process.h>
 #include "kernel.h"
 

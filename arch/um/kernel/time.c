@@ -14,6 +14,7 @@
 #include <linux/timekeeping.h>
 #include <linux/timex.h>
 #include <linux/workqueue.h>
+#include <host/irq.h>
 #include <host/time.h>
 #include <host/vcpu.h>
 #include "kernel.h"

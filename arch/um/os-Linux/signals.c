@@ -20,6 +20,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <host/irq.h>
 #include <host/process.h>
 #include <host/vcpu.h>
 

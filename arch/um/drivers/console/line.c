@@ -28,6 +28,7 @@
 #include <linux/tty_flip.h>
 
 #include <host/console.h>
+#include <host/irq.h>
 #include <host/process.h>
 #include <host/vcpu.h>
 

@@ -17,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/ratelimit.h>
 
+#include <host/irq.h>
 #include <host/process.h>
 #include <host/vcpu.h>
 

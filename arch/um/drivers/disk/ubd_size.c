@@ -10,6 +10,7 @@
 #include <linux/jiffies.h>
 #include <linux/workqueue.h>
 
+#include <host/irq.h>
 #include <host/vcpu.h>
 
 #include "ubd.h"

@@ -23,6 +23,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
+#include <host/irq.h>
 #include <host/process.h>
 #include <host/vcpu.h>
 #include <host/vhost.h>

@@ -17,16 +17,8 @@
 #ifndef HOST_VCPU_H
 #define HOST_VCPU_H
 
-/* Interrupt numbers; bit n of irq_pending is interrupt n. */
-enum {
-	HOST_IRQ_TIMER,
-	HOST_IRQ_CONSOLE,
-	HOST_IRQ_BLOCK,
-	HOST_IRQ_VIRTIO,
-	HOST_IRQ_DISK_SIZE,	/* a disk may have become larger */
-	HOST_IRQ_WALL_CLOCK,	/* the host's CLOCK_REALTIME was set */
-	HOST_IRQ_COUNT = 16,
-};
+/* Bit n of irq_pending is interrupt n; <host/irq.h> has the numbers. */
+#define HOST_IRQ_COUNT 16
 
 struct vcpu {
 	unsigned long irq_enabled;	/* written by the kernel side and, to 0, by the signal handler */

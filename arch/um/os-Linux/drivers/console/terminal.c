@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include <host/console.h>
+#include <host/irq.h>
 #include <host/vcpu.h>
 
 #include "os.h"

@@ -16,6 +16,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <host/irq.h>
 #include <host/vcpu.h>
 
 #include "os.h"

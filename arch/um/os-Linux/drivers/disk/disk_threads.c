@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+#include <host/irq.h>
+
 #include "os.h"
 #include "disk_io.h"
 

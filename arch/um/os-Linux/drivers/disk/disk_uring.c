@@ -28,6 +28,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <host/irq.h>
 #include <host/process.h>
 #include <host/time.h>
 

@@ -29,6 +29,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <host/irq.h>
 #include <host/memory.h>
 #include <host/process.h>
 #include <host/time.h>
