@@ -244,8 +244,7 @@ def wrong_values():
 
 def historic():
     """Options of other ports: taken, each with one line, and not passed on to init."""
-    old = ["jail", "honeypot", "mode=tt", "skas0", "debug", "fake_ide", "udb", "umid=name",
-           "uml_dir=/tmp", "xterm=a,b,c"]
+    old = ["jail", "honeypot", "mode=tt", "skas0", "debug", "fake_ide", "udb", "xterm=a,b,c"]
     result = uml.run("cat /proc/1/cmdline | tr '\\0' ' '; echo; env; exit 0", mem="64M",
                      arguments=old)
     said = [line for line in result.console.splitlines() if line.startswith("linux: ")]

@@ -30,8 +30,6 @@ ACCEPTED(honeypot, "honeypot", "of no effect: it made memory look like that of a
 ACCEPTED(fake_ide, "fake_ide", "of no effect: disks are called ubd only");
 ACCEPTED(udb, "udb", "of no effect: disks are configured by ubd<n>=<file>");
 ACCEPTED(debug, "debug", "the kernel's log is shown in full, as on any Linux; to debug ./linux itself start it under gdb");
-ACCEPTED(umid, "umid", "of no effect so far: there is no management console that could be reached by that name");
-ACCEPTED(uml_dir, "uml_dir", "of no effect so far: there is no management console, so no folder for its socket");
 ACCEPTED(xterm, "xterm", "of no effect so far: there is no channel that starts a terminal emulator");
 ACCEPTED(tty_log_dir, "tty_log_dir", "of no effect: terminals are not logged; script(1) can do so around ./linux");
 ACCEPTED(tty_log_fd, "tty_log_fd", "of no effect: terminals are not logged; script(1) can do so around ./linux");
@@ -57,7 +55,6 @@ early_param(option, refuse_##id)
 
 REFUSED(time_travel, "time-travel", "simulated time is not built yet; leave it out to run in real time");
 REFUSED(time_travel_start, "time-travel-start", "simulated time is not built yet; leave it out to run in real time");
-REFUSED(mconsole, "mconsole", "there is no management console yet; leave it out");
 
 static int __init one_cpu_only(char *value)
 {

@@ -71,6 +71,8 @@ TAKEN_BY_HOST(mem);
 TAKEN_BY_HOST(seccomp);
 TAKEN_BY_HOST(spec);
 TAKEN_BY_HOST(stub_base);
+TAKEN_BY_HOST(umid);
+TAKEN_BY_HOST(uml_dir);
 
 static int __init check_nosysemu(char *value)
 {

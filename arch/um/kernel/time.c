@@ -14,6 +14,7 @@
 #include <linux/timekeeping.h>
 #include <linux/timex.h>
 #include <linux/workqueue.h>
+#include <asm/guest_clock.h>
 #include <host/irq.h>
 #include <host/time.h>
 #include <host/vcpu.h>
@@ -72,23 +73,25 @@ struct clocksource * __init clocksource_default_clock(void)
 	return &clock;
 }
 
+static unsigned long long clock_start;
+
 unsigned long long notrace sched_clock(void)
 {
-	static unsigned long long start;
-
-	if (unlikely(!start))
-		start = clock_ns();
-	return clock_ns() - start;
+	if (unlikely(!clock_start))
+		clock_start = clock_ns();
+	return clock_ns() - clock_start;
 }
 
 /* ---- wall time: taken from the host once; then the host's clock is followed when it is set, unless the guest sets its own ---- */
 
 static s64 host_offset;		/* what the host's CLOCK_REALTIME was ahead of its CLOCK_MONOTONIC, as far as we followed */
 static ktime_t guest_offset;	/* the same of the guest's clocks, as we left it */
+static bool is_stopped;
 
 void read_persistent_clock64(struct timespec64 *ts)
 {
-	host_offset = host_wall_offset_ns();
+	if (!is_stopped)
+		host_offset = host_wall_offset_ns();
 	*ts = ns_to_timespec64(host_monotonic_ns() + host_offset);
 }
 
@@ -139,6 +142,32 @@ static int __init watch_wall_clock(void)
 	return 0;
 }
 late_initcall(watch_wall_clock);
+
+/*
+ * Linux's own functions for a machine that sleeps. A step of the host's wall clock meanwhile is not
+ * in read_persistent_clock64(), and follow_wall_clock() sees it afterwards.
+ */
+int timekeeping_suspend(void);
+void timekeeping_resume(void);
+
+static unsigned long long stopped_at;
+
+void guest_clock_stop(void)
+{
+	is_stopped = true;
+	stopped_at = clock_ns();
+	timekeeping_suspend();
+}
+
+void guest_clock_go(void)
+{
+	ktime_t before = wall_offset();
+
+	timekeeping_resume();
+	guest_offset += wall_offset() - before;
+	clock_start += clock_ns() - stopped_at;
+	is_stopped = false;
+}
 
 void __init time_init(void)
 {

@@ -62,6 +62,7 @@ static void undo(void)
 void host_exit(int status)
 {
 	undo();
+	host_instance_remove();
 	_exit(status);
 }
 
@@ -75,6 +76,7 @@ void host_restart(void)
 	host_signals_default();
 	host_oom_as_before();
 	host_unpin();
+	host_instance_hand_over();
 	if (host_self_fd >= 0)
 		syscall(SYS_execveat, host_self_fd, "", host_argv ? host_argv : (char **)no_arguments, environ, AT_EMPTY_PATH);
 	host_fatal("cannot start again: %s", strerror(errno));
@@ -148,6 +150,7 @@ void host_fatal(const char *format, ...)
 	va_list arguments;
 
 	undo();
+	host_instance_remove();
 	va_start(arguments, format);
 	say(format, arguments);
 	va_end(arguments);

@@ -2,8 +2,9 @@
 /*
  * ./linux as a host program: its arguments, and the order in which the host side gets ready.
  *
- * What the host side needs of the command line (mem=, initrd=, seccomp=, stub_base=, spec=, nosysemu) it takes here; the whole line goes to Linux, which
- * knows these names too (kernel/setup.c). Runs on the main thread, which becomes virtual CPU 0.
+ * What the host side needs of the command line (read_options()) it takes here; the whole line goes
+ * to Linux, which knows these names too (options.c). Runs on the main thread, which becomes virtual
+ * CPU 0.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -49,6 +50,11 @@ static const char help[] =
 "  root=<device>          root file system (default /dev/ubda)\n"
 "  hostfs=<root>[,append] confine hostfs mounts to this directory of the host; append: nothing is\n"
 "                         removed\n"
+"  umid=<name>            name of this instance for uml_mconsole and others (default: six letters)\n"
+"  uml_dir=<folder>       where the folders of instances are (default ~/.uml)\n"
+"  mconsole=notify:<socket>\n"
+"                         tell this socket of the start, a panic, a hang, and what is written to\n"
+"                         /proc/mconsole\n"
 "  initrd=<file>          initial file system, a cpio archive on the host\n"
 "  con<n>=<in>[,<out>]    channel of terminal n: fd:<n>, null, none (default: con0=fd:0,fd:1)\n"
 "  virtio_uml.device=<socket>:<virtio id>[:<platform id>]\n"
@@ -138,7 +144,10 @@ static int print_version(void)
 	return fflush(stdout) ? 1 : 0;
 }
 
-/* Appends a word as Linux takes words apart: blanks are kept between double quotes, which go around an option's value. */
+/*
+ * Appends a word as Linux takes words apart: blanks are kept between double quotes, which go around
+ * an option's value.
+ */
 static char *append(char *at, const char *word)
 {
 	const char *value = strchr(word, '=');
@@ -169,8 +178,8 @@ static char *join(char **words)
 }
 
 /*
- * Descriptors 0 to 2 must be something, or files that we open would be taken for them. A closed input cannot be read then either, which
- * the console knows from one that is at its end.
+ * Descriptors 0 to 2 must be something, or files that we open would be taken for them. A closed
+ * input cannot be read then either, which the console knows from one that is at its end.
  */
 static void fill_standard_descriptors(void)
 {
@@ -192,7 +201,9 @@ static void find_self(void)
 		host_self_fd = open(host_argv[0], O_RDONLY | O_CLOEXEC);
 }
 
-/* The value in word if it is of the option name, which must have one; NULL: it is another option. */
+/*
+ * The value in word if it is of the option name, which must have one; NULL: it is another option.
+ */
 static const char *value_of(const char *word, const char *name)
 {
 	size_t length = strlen(name);
@@ -225,6 +236,12 @@ static unsigned long read_options(char **words)
 			host_stub_base_option = value;
 		else if ((value = value_of(*words, "spec")))
 			spec = value;
+		else if ((value = value_of(*words, "umid")))
+			host_umid_option = value;
+		else if ((value = value_of(*words, "uml_dir")))
+			host_uml_dir_option = value;
+		else if ((value = value_of(*words, "mconsole")))
+			host_mconsole_option = value;
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}
@@ -256,6 +273,8 @@ int main(int argc, char **argv)
 	host_ram_init(ram);
 	host_oom_init(ram);
 	host_signals_init();
+	host_instance_init();
+	host_mconsole_init();
 	host_engine_init();
 	kernel_start(join(argv + 1));
 }

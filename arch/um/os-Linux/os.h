@@ -76,6 +76,18 @@ int host_nameless_file(const char *name, unsigned long long size);
 void host_oom_init(unsigned long ram);
 void host_oom_as_before(void);
 
+/*
+ * instance.c: makes the instance's folder, after umid= and uml_dir=, or ends with host_fatal();
+ * removes it, in any context; leaves it to the program that is started next.
+ */
+extern const char *host_umid_option, *host_uml_dir_option;
+void host_instance_init(void);
+void host_instance_remove(void);
+void host_instance_hand_over(void);
+/* mconsole_socket.c: opens the socket in it; the value of mconsole=, or NULL. */
+extern const char *host_mconsole_option;
+void host_mconsole_init(void);
+
 /* ram.c: makes guest RAM. Fails with host_fatal(). */
 void host_ram_init(unsigned long size);
 extern int host_ram_fd;

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The management console: requests of uml_mconsole and others on the host.
+ *
+ * HOST_IRQ_MCONSOLE says that there are some. Those that must work whatever state the guest is in
+ * are answered in the interrupt; the others become work of their own, as many at once as there are.
+ *
+ * Stopped, the virtual CPU stays in the interrupt and waits on the host for requests: no guest code
+ * runs, no timer and no interrupt of a device is served, and the guest's clock stands still.
+ */
+#include <linux/ctype.h>
+#include <linux/delay.h>
+#include <linux/init.h>
+#include <linux/interrupt.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <asm/guest_clock.h>
+#include <host/irq.h>
+#include <host/process.h>
+
+#include "request.h"
+
+#define MOST_AT_ONCE	512		/* requests that run in processes */
+#define PATIENCE	(30 * HZ)	/* with a client that reads nothing */
+
+bool mconsole_stopped;
+static struct workqueue_struct *queue;
+static atomic_t under_way = ATOMIC_INIT(0);
+
+/* ---- answers ---- */
+
+static int send(struct mconsole_request *request, int error, bool more, const char *text,
+		size_t length)
+{
+	bool can_wait = request->command && request->command->in_process;
+	unsigned long deadline = jiffies + PATIENCE;
+	int result;
+
+	for (;;) {
+		result = host_mconsole_reply(&request->client, -error, more, text, length,
+					     !can_wait);
+		if (result != -EAGAIN || !can_wait || time_after(jiffies, deadline))
+			return result;
+		schedule_timeout_uninterruptible(1);
+	}
+}
+
+int mconsole_part(struct mconsole_request *request, const char *text, size_t length)
+{
+	int error = 0;
+
+	while (length && !error) {
+		size_t part = min_t(size_t, length, HOST_MCONSOLE_TEXT - 1);
+
+		error = send(request, 0, true, text, part);
+		text += part;
+		length -= part;
+	}
+	return error;
+}
+
+void mconsole_end(struct mconsole_request *request, int error, const char *text, size_t length)
+{
+	while (length >= HOST_MCONSOLE_TEXT) {
+		send(request, error, true, text, HOST_MCONSOLE_TEXT - 1);
+		text += HOST_MCONSOLE_TEXT - 1;
+		length -= HOST_MCONSOLE_TEXT - 1;
+	}
+	send(request, error, false, text, length);
+}
+
+void mconsole_done(struct mconsole_request *request)
+{
+	mconsole_end(request, 0, "", 0);
+}
+
+void mconsole_answer(struct mconsole_request *request, int error, const char *format, ...)
+{
+	char text[HOST_MCONSOLE_TEXT];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vscnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	mconsole_end(request, error, text, length);
+}
+
+/* ---- requests ---- */
+
+static const struct mconsole_command *find_command(struct mconsole_request *request)
+{
+	char *text = skip_spaces(request->text);
+	size_t length = strcspn(text, " \t\n");
+
+	for (const struct mconsole_command *command = mconsole_commands; command->name; command++) {
+		if (strlen(command->name) != length || memcmp(command->name, text, length))
+			continue;
+		request->arguments = text + length;
+		if (isspace(*request->arguments))	/* "log" keeps further ones */
+			request->arguments++;
+		return command;
+	}
+	return NULL;
+}
+
+static void run_in_process(struct work_struct *work)
+{
+	struct mconsole_request *request = container_of(work, struct mconsole_request, work);
+
+	request->command->run(request);
+	kfree(request);
+	atomic_dec(&under_way);
+}
+
+/* Copies the request, which then belongs to the work. */
+static void start_in_process(struct mconsole_request *request)
+{
+	struct mconsole_request *own;
+
+	if (mconsole_stopped) {
+		mconsole_answer(request, -EBUSY, "the instance is stopped: send go first");
+		return;
+	}
+	if (!atomic_add_unless(&under_way, 1, MOST_AT_ONCE)) {
+		mconsole_answer(request, -EBUSY, "%d requests are under way; try again",
+				MOST_AT_ONCE);
+		return;
+	}
+	own = queue ? kmemdup(request, sizeof(*request), GFP_ATOMIC) : NULL;
+	if (!own) {
+		atomic_dec(&under_way);
+		mconsole_answer(request, -ENOMEM, "the kernel has no memory for the request");
+		return;
+	}
+	own->arguments = own->text + (request->arguments - request->text);
+	INIT_WORK(&own->work, run_in_process);
+	queue_work(queue, &own->work);
+}
+
+static void handle(struct mconsole_request *request)
+{
+	request->command = find_command(request);
+	if (!request->command)
+		mconsole_answer(request, -EINVAL, "no such command; help lists them");
+	else if (request->command->in_process)
+		start_in_process(request);
+	else
+		request->command->run(request);
+}
+
+static void handle_all(void)
+{
+	static struct mconsole_request request;		/* the handler does not nest */
+
+	while (host_mconsole_receive(&request.client, request.text) >= 0)
+		handle(&request);
+}
+
+static irqreturn_t mconsole_interrupt(int irq, void *data)
+{
+	handle_all();
+	if (!mconsole_stopped)
+		return IRQ_HANDLED;
+	guest_clock_stop();
+	while (mconsole_stopped) {
+		host_mconsole_wait();
+		handle_all();
+	}
+	guest_clock_go();
+	return IRQ_HANDLED;
+}
+
+static int __init mconsole_init(void)
+{
+	int error;
+
+	if (!*host_mconsole_path())
+		return 0;
+	queue = alloc_workqueue("mconsole", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
+	error = request_irq(HOST_IRQ_MCONSOLE, mconsole_interrupt, 0, "mconsole", NULL);
+	if (error) {
+		pr_err("mconsole: no interrupt: error %d\n", error);
+		return error;
+	}
+	pr_info("mconsole: this instance is %s, its socket %s\n", host_umid(),
+		host_mconsole_path());
+	host_raise(&host_vcpus[0], HOST_IRQ_MCONSOLE);
+	return 0;
+}
+/* Soon: a start that hangs can be looked at. */
+core_initcall(mconsole_init);

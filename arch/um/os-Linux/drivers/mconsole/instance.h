@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The instance's folder, for the host halves that put a socket or a file into it. */
+#ifndef INSTANCE_H
+#define INSTANCE_H
+
+/*
+ * The path of an entry of the folder, in a buffer that the caller frees; NULL: there is no folder,
+ * or no memory. vCPU 0, before guest programs run.
+ */
+char *host_instance_path(const char *entry);
+/*
+ * Has the entry removed at the end of ./linux. The name must stay. It is kept when ./linux
+ * restarts, where the next one takes it over.
+ */
+void host_instance_keep(const char *entry);
+/*
+ * The descriptor that the ./linux before a restart left for this one under that key; -1: none. To
+ * leave one, see host_instance_leave.
+ */
+int host_instance_inherit(const char *key);
+void host_instance_leave(const char *key, int fd);
+/*
+ * A socket bound to an entry of the folder with mode 0600, of the given type, non-blocking; or
+ * -errno. The one of before a restart where there is one.
+ */
+int host_instance_socket(const char *entry, int type);
+
+#endif

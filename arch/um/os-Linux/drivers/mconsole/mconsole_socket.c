@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The management console's socket: requests come in and answers go out as datagrams.
+ *
+ * An answer that a client has no room for waits in a queue of that client, from which a thread
+ * sends: the socket serves all clients, so it cannot be polled for one of them, and the thread
+ * tries again after a moment. A client that takes nothing for PATIENCE is forgotten. The lock
+ * covers the queues and is held for no longer than a call that does not sleep.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <host/irq.h>
+#include <host/mconsole.h>
+#include <host/process.h>
+
+#include "os.h"
+#include "instance.h"
+
+#define MAGIC		0xcafebabe
+#define VERSION		2
+#define PATIENCE	10		/* seconds */
+#define CLIENT_ROOM	64		/* packets that wait for a client */
+#define ALL_ROOM	8192		/* packets that wait for all of them */
+
+struct request_packet {
+	uint32_t magic, version, length;
+	char text[HOST_MCONSOLE_TEXT];
+};
+
+struct reply_packet {
+	uint32_t error, more, length;
+	char text[HOST_MCONSOLE_TEXT];
+};
+
+struct notification_packet {
+	uint32_t magic, version, kind, length;
+	char text[HOST_MCONSOLE_TEXT];
+};
+
+struct waiting_packet {
+	struct waiting_packet *next;
+	struct reply_packet packet;
+};
+
+struct waiting_client {
+	struct waiting_client *next;
+	struct host_mconsole_client who;
+	struct waiting_packet *first, **end;
+	int count;
+	time_t since;				/* it last took something */
+};
+
+const char *host_mconsole_option;
+
+static int mconsole = -1;
+static char *mconsole_path;
+static struct sockaddr_un notified;		/* sun_path is empty without mconsole= */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t waits = PTHREAD_COND_INITIALIZER;
+static struct waiting_client *clients;
+static int waiting_count, has_sender;
+
+void host_mconsole_init(void)
+{
+	static const char notify[] = "notify:";
+	const char *path = host_mconsole_option;
+
+	if (path) {
+		if (strncmp(path, notify, strlen(notify)) || !path[strlen(notify)])
+			host_fatal("mconsole=%s: not notify:<socket>", path);
+		path += strlen(notify);
+		if (strlen(path) >= sizeof(notified.sun_path))
+			host_fatal("mconsole=notify:%s: a socket's path has at most 107 bytes",
+				   path);
+		notified.sun_family = AF_UNIX;
+		strcpy(notified.sun_path, path);
+	}
+	if (!host_umid()[0])
+		return;
+	mconsole = host_instance_socket("mconsole", SOCK_DGRAM);
+	if (mconsole < 0)
+		host_fatal(
+			"no socket for the management console: %s; give another uml_dir=<folder>",
+			strerror(-mconsole));
+	mconsole_path = host_instance_path("mconsole");
+	host_mconsole_notify(HOST_NOTIFY_SOCKET, mconsole_path, strlen(mconsole_path));
+}
+
+const char *host_mconsole_path(void)
+{
+	return mconsole_path ? mconsole_path : "";
+}
+
+/* ---- requests ---- */
+
+/* The length of a request's text, or -EINVAL. */
+static long length_of(const struct request_packet *packet, long got)
+{
+	const long head = offsetof(struct request_packet, text);
+
+	if (got < head || packet->magic != MAGIC || packet->version != VERSION)
+		return -EINVAL;
+	got -= head;
+	if (packet->length < got)
+		got = packet->length;
+	return got < HOST_MCONSOLE_TEXT ? got : HOST_MCONSOLE_TEXT - 1;
+}
+
+long host_mconsole_receive(struct host_mconsole_client *client, char *text)
+{
+	static const char strange[] = "this is no request of version 2 of the protocol";
+	struct request_packet packet;
+	struct sockaddr_un from;
+	socklen_t from_length;
+	long got, length;
+
+	while (mconsole >= 0) {
+		from_length = sizeof(from);
+		got = recvfrom(mconsole, &packet, sizeof(packet), MSG_DONTWAIT, (void *)&from,
+			       &from_length);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			host_watch(mconsole, 0, HOST_IRQ_MCONSOLE);
+			break;
+		}
+		client->length = from_length > sizeof(sa_family_t) ? from_length : 0;
+		memcpy(client->name, &from, client->length);
+		length = length_of(&packet, got);
+		if (length < 0) {
+			host_mconsole_reply(client, EINVAL, 0, strange, strlen(strange), 0);
+			continue;
+		}
+		memcpy(text, packet.text, length);
+		text[length] = '\0';
+		return strlen(text);
+	}
+	return -EAGAIN;
+}
+
+void host_mconsole_wait(void)
+{
+	struct pollfd poll_for = { .fd = mconsole, .events = POLLIN };
+
+	poll(&poll_for, 1, -1);
+}
+
+/* ---- answers ---- */
+
+/* 0; -EAGAIN: there is no room; or what sendto(2) gave: nobody is there any more. */
+static int send_packet(const struct host_mconsole_client *to, const struct reply_packet *packet)
+{
+	for (;;) {
+		if (sendto(mconsole, packet, sizeof(*packet), MSG_DONTWAIT | MSG_NOSIGNAL,
+			   (void *)to->name, to->length) >= 0)
+			return 0;
+		if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+			return -EAGAIN;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+static time_t seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void drop_first(struct waiting_client *client)
+{
+	struct waiting_packet *first = client->first;
+
+	client->first = first->next;
+	if (!client->first)
+		client->end = &client->first;
+	client->count--;
+	waiting_count--;
+	free(first);
+}
+
+/* Sends what there is room for; whether that was something. */
+static int serve(struct waiting_client *client, time_t now)
+{
+	int before = client->count;
+
+	while (client->first && send_packet(&client->who, &client->first->packet) != -EAGAIN)
+		drop_first(client);
+	if (client->count != before)
+		client->since = now;
+	while (client->first && now - client->since >= PATIENCE)
+		drop_first(client);
+	return client->count != before;
+}
+
+static int serve_all(void)
+{
+	time_t now = seconds_now();
+	int moved = 0;
+
+	for (struct waiting_client **at = &clients; *at;) {
+		struct waiting_client *client = *at;
+
+		moved |= serve(client, now);
+		if (client->first) {
+			at = &client->next;
+		} else {
+			*at = client->next;
+			free(client);
+		}
+	}
+	return moved;
+}
+
+static void *sender_loop(void *unused)
+{
+	struct timespec moment = { .tv_nsec = 1000000 };
+
+	for (;;) {
+		int moved;
+
+		pthread_mutex_lock(&lock);
+		while (!clients)
+			pthread_cond_wait(&waits, &lock);
+		moved = serve_all();
+		pthread_mutex_unlock(&lock);
+		if (!moved)
+			nanosleep(&moment, NULL);
+	}
+	return unused;
+}
+
+static struct waiting_client *find_client(const struct host_mconsole_client *who)
+{
+	for (struct waiting_client *client = clients; client; client = client->next)
+		if (client->who.length == who->length &&
+		    !memcmp(client->who.name, who->name, who->length))
+			return client;
+	return NULL;
+}
+
+static struct waiting_client *new_client(const struct host_mconsole_client *who)
+{
+	struct waiting_client *client = malloc(sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->who = *who;
+	client->first = NULL;
+	client->end = &client->first;
+	client->count = 0;
+	client->since = seconds_now();
+	client->next = clients;
+	clients = client;
+	return client;
+}
+
+/*
+ * The lock is held. Where there is neither memory nor a thread for it, the packet is lost as on a
+ * full socket.
+ */
+static void put_off(struct waiting_client *client, const struct host_mconsole_client *who,
+		    const struct reply_packet *packet)
+{
+	struct waiting_packet *waiting = malloc(sizeof(*waiting));
+
+	if (!has_sender)
+		has_sender = !host_thread(sender_loop, NULL);
+	if (waiting && has_sender && !client)
+		client = new_client(who);
+	if (!waiting || !has_sender || !client) {
+		free(waiting);
+		return;
+	}
+	waiting->packet = *packet;
+	waiting->next = NULL;
+	*client->end = waiting;
+	client->end = &waiting->next;
+	client->count++;
+	waiting_count++;
+	pthread_cond_signal(&waits);
+}
+
+int host_mconsole_reply(const struct host_mconsole_client *who, unsigned int error, int more,
+			const char *text, unsigned int length, int must)
+{
+	struct reply_packet packet = { .error = error, .more = more };
+	struct waiting_client *client;
+	int result = -EAGAIN;
+
+	if (mconsole < 0 || !who->length)
+		return 0;
+	if (length > HOST_MCONSOLE_TEXT - 1)
+		length = HOST_MCONSOLE_TEXT - 1;
+	memcpy(packet.text, text, length);
+	packet.length = length + 1;		/* with the NUL, as clients expect */
+	pthread_mutex_lock(&lock);
+	client = find_client(who);
+	if (!client)
+		result = send_packet(who, &packet);
+	if (result == -EAGAIN && waiting_count < ALL_ROOM &&
+	    (must || !client || client->count < CLIENT_ROOM)) {
+		put_off(client, who, &packet);
+		result = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
+/* ---- notifications ---- */
+
+int host_mconsole_notify(unsigned int kind, const char *text, unsigned int length)
+{
+	struct notification_packet packet = { .magic = MAGIC, .version = VERSION, .kind = kind };
+	int fd = mconsole, error;
+
+	if (!notified.sun_path[0])
+		return -ENOTCONN;
+	if (length > sizeof(packet.text) - 1)
+		length = sizeof(packet.text) - 1;
+	memcpy(packet.text, text, length);
+	packet.length = length + 1;
+	if (fd < 0)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	error = sendto(fd, &packet, sizeof(packet), MSG_DONTWAIT | MSG_NOSIGNAL, (void *)&notified,
+		       sizeof(notified)) < 0 ? -errno : 0;
+	if (fd != mconsole)
+		close(fd);
+	return error;
+}
