@@ -9,7 +9,7 @@
  * runs, no timer and no interrupt of a device is served, and the guest's clock stands still.
  */
 #include <linux/ctype.h>
-#include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/kernel.h>
@@ -181,7 +181,7 @@ static int __init mconsole_init(void)
 	queue = alloc_workqueue("mconsole", WQ_UNBOUND, WQ_UNBOUND_MAX_ACTIVE);
 	error = request_irq(HOST_IRQ_MCONSOLE, mconsole_interrupt, 0, "mconsole", NULL);
 	if (error) {
-		pr_err("mconsole: no interrupt: error %d\n", error);
+		pr_err("mconsole: no interrupt: %pe\n", ERR_PTR(error));
 		return error;
 	}
 	pr_info("mconsole: this instance is %s, its socket %s\n", host_umid(),

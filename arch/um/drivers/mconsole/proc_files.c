@@ -3,8 +3,8 @@
  * The management console: "proc <file>" sends what a file below /proc says, of the first process's
  * namespaces, whether the guest has mounted it or not.
  *
- * Some of these files can be read to a program's memory only. So a reader has an address space of
- * its own, with a page at READ_AT.
+ * Some of these files can be read to a program's memory only. So a reader has an address space,
+ * with a page at READ_AT.
  */
 #include <linux/err.h>
 #include <linux/file.h>
@@ -67,7 +67,7 @@ static int send_file(struct mconsole_request *request, struct file *file, char *
 	return error ?: got;
 }
 
-/* Runs send_file() with memory of its own. */
+/* Runs send_file() with an address space. */
 static int send_from_mm(struct mconsole_request *request, struct file *file)
 {
 	char *page = (char *)__get_free_page(GFP_KERNEL);

@@ -19,7 +19,7 @@ struct mconsole_command {
 	const char *name;
 	const char *usage;		/* arguments and meaning, for help */
 	/*
-	 * Runs in a process, with a request of its own, and may sleep; else in an interrupt,
+	 * Runs in a process, with a private request, and may sleep; else in an interrupt,
 	 * whatever the guest does, and while the instance is stopped, too.
 	 */
 	bool in_process;

@@ -46,7 +46,7 @@ enum {
 	HOST_NOTIFY_USER,
 };
 /*
- * Tells the socket that mconsole=notify:<socket> named, if it did and somebody listens. At most
+ * Tells the socket that mconsole=notify:<socket> named, if it did and a program listens. At most
  * HOST_MCONSOLE_TEXT - 1 bytes are sent. 0; -ENOTCONN: there is no such option; or what sendto(2)
  * gave.
  */

@@ -2,15 +2,16 @@
 /*
  * The instance's folder, <uml_dir>/<umid>: the file pid, and the sockets by which it is managed.
  *
- * Who holds the lock of the file pid owns the folder, so that a folder left behind by a killed
- * ./linux is told from a live one's, whatever process has its pid now. The lock belongs to the open
- * file, which stub processes do not inherit. An owner removes the folder at its end, the lock still
- * held; who opened the file before that finds, once it has the lock, that the name is another
- * file's or none's, and begins again. On a restart the lock and the sockets go to the next ./linux
- * by exec, in the environment's LINUX_INSTANCE, so that the name is never free in between.
+ * The folder belongs to the holder of the lock on the file pid. So a folder left by a killed
+ * ./linux differs from a live one's, whatever process has its pid now. The lock belongs to the open
+ * file, which stub processes do not inherit. An owner removes the folder at its end, with the lock
+ * still held. A program that opened the file before that and then has the lock finds that the name
+ * is another file's or none's, and tries again. On a restart the lock and the sockets go to the
+ * next ./linux by exec, in LINUX_INSTANCE of the environment, so that the name is never free in
+ * between.
  *
- * At the start, folders of ours whose owner was killed are removed: their lock is free and their
- * pid is nobody's. Both, since another implementation's instances may live beside ours and hold no
+ * At the start, folders of instances that were killed are removed: their lock is free and their pid
+ * is no process's. Both, since other implementations, whose folders may lie there too, hold no
  * lock.
  *
  * Runs on virtual CPU 0 before Linux does; host_instance_remove() at any end, perhaps in a signal
@@ -103,7 +104,7 @@ void host_instance_hand_over(void)
 
 /* ---- owning a folder ---- */
 
-/* 0, or -EAGAIN: somebody else has it; or why there can be no lock. */
+/* 0, or -EAGAIN: another process has it; or why there can be no lock. */
 static int take_lock(int fd)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -156,7 +157,7 @@ static int owner_of(int fd)
 }
 
 /*
- * Somebody answers on the socket of a folder without a lock: an instance of another implementation.
+ * Whether an instance of another implementation, which holds no lock, answers on its socket.
  */
 static int is_served(const char *path)
 {
@@ -308,7 +309,7 @@ static int live_in(const char *parent)
 	return error;
 }
 
-/* In a folder of all users: nobody else may put a socket where a client of this user looks. */
+/* In a folder of all users: no other user may put a socket where a client of this one looks. */
 static int is_safe(const char *path)
 {
 	struct stat status;
@@ -350,7 +351,7 @@ static void find_default_place(void)
 	if (try_place(getenv("XDG_RUNTIME_DIR"), "uml", 0) && try_place("/tmp", of_user, 1)) {
 		if (host_umid_option)
 			host_fatal(
-				"umid=%s: neither ~/.uml (%s) nor /tmp/%s can be used; give uml_dir=<folder>",
+				"umid=%s: ~/.uml (%s) and /tmp/%s will not do; see uml_dir=",
 				umid, strerror(-error), of_user);
 		host_warn(
 			"no management console: neither ~/.uml (%s) nor /tmp/%s can be used; "
@@ -378,7 +379,7 @@ static void make_uml_dir(const char *given)
 	error = live_in(path);
 	if (error == -ENAMETOOLONG)
 		host_fatal(
-			"uml_dir=%s: too long, a socket's path has at most 107 bytes; choose a shorter one",
+			"uml_dir=%s: a socket's path has at most 107 bytes; choose a shorter one",
 			given);
 	if (error)
 		host_fatal("uml_dir=%s: no instance can be kept there: %s", given,
@@ -399,7 +400,7 @@ static void check_umid(const char *name)
 	strcpy(umid, name);
 }
 
-/* Goes on with what the ./linux before a restart left; whether it left something. */
+/* Takes what the ./linux before a restart left; whether it left something. */
 static int take_over(void)
 {
 	const char *value = getenv(HANDED_OVER);

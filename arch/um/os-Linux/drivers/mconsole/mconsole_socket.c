@@ -2,10 +2,10 @@
 /*
  * The management console's socket: requests come in and answers go out as datagrams.
  *
- * An answer that a client has no room for waits in a queue of that client, from which a thread
- * sends: the socket serves all clients, so it cannot be polled for one of them, and the thread
- * tries again after a moment. A client that takes nothing for PATIENCE is forgotten. The lock
- * covers the queues and is held for no longer than a call that does not sleep.
+ * An answer that a client has no room for waits in that client's queue. All clients share the
+ * socket, so it cannot be polled for one of them: a thread sends from the queues, and tries again
+ * after a moment. A client that takes nothing for PATIENCE is forgotten. The lock covers the
+ * queues. It is held for calls that do not sleep.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -159,7 +159,7 @@ void host_mconsole_wait(void)
 
 /* ---- answers ---- */
 
-/* 0; -EAGAIN: there is no room; or what sendto(2) gave: nobody is there any more. */
+/* 0; -EAGAIN: there is no room; or what sendto(2) gave: the client is gone. */
 static int send_packet(const struct host_mconsole_client *to, const struct reply_packet *packet)
 {
 	for (;;) {
