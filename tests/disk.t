@@ -200,7 +200,7 @@ with open(odd, "rb") as source:
     source.seek(2050 * 512)
     tap.ok(source.read() == b"last" + b"L" * 508 + b"T" * 100, "and keeps what is behind them",
            result.tail)
-tap.ok(re.search(r"ubd2: the size of \S+ is no multiple of 512 bytes: the last 100 bytes are not "
+tap.ok(re.search(r"ubd2: the size of \S+ is no multiple of 512: the last 100 bytes are not "
                  r"used", result.log),
        "which the log says", result.tail)
 uml.clean(result)

@@ -15,7 +15,9 @@
 #include <linux/log2.h>
 #include <linux/major.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/ratelimit.h>
+#include <linux/slab.h>
 
 #include <host/irq.h>
 #include <host/process.h>
@@ -160,8 +162,17 @@ static DEVICE_ATTR_RO(serial);
 static struct attribute *ubd_attrs[] = { &dev_attr_serial.attr, NULL };
 ATTRIBUTE_GROUPS(ubd);
 
+/* The block layer holds open_mutex. */
+static int ubd_open(struct gendisk *gendisk, blk_mode_t mode)
+{
+	const struct ubd *ubd = gendisk->private_data;
+
+	return ubd->leaves ? -ENXIO : 0;
+}
+
 static const struct block_device_operations ubd_fops = {
 	.owner = THIS_MODULE,
+	.open = ubd_open,
 };
 
 static struct queue_limits limits_of(const struct ubd *ubd)
@@ -201,9 +212,10 @@ static int alloc_tags(struct ubd *ubd)
 	return blk_mq_alloc_tag_set(&ubd->tags);
 }
 
-int ubd_add(unsigned int index)
+DEFINE_MUTEX(ubds_lock);
+
+static int add_locked(struct ubd *ubd, unsigned int index)
 {
-	struct ubd *ubd = &ubds[index];
 	struct queue_limits limits = limits_of(ubd);
 	struct gendisk *gendisk;
 	int error = alloc_tags(ubd);
@@ -236,18 +248,60 @@ free_tags:
 	return error;
 }
 
-void ubd_remove(unsigned int index)
+int ubd_add(unsigned int index)
 {
-	struct ubd *ubd = &ubds[index];
+	int error;
 
+	mutex_lock(&ubds_lock);
+	error = add_locked(&ubds[index], index);
+	mutex_unlock(&ubds_lock);
+	return error;
+}
+
+bool ubd_is_open(const struct ubd *ubd)
+{
+	return ubd->gendisk && disk_openers(ubd->gendisk);
+}
+
+/* Lets no program open the device any more. 0, or -EBUSY: one has it open. */
+static int close_door(struct ubd *ubd)
+{
+	int error = 0;
+
+	mutex_lock(&ubd->gendisk->open_mutex);
+	if (disk_openers(ubd->gendisk))
+		error = -EBUSY;
+	else
+		ubd->leaves = true;
+	mutex_unlock(&ubd->gendisk->open_mutex);
+	return error;
+}
+
+static int remove_locked(struct ubd *ubd)
+{
+	int error = ubd->gendisk ? close_door(ubd) : 0;
+
+	if (error)
+		return error;
 	if (ubd->gendisk) {
 		del_gendisk(ubd->gendisk);
 		put_disk(ubd->gendisk);
 		blk_mq_free_tag_set(&ubd->tags);
-		ubd->gendisk = NULL;
 	}
 	host_disk_close(ubd->disk);
-	ubd->disk = NULL;
+	kfree(ubd->value);
+	memset(ubd, 0, sizeof(*ubd));
+	return 0;
+}
+
+int ubd_remove(unsigned int index)
+{
+	int error;
+
+	mutex_lock(&ubds_lock);
+	error = remove_locked(&ubds[index]);
+	mutex_unlock(&ubds_lock);
+	return error;
 }
 
 static int __init add_all(void)
@@ -264,7 +318,7 @@ static int __init add_all(void)
 		any = true;
 		error = ubd_add(i);
 		if (error) {
-			pr_err("ubd%u: no block device: %s\n", i, host_error_text(error));
+			pr_err("ubd%u: no block device: %pe\n", i, ERR_PTR(error));
 			ubd_remove(i);
 		}
 	}

@@ -13,22 +13,36 @@
 
 struct ubd {
 	struct host_disk *disk;		/* NULL: there is no such disk */
+	char *file, *backing;		/* as given; in value, or in the command line */
+	char *value;			/* NULL: it comes from the command line */
 	struct host_disk_info info;
 	bool sync;			/* s */
 	bool no_discard;		/* t */
 	char serial[UBD_SERIAL + 1];
 	struct blk_mq_tag_set tags;
-	struct gendisk *gendisk;
+	struct gendisk *gendisk;	/* ubds_lock, but for requests */
+	bool leaves;			/* gendisk->open_mutex: nobody may open it any more */
 };
 
 extern struct ubd ubds[UBD_DISKS];
 
-/* ubd.c: makes a block device of ubds[index], whose disk is open; and takes both away again, once nobody uses the device. May sleep. */
-int ubd_add(unsigned int index);
-void ubd_remove(unsigned int index);
+/* Covers which disks there are. */
+extern struct mutex ubds_lock;
 
-/* ubd_size.c: disks that become larger. watch: of a new block device; flushed: looks at one, in any context. */
+/*
+ * ubd.c: makes a block device of ubds[index], whose disk is open; and takes both away again, or
+ * returns -EBUSY when the device is in use. They sleep, and take ubds_lock.
+ */
+int ubd_add(unsigned int index);
+int ubd_remove(unsigned int index);
+bool ubd_is_open(const struct ubd *ubd);
+
+/*
+ * ubd_size.c: disks that become larger. watch: of a new block device; flushed: looks at one, in any
+ * context; look_at_sizes: at all, now, and sleeps.
+ */
 int ubd_size_init(void);
+void ubd_look_at_sizes(void);
 void ubd_size_watch(const struct ubd *ubd);
 void ubd_flushed(const struct ubd *ubd);
 

@@ -8,6 +8,7 @@
  */
 #include <linux/interrupt.h>
 #include <linux/jiffies.h>
+#include <linux/mutex.h>
 #include <linux/workqueue.h>
 
 #include <host/irq.h>
@@ -29,13 +30,20 @@ static bool has_grown(const struct ubd *ubd)
 	return ubd->gendisk && sectors_now(ubd) > get_capacity(ubd->gendisk);
 }
 
-static void ubd_look_at_size(struct work_struct *work)
+void ubd_look_at_sizes(void)
 {
+	mutex_lock(&ubds_lock);
 	last_look = jiffies;
 	host_disk_watch_sizes();
 	for (unsigned int i = 0; i < UBD_DISKS; i++)
 		if (has_grown(&ubds[i]))
 			set_capacity_and_notify(ubds[i].gendisk, sectors_now(&ubds[i]));
+	mutex_unlock(&ubds_lock);
+}
+
+static void ubd_look_at_size(struct work_struct *work)
+{
+	ubd_look_at_sizes();
 }
 
 static irqreturn_t size_interrupt(int irq, void *unused)

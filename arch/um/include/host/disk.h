@@ -78,6 +78,8 @@ struct host_disk_info {
  * -EISDIR, -EACCES, -ENOTBLK (neither file nor block device), others with info->why.
  */
 int host_disk_open(struct host_disk **disk, const char *path, const char *backing, int flags, struct host_disk_info *info);
+/* Whether this path leads to the disk's file (a COW disk's COW file). */
+int host_disk_has_file(const struct host_disk *disk, const char *path);
 /* Makes everything durable and closes it. No request may be under way. */
 void host_disk_close(struct host_disk *disk);
 /*

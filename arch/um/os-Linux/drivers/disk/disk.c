@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "drivers/cow/cow.h"
@@ -322,6 +323,14 @@ int host_disk_open(struct host_disk **result, const char *path, const char *back
 	host_disk_backend_start();
 	*result = disk;
 	return 0;
+}
+
+int host_disk_has_file(const struct host_disk *disk, const char *path)
+{
+	struct stat open, named;
+
+	return !fstat(disk->file.fd, &open) && !stat(path, &named) && open.st_ino == named.st_ino &&
+	       open.st_dev == named.st_dev;
 }
 
 /* The COW file's own descriptor is closed with it. */
