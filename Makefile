@@ -131,8 +131,9 @@ test:
 test-programs:
 	+@$(MAKE) --no-print-directory -C tests
 
-test-configs: tree $(initramfs)
+test-configs:
 	@scripts/install-deps build configs
+	+@$(MAKE) --no-print-directory tree $(initramfs)
 	scripts/test-configs $(CONFIGS)
 
 bench: all linux-tiny test-programs	# BENCH_ARGS="--only calls": see tests/bench/run --help

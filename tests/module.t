@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import mconsole
 import tap
 import uml
 
@@ -28,6 +29,33 @@ def kbuild(*arguments):
     return subprocess.run(["make", "-s", "-C", os.path.join(uml.TOP, "build", "linux"), "ARCH=um",
                            "O=" + kernel, *arguments],
                           capture_output=True, text=True, env=uml.clean_environment())
+
+
+def stuck():
+    """The management console of a guest whose CPU never comes back from the kernel."""
+    place = uml.scratch("uml")
+    at = os.path.join(place, "stuck", "mconsole")
+
+    def drive(instance):
+        instance.expect("^spins", 30)
+        client = mconsole.Client(at, 0.3)
+        try:
+            client.ask("proc uptime")
+            tap.diag("a process still runs")
+        except TimeoutError:
+            pass
+        client.close()
+        for request in ("version", "log x", "sysrq m", "stop", "go", "sysrq h", "halt"):
+            try:
+                error = mconsole.ask(at, request, 3)[0]
+            except TimeoutError:
+                error = "no answer"
+            tap.equal(error, 0, f"a guest that hangs in the kernel answers {request}")
+
+    result = uml.run("insmod /wrong.ko; echo spins; echo spin >/proc/wrong", mem="64M",
+                     files={"wrong.ko": os.path.join(folder, "wrong.ko")}, drive=drive,
+                     arguments=["umid=stuck", f"uml_dir={place}"])
+    tap.equal(result.exit, 0, "and halt ends it", result.tail)
 
 
 # Without the list of other modules' symbols, which only a build of all modules makes, the kernel's
@@ -88,4 +116,5 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
     tap.ok("goes-on" in result.output and re.search(r"WARNING: .*wrong\.c", result.log)
            and "wrong: warn done" in result.log,
            "WARN() says where and goes on", result.tail)
+    stuck()
 tap.done()

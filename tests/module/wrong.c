@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump
- * <address>", "write <address>" (hexadecimal), "bug", "warn", "recurse", "recurse-softirq".
+ * <address>", "write <address>" (hexadecimal), "bug", "warn", "recurse", "recurse-softirq", "spin".
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>
@@ -35,6 +35,9 @@ static noinline void do_wrong(const char *what, unsigned long address)
 		WARN(1, "wrong: a warning\n");
 	else if (!strcmp(what, "recurse"))
 		recurse(1);
+	else if (!strcmp(what, "spin"))
+		for (;;)
+			cpu_relax();
 	else if (!strcmp(what, "recurse-softirq")) {
 		/*
 		 * Enabling runs it here; left to itself, the thread of soft interrupts may be the

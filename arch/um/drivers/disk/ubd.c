@@ -10,6 +10,7 @@
  * The disk has a volatile write cache, the host's page cache and a COW file's bitmap: flushes and FUA writes make data durable, everything does with the
  * flag s. What the host cannot do (freeing or zeroing ranges) is turned off at its first refusal.
  */
+#include <linux/file.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/log2.h>
@@ -268,6 +269,7 @@ static int close_door(struct ubd *ubd)
 {
 	int error = 0;
 
+	flush_delayed_fput();		/* a kernel thread may have closed it just now */
 	mutex_lock(&ubd->gendisk->open_mutex);
 	if (disk_openers(ubd->gendisk))
 		error = -EBUSY;

@@ -112,7 +112,7 @@ static void sysrq(struct mconsole_request *request)
 				"this kernel was built without CONFIG_MAGIC_SYSRQ");
 		return;
 	}
-	if (!key || request->arguments[1 + strcspn(request->arguments + 1, " ")]) {
+	if (!key || *skip_spaces(request->arguments + 1)) {
 		mconsole_answer(request, -EINVAL, "sysrq needs one letter; sysrq h lists them");
 		return;
 	}

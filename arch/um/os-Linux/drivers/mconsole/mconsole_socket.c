@@ -2,10 +2,11 @@
 /*
  * The management console's socket: requests come in and answers go out as datagrams.
  *
- * An answer that a client has no room for waits in that client's queue. All clients share the
- * socket, so it cannot be polled for one of them: a thread sends from the queues, and tries again
- * after a moment. A client that takes nothing for PATIENCE is forgotten. The lock covers the
- * queues. It is held for calls that do not sleep.
+ * An answer that does not go out at once waits in a queue of its client, from which a thread
+ * sends, trying again after a moment. It has a socket for each such client, since what clients
+ * have not read yet counts against the sender's buffer: some that never read would use up the
+ * common one. A client that takes nothing for PATIENCE is forgotten. The lock covers the queues.
+ * It is held for calls that do not sleep.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,6 +57,7 @@ struct waiting_packet {
 struct waiting_client {
 	struct waiting_client *next;
 	struct host_mconsole_client who;
+	int fd;					/* connected to it; -1: the common socket */
 	struct waiting_packet *first, **end;
 	int count;
 	time_t since;				/* it last took something */
@@ -69,7 +71,7 @@ static struct sockaddr_un notified;		/* sun_path is empty without mconsole= */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t waits = PTHREAD_COND_INITIALIZER;
-static struct waiting_client *clients;
+static struct waiting_client *clients, **clients_end = &clients;
 static int waiting_count, has_sender;
 
 void host_mconsole_init(void)
@@ -160,11 +162,16 @@ void host_mconsole_wait(void)
 /* ---- answers ---- */
 
 /* 0; -EAGAIN: there is no room; or what sendto(2) gave: the client is gone. */
-static int send_packet(const struct host_mconsole_client *to, const struct reply_packet *packet)
+static int send_packet(int fd, const struct host_mconsole_client *to,
+		       const struct reply_packet *packet)
 {
+	/* A connected socket is not given the name again. */
+	const void *name = fd < 0 ? to->name : NULL;
+	socklen_t length = fd < 0 ? to->length : 0;
+
 	for (;;) {
-		if (sendto(mconsole, packet, sizeof(*packet), MSG_DONTWAIT | MSG_NOSIGNAL,
-			   (void *)to->name, to->length) >= 0)
+		if (sendto(fd < 0 ? mconsole : fd, packet, sizeof(*packet),
+			   MSG_DONTWAIT | MSG_NOSIGNAL, name, length) >= 0)
 			return 0;
 		if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
 			return -EAGAIN;
@@ -198,7 +205,8 @@ static int serve(struct waiting_client *client, time_t now)
 {
 	int before = client->count;
 
-	while (client->first && send_packet(&client->who, &client->first->packet) != -EAGAIN)
+	while (client->first &&
+	       send_packet(client->fd, &client->who, &client->first->packet) != -EAGAIN)
 		drop_first(client);
 	if (client->count != before)
 		client->since = now;
@@ -207,21 +215,30 @@ static int serve(struct waiting_client *client, time_t now)
 	return client->count != before;
 }
 
+static void forget(struct waiting_client **at)
+{
+	struct waiting_client *client = *at;
+
+	*at = client->next;
+	if (!*at)
+		clients_end = at;
+	if (client->fd >= 0)
+		close(client->fd);
+	free(client);
+}
+
+/* In the order in which they came. */
 static int serve_all(void)
 {
 	time_t now = seconds_now();
 	int moved = 0;
 
 	for (struct waiting_client **at = &clients; *at;) {
-		struct waiting_client *client = *at;
-
-		moved |= serve(client, now);
-		if (client->first) {
-			at = &client->next;
-		} else {
-			*at = client->next;
-			free(client);
-		}
+		moved |= serve(*at, now);
+		if ((*at)->first)
+			at = &(*at)->next;
+		else
+			forget(at);
 	}
 	return moved;
 }
@@ -253,6 +270,18 @@ static struct waiting_client *find_client(const struct host_mconsole_client *who
 	return NULL;
 }
 
+static int connect_to(const struct host_mconsole_client *who)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	/* A client that is connected to the common socket lets no other one send. */
+	if (fd >= 0 && connect(fd, (void *)who->name, who->length)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 static struct waiting_client *new_client(const struct host_mconsole_client *who)
 {
 	struct waiting_client *client = malloc(sizeof(*client));
@@ -264,8 +293,10 @@ static struct waiting_client *new_client(const struct host_mconsole_client *who)
 	client->end = &client->first;
 	client->count = 0;
 	client->since = seconds_now();
-	client->next = clients;
-	clients = client;
+	client->fd = connect_to(who);
+	client->next = NULL;
+	*clients_end = client;
+	clients_end = &client->next;
 	return client;
 }
 
@@ -311,7 +342,7 @@ int host_mconsole_reply(const struct host_mconsole_client *who, unsigned int err
 	pthread_mutex_lock(&lock);
 	client = find_client(who);
 	if (!client)
-		result = send_packet(who, &packet);
+		result = send_packet(-1, who, &packet);
 	if (result == -EAGAIN && waiting_count < ALL_ROOM &&
 	    (must || !client || client->count < CLIENT_ROOM)) {
 		put_off(client, who, &packet);
