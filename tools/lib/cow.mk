@@ -7,8 +7,9 @@ host    := $(top)/arch/um/os-Linux
 cow     := $(host)/drivers/cow
 OUT     ?= $(top)/build/tools
 HOSTCC  ?= cc
-FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I../lib -I$(cow) -I$(host) -idirafter $(top)/arch/um/include
-library := ../lib/cow_tool.c $(wildcard $(cow)/*.c) $(host)/printable.c
+FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I../lib -I$(cow) -I$(host) \
+	-idirafter $(top)/arch/um/include
+library := ../lib/cow_tool.c ../lib/tool.c ../lib/json.c $(wildcard $(cow)/*.c) $(host)/printable.c
 headers := $(wildcard *.h ../lib/*.h $(cow)/*.h $(host)/printable.h)
 
 $(OUT)/$(tool): $(sources) $(library) $(headers)

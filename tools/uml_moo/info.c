@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "cow_files.h"
-#include "printable.h"
+#include "json.h"
 #include "uml_moo.h"
 
 struct info {
@@ -91,35 +91,12 @@ static void print_text(const struct info *info)
 		printf("in use by:       another process\n");
 }
 
-/* A path may be any bytes: those that are not UTF-8 come as the characters of the same number. */
-static void print_string(const char *string)
-{
-	const unsigned char *text = (const unsigned char *)string;
-
-	putchar('"');
-	while (*text) {
-		int length = utf8_length((const char *)text);
-
-		if (*text == '"' || *text == '\\')
-			printf("\\%c", *text);
-		else if (length == 2 && text[0] == 0xc2 && text[1] < 0xa0)
-			/* U+0080 to U+009F, which a terminal may obey */
-			printf("\\u%04x", text[1]);
-		else if (*text < 0x20 || *text == 0x7f || !length)
-			printf("\\u%04x", *text);
-		else
-			fwrite(text, 1, length, stdout);
-		text += length ? length : 1;
-	}
-	putchar('"');
-}
-
 static void print_json(const struct info *info)
 {
 	const struct cow_header *header = &info->image->header;
 
 	printf("{\n  \"file\": ");
-	print_string(info->image->path);
+	print_json_string(info->image->path);
 	printf(",\n  \"version\": %u,\n  \"broken\": %s,\n  \"byte_order\": \"%s\",\n",
 	       header->version, header->padded_v3 ? "true" : "false",
 	       header->little_endian ? "little" : "big");
@@ -130,12 +107,12 @@ static void print_json(const struct info *info)
 	       (unsigned long long)header->data_offset);
 	printf("  \"sectors\": %llu,\n  \"allocated\": %llu,\n  \"backing_file\": ", info->sectors,
 	       info->allocated);
-	print_string(header->backing);
+	print_json_string(header->backing);
 	printf(",\n  \"backing_mtime\": %u,\n  \"backing_state\": ", header->mtime);
-	print_string(info->state);
+	print_json_string(info->state);
 	printf(",\n  \"problem\": ");
 	if (*info->why)
-		print_string(info->why);
+		print_json_string(info->why);
 	else
 		printf("null");
 	printf(",\n  \"merge_interrupted\": %s,\n", header->merging ? "true" : "false");

@@ -93,7 +93,7 @@ static void parse_options(struct arguments *arguments, int argc, char **argv)
 			fputs(help, stdout);
 			exit(0);
 		case 'V':
-			printf("%s %s\n", tool_name, COW_TOOL_VERSION);
+			printf("%s %s\n", tool_name, TOOL_VERSION);
 			exit(0);
 		default:
 			die_of_option(option, argv);

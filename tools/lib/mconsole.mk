@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds a tool that talks to instances, from its own folder, with libmconsole. Set `tool` and
+# `sources` before, and `packages` to the names that pkg-config has for libraries.
+
+top     := ../..
+host    := $(top)/arch/um/os-Linux
+console := ../libmconsole
+OUT     ?= $(top)/build/tools
+HOSTCC  ?= cc
+FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I../lib -I$(console)/include -I$(console) -I$(host)
+library := ../lib/tool.c ../lib/json.c ../lib/instance_usage.c $(wildcard $(console)/*.c) \
+	$(host)/printable.c
+headers := $(wildcard *.h ../lib/*.h $(console)/*.h $(console)/include/*.h) $(host)/printable.h
+libraries = $(if $(packages),$(shell pkg-config --cflags --libs $(packages)))
+
+$(OUT)/$(tool): $(sources) $(library) $(headers)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(libraries)
