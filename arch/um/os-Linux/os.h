@@ -87,6 +87,7 @@ void host_instance_hand_over(void);
 /* mconsole_socket.c: opens the socket in it; the value of mconsole=, or NULL. */
 extern const char *host_mconsole_option;
 void host_mconsole_init(void);
+const char *host_notify_socket(void);	/* NULL: there is no notify:<socket> */
 
 /* ram.c: makes guest RAM. Fails with host_fatal(). */
 void host_ram_init(unsigned long size);

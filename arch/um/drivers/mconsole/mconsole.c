@@ -3,13 +3,15 @@
  * The management console: requests of uml_mconsole and others on the host.
  *
  * HOST_IRQ_MCONSOLE says that there are some. Those that must work whatever state the guest is in
- * are answered in the interrupt; the others become work of their own, as many at once as there are.
+ * are answered in the interrupt; the others become work of their own, as many at once as there
+ * are.
  *
- * Stopped, the virtual CPU stays in the interrupt and waits on the host for requests: no guest code
- * runs, no timer and no interrupt of a device is served, and the guest's clock stands still.
+ * Stopped, the virtual CPU stays in the interrupt and waits on the host for requests: no guest
+ * code runs, no timer and no interrupt of a device is served, and the guest's clock stands still.
  */
 #include <linux/ctype.h>
 #include <linux/err.h>
+#include <linux/export.h>
 #include <linux/init.h>
 #include <linux/interrupt.h>
 #include <linux/kernel.h>
@@ -19,12 +21,16 @@
 #include <host/irq.h>
 #include <host/process.h>
 
+#include "mconsole.h"
 #include "request.h"
 
 #define MOST_AT_ONCE	512		/* requests that run in processes */
+#define STOPPED_TICK	300		/* milliseconds */
 #define PATIENCE	(30 * HZ)	/* with a client that reads nothing */
 
 bool mconsole_stopped;
+void (*mconsole_while_stopped)(void);
+EXPORT_SYMBOL_GPL(mconsole_while_stopped);
 static struct workqueue_struct *queue;
 static atomic_t under_way = ATOMIC_INIT(0);
 
@@ -165,7 +171,11 @@ static irqreturn_t mconsole_interrupt(int irq, void *data)
 		return IRQ_HANDLED;
 	guest_clock_stop();
 	while (mconsole_stopped) {
-		host_mconsole_wait();
+		void (*while_stopped)(void) = READ_ONCE(mconsole_while_stopped);
+
+		host_mconsole_wait(while_stopped ? STOPPED_TICK : 0);
+		if (while_stopped)
+			while_stopped();
 		handle_all();
 	}
 	guest_clock_go();

@@ -26,6 +26,12 @@ struct mconsole_device {
 /* A device whose name begins with another one's is found by the longer name. May sleep. */
 void mconsole_register(struct mconsole_device *device);
 
+/*
+ * Called a few times a second while the instance is stopped, in an interrupt. NULL: there is no
+ * need. Its one user is the watchdog.
+ */
+extern void (*mconsole_while_stopped)(void);
+
 #define MCONSOLE_BUSY "Device is currently open"	/* what scripts look for; with -EBUSY */
 
 #endif

@@ -27,8 +27,8 @@ const char *host_mconsole_path(void);
  * HOST_MCONSOLE_TEXT - 1, or -EAGAIN: none; HOST_IRQ_MCONSOLE is raised when one comes.
  */
 long host_mconsole_receive(struct host_mconsole_client *client, char *text);
-/* Sleeps until there may be a request, or a signal came. */
-void host_mconsole_wait(void);
+/* Sleeps until there may be a request, a signal came or so much time has passed; 0: no limit. */
+void host_mconsole_wait(int milliseconds);
 /*
  * Sends a packet of at most HOST_MCONSOLE_TEXT - 1 bytes of text. @error: 0 or what the client is
  * to see as failure; @more: others follow. A client that does not read is waited for by a thread.

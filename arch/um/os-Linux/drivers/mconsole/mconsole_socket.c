@@ -152,11 +152,11 @@ long host_mconsole_receive(struct host_mconsole_client *client, char *text)
 	return -EAGAIN;
 }
 
-void host_mconsole_wait(void)
+void host_mconsole_wait(int milliseconds)
 {
 	struct pollfd poll_for = { .fd = mconsole, .events = POLLIN };
 
-	poll(&poll_for, 1, -1);
+	poll(&poll_for, 1, milliseconds ? milliseconds : -1);
 }
 
 /* ---- answers ---- */
@@ -353,6 +353,11 @@ int host_mconsole_reply(const struct host_mconsole_client *who, unsigned int err
 }
 
 /* ---- notifications ---- */
+
+const char *host_notify_socket(void)
+{
+	return notified.sun_path[0] ? notified.sun_path : NULL;
+}
 
 int host_mconsole_notify(unsigned int kind, const char *text, unsigned int length)
 {
