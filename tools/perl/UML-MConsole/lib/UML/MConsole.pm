@@ -327,8 +327,8 @@ UML::MConsole - send commands to User-Mode Linux instances
 
 Each instance answers commands on a socket in its folder. An instance is looked for by its umid in
 F<$HOME/.uml>, F<$XDG_RUNTIME_DIR/uml>, F</tmp/uml-E<lt>uidE<gt>> and F</tmp/uml>, unless C<uml_dir>
-names another folder. In the last two, what belongs to other users is passed over. A name may also be
-the path of a socket, or of a folder with one.
+names another folder. In the last two, what belongs to other users is passed over. A name may also
+be the path of a socket, or of a folder with one.
 
 =head1 METHODS
 
@@ -339,9 +339,9 @@ packet after which a request fails: 10, or undef for no limit.
 
 =head2 list(option => value...)
 
-Returns a hash for each instance of this user, with C<name>, C<folder>, C<pid> (0 if it is not known)
-and C<state>: C<running>, C<dead> for a folder that a killed instance left, or C<unknown> for an
-instance of another user. Option: C<uml_dir>.
+Returns a hash for each instance of this user, with C<name>, C<folder>, C<pid> (0: not known) and
+C<state>: C<running>, C<dead> for a folder that a killed instance left, or C<unknown> for an instance
+of another user. Option: C<uml_dir>.
 
 =head2 request(word...)
 
@@ -363,8 +363,8 @@ another working directory.
 =head2 exec(command, option => value...)
 
 Runs a command in the guest; returns its exit status and its output. Options: C<output>, a function
-that is called with each part of the output as it comes; C<timeout>, in seconds without output: there
-is no limit by default.
+that is called with each part of the output as it comes; C<timeout>, in seconds without output:
+there is no limit by default.
 
 =head2 name, path, timeout, timeout(seconds)
 
