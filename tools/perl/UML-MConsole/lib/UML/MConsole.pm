@@ -339,8 +339,8 @@ packet after which a request fails: 10, or undef for no limit.
 
 =head2 list(option => value...)
 
-Returns a hash for each instance of this user, with C<name>, C<folder>, C<pid> (0: not known) and
-C<state>: C<running>, C<dead> for a folder that a killed instance left, or C<unknown> for an instance
+Returns a hash for each instance of this user, with C<name>, C<folder>, C<pid> (0: unknown) and
+C<state>: C<running>, C<dead> for the folder of a killed instance, or C<unknown> for an instance
 of another user. Option: C<uml_dir>.
 
 =head2 request(word...)
