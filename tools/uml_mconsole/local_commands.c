@@ -251,6 +251,7 @@ static const struct local_command {
 	{ "mconsole-version", 0, say_version, NULL },
 	{ "int", 1, interrupt, NULL },
 	{ "exec", 1, exec, NULL },
+	{ "backup", 1, back_up, NULL },
 	{ NULL, 0, NULL, NULL }
 };
 

@@ -50,6 +50,9 @@ int begins_with(const char *line, const char *word, const char **rest);
  */
 char *with_absolute_files(const char *request, const char **why);
 
+/* backup.c: backup <disk> <file>. */
+int back_up(struct session *session, const char *arguments);
+
 /* listing.c: --list. */
 int list_instances(const char *uml_dir, int json);
 

@@ -9,6 +9,7 @@
 #include <linux/sched/debug.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
+#include <linux/syscalls.h>
 #include <linux/sysrq.h>
 #include <linux/utsname.h>
 
@@ -171,6 +172,12 @@ static void stack(struct mconsole_request *request)
 	answer_with_log(request, from);
 }
 
+static void sync_all(struct mconsole_request *request)
+{
+	ksys_sync();
+	mconsole_done(request);
+}
+
 const struct mconsole_command mconsole_commands[] = {
 	{ "version", "- version of the kernel", false, version },
 	{ "help", "- this text", false, help },
@@ -187,6 +194,7 @@ const struct mconsole_command mconsole_commands[] = {
 #ifdef CONFIG_PROC_FS
 	{ "proc", "<file> - contents of a file below /proc", true, mconsole_proc },
 #endif
+	{ "sync", "- write back all file systems", true, sync_all },
 	{ "stack", "<pid> - stack of a process", true, stack },
 	{}
 };
