@@ -190,7 +190,7 @@ def errors():
     refuses(["con0=bogus:1"], "con0", "a console channel that does not exist is one line, status 1")
     refuses(["--bogus"], "--bogus",
             "an option with dashes that does not exist is one line, status 1")
-    for option in ("eth0=tuntap,tap0", "vec0:transport=tap,ifname=tap0", "ssl0=pty", "time-travel",
+    for option in ("eth0=tuntap,tap0", "vec0:transport=tap,ifname=tap0", "time-travel",
                    "ncpus=8", "mode=other"):
         refuses([option], re.split("[=:]", option)[0],
                 f"{option}, of what is not there yet, is one line, status 1")
@@ -244,7 +244,7 @@ def wrong_values():
 
 def historic():
     """Options of other ports: taken, each with one line, and not passed on to init."""
-    old = ["jail", "honeypot", "mode=tt", "skas0", "debug", "fake_ide", "udb", "xterm=a,b,c"]
+    old = ["jail", "honeypot", "mode=tt", "skas0", "debug", "fake_ide", "udb"]
     result = uml.run("cat /proc/1/cmdline | tr '\\0' ' '; echo; env; exit 0", mem="64M",
                      arguments=old)
     said = [line for line in result.console.splitlines() if line.startswith("linux: ")]

@@ -171,8 +171,9 @@ class Instance:
     everyone = set()
 
     def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None,
-                 env=None):
-        """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor.
+                 env=None, pass_fds=()):
+        """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor;
+        @pass_fds: descriptors that ./linux is to inherit.
         """
         command = [*wrap, linux or LINUX, *EXTRA, *arguments]
         self.command = command
@@ -197,7 +198,7 @@ class Instance:
             if closing:
                 os.close(0)
         self.process = subprocess.Popen(command, start_new_session=True, preexec_fn=prepare,
-                                        cwd=cwd,
+                                        cwd=cwd, pass_fds=pass_fds,
                                         env=env if env is not None else os.environ, **streams)
         Instance.everyone.add(self.process.pid)
         self.pid = self.process.pid

@@ -30,7 +30,6 @@ ACCEPTED(honeypot, "honeypot", "of no effect: it made memory look like that of a
 ACCEPTED(fake_ide, "fake_ide", "of no effect: disks are called ubd only");
 ACCEPTED(udb, "udb", "of no effect: disks are configured by ubd<n>=<file>");
 ACCEPTED(debug, "debug", "the kernel's log is shown in full, as on any Linux; to debug ./linux itself start it under gdb");
-ACCEPTED(xterm, "xterm", "of no effect so far: there is no channel that starts a terminal emulator");
 ACCEPTED(tty_log_dir, "tty_log_dir", "of no effect: terminals are not logged; script(1) can do so around ./linux");
 ACCEPTED(tty_log_fd, "tty_log_fd", "of no effect: terminals are not logged; script(1) can do so around ./linux");
 
@@ -85,9 +84,3 @@ static int __init refuse_vec(char *rest)
 	return refuse_device("vec", rest, NO_NETWORK);
 }
 __setup("vec", refuse_vec);
-
-static int __init refuse_ssl(char *rest)
-{
-	return refuse_device("ssl", rest, "there are no serial lines yet; con1 to con15 are terminals too");
-}
-__setup("ssl", refuse_ssl);

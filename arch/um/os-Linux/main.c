@@ -56,7 +56,13 @@ static const char help[] =
 "                         tell this socket of the start, a panic, a hang, and what is written to\n"
 "                         /proc/mconsole\n"
 "  initrd=<file>          initial file system, a cpio archive on the host\n"
-"  con<n>=<in>[,<out>]    channel of terminal n: fd:<n>, null, none (default: con0=fd:0,fd:1)\n"
+"  con<n>=<in>[,<out>]    channel of console n, /dev/tty0 to tty15: fd:<n>, null, none, pts, pty,\n"
+"                         tty:<device>, port:[<address>:]<port>, unix:<path>, xterm\n"
+"                         (default: con0=fd:0,fd:1, the others none)\n"
+"  ssl<n>=<in>[,<out>]    the same for serial line n, /dev/ttyS0 to ttyS63 (default: pts)\n"
+"  ssl-non-raw            leave terminals of serial lines in the mode that they have\n"
+"  xterm=<emulator>,<title switch>,<exec switch>\n"
+"                         program of the channel xterm (default: xterm,-T,-e)\n"
 "  virtio_uml.device=<socket>:<virtio id>[:<platform id>]\n"
 "                         a device of a vhost-user server\n"
 "  clocksource=host       read the host's clock by a host call, not by the TSC\n"
@@ -254,6 +260,8 @@ int main(int argc, char **argv)
 
 	if (host_read_moment(&host_start))
 		host_start.ns = 0;
+	if (argc == 3 && !strcmp(argv[1], "--terminal-relay"))
+		return host_terminal_relay(argv[2]);
 	fill_standard_descriptors();
 	signal(SIGXFSZ, SIG_IGN);	/* a limit of file sizes is an error of those who meet it */
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {

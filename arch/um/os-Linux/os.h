@@ -164,10 +164,14 @@ void host_watch(int fd, int write, int irq);
 void host_unwatch(int fd);
 
 /*
- * rawmode.c: switches the terminal fd to raw mode. It is as it was before when ./linux ends, whatever ends it, and
- * raw again when ./linux goes on after a stop. Does nothing for what is no terminal.
+ * rawmode.c: switches the terminal fd to raw mode. It is as it was before when ./linux ends,
+ * whatever ends it, and raw again when ./linux continues after a stop. Does nothing and returns 0
+ * if fd is no terminal or is raw already. Restore is for one that it returned 1 for.
  */
-void host_terminal_raw(int fd);
+int host_terminal_raw(int fd);
+void host_terminal_restore(int fd);
+/* relay.c: ./linux inside a terminal emulator, for xterm.c; its exit status. */
+int host_terminal_relay(const char *name);
 
 /* disk_backend.c: chooses who carries out transfers of disks. Ends with a line and status 1 where there is nobody. */
 void host_disk_backend_start(void);

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The channels null (a terminal that swallows everything and says nothing) and none (no terminal at all). */
+/*
+ * The channels null (a terminal that swallows everything and says nothing) and none (no terminal
+ * at all).
+ */
 #include <linux/errno.h>
 #include <linux/init.h>
+#include <linux/string.h>
 
 #include "channel.h"
 
-static int null_join(struct channel *channel, const char *argument, int directions, const char **why)
+static int null_join(struct channel *channel, const struct channel_request *request)
 {
-	if (!argument)
+	if (!request->argument)
 		return 0;
-	*why = "null takes no argument";
+	strscpy(request->why, "null takes no argument", CHANNEL_WHY);
 	return -EINVAL;
+}
+
+static void null_leave(struct channel *channel)
+{
 }
 
 /* Input never comes, rather than being at its end: the terminal stays usable. */
@@ -37,15 +45,22 @@ static int null_size(struct channel *channel, struct winsize *size)
 	return -ENOTTY;
 }
 
+static void null_describe(struct channel *channel, char *text, unsigned long size)
+{
+	strscpy(text, "null", size);
+}
+
 static struct channel_kind null_kind = {
 	.name = "null",
 	.syntax = "null",
 	.join = null_join,
+	.leave = null_leave,
 	.read = null_read,
 	.write = null_write,
 	.print = null_print,
 	.watch = null_watch,
 	.size = null_size,
+	.describe = null_describe,
 };
 
 static struct channel_kind none_kind = {

@@ -2,22 +2,30 @@
 /*
  * Terminal lines: ttys whose other end is a channel on the host.
  *
- * Input: while a line is open, its channel is watched. HOST_IRQ_CONSOLE makes us read until there is no more (-EAGAIN; the watch is
- * then set again) or the reader is behind (throttle; unthrottle reads on). What nobody reads stays in the host.
+ * Input: while a line is open, its channel is watched. HOST_IRQ_CONSOLE makes us read until there
+ * is no more (-EAGAIN; the watch is then set again) or the reader is behind (throttle; unthrottle
+ * continues). What is not read stays in the host.
  *
- * The end of the input is what a user would type there: Ctrl-D (and before it the end of an unfinished
- * line), whenever a program waits for lines then (ICANON). So a shell ends, and so does what reads in
- * it. To one that reads bytes Ctrl-D would be a byte: the line is hung up, which is an end of file and
- * SIGHUP. (The first line is the console, where that one is the editor of a shell: it gets its unfinished
- * line first.) Who waits is looked at soon after a program set the terminal's modes, as each shell does, and
- * then less and less often. When the line is hung up or closed it becomes mute: the login programs of a
- * guest that stays up wait for input that never comes, rather than end and be started again for ever. A
- * line whose input fails, or which never had one, is mute from the start.
+ * A reader on the host who leaves hangs the line up, as the carrier of a modem does, unless the
+ * tty has CLOCAL set. The channel lets no other one in before that. What was typed just before
+ * has a moment to reach its program.
  *
- * Output: into the port's FIFO and from there to the host at once; what the host does not take stays, and goes on its way when
- * the write watch fires. An output that fails for good swallows everything, like a terminal nobody looks at.
+ * The end of the input of a channel whose reader stays is what a user would type there: Ctrl-D
+ * (and before it the end of an unfinished line), whenever a program waits for lines then
+ * (ICANON). So a shell ends, and so does what reads in it. To one that reads bytes Ctrl-D would
+ * be a byte: the line is hung up, which is an end of file and SIGHUP. (The first line is the
+ * console, where that one is the editor of a shell: it gets its unfinished line first.) Who waits
+ * is looked at soon after a program set the terminal's modes, as each shell does, and then less
+ * and less often. When the line is hung up or closed it becomes mute: the login programs of a
+ * guest that stays up wait for input that never comes, rather than end and be started again for
+ * ever. A line whose input fails, or which never had one, is mute from the start.
  *
- * line->lock covers both, from interrupts and processes; host calls made under it do not sleep.
+ * Output: into the port's FIFO and from there to the host at once. The rest stays, and continues
+ * when the write watch fires. An output that fails for good swallows everything. Kernel messages
+ * take another way, past the FIFO and this lock: they must not wait for either (channel.c).
+ *
+ * line->lock covers both directions, from interrupts and processes. Host calls made under it do
+ * not sleep.
  */
 #include <linux/err.h>
 #include <linux/interrupt.h>
@@ -39,6 +47,7 @@
 #define READ_PER_TURN	4096	/* then the line discipline gets a chance to throttle us */
 #define END_FIRST	(HZ / 50)	/* how soon, and how seldom at most, the end is typed */
 #define END_LAST	(10UL * HZ)
+#define HANGUP_DELAY	(HZ / 10)	/* for what was typed before it */
 
 /* ---- transfers; all with line->lock held ---- */
 
@@ -73,11 +82,14 @@ static void line_receive(struct line *line)
 			schedule_delayed_work(&line->work, 1);
 			break;
 		}
-		got = total < READ_PER_TURN ? line->in->kind->read(line->in, buffer, room) : -EAGAIN;
+		got = total < READ_PER_TURN ? channel_read(line->in, buffer, room) : -EAGAIN;
 		if (got == -EAGAIN) {
-			line->in->kind->watch(line->in, CHANNEL_IN);
+			channel_watch(line->in, CHANNEL_IN);
 			break;
 		}
+		line->drained = got == -ENOTCONN;
+		if (line->drained)
+			break;
 		if (got <= 0) {
 			line->input = got ? LINE_MUTE : LINE_ENDS;
 			if (!got)
@@ -92,20 +104,28 @@ static void line_receive(struct line *line)
 		tty_flip_buffer_push(&line->port);
 }
 
-static void line_send(struct line *line)
+/*
+ * Whether the FIFO has more room than before: then tty_port_tty_wakeup() must follow, without the
+ * lock, or a program that waits for room never notices.
+ */
+static bool line_send(struct line *line)
 {
 	unsigned int length;
+	bool sent = false;
 	u8 *data;
 
-	while (!line->stopped && (length = kfifo_out_linear_ptr(&line->port.xmit_fifo, &data, UINT_MAX))) {
-		long put = line->out ? line->out->kind->write(line->out, data, length) : length;
+	while (!line->stopped &&
+	       (length = kfifo_out_linear_ptr(&line->port.xmit_fifo, &data, UINT_MAX))) {
+		long put = channel_write(line->out, data, length);
 
 		if (put == -EAGAIN || put == 0) {
-			line->out->kind->watch(line->out, CHANNEL_OUT);
-			return;
+			channel_watch(line->out, CHANNEL_OUT);
+			break;
 		}
 		kfifo_skip_count(&line->port.xmit_fifo, put < 0 ? length : put);
+		sent = true;
 	}
+	return sent;
 }
 
 /* ---- interrupts and what follows from them ---- */
@@ -114,8 +134,7 @@ static void line_resize(struct line *line, struct tty_struct *tty)
 {
 	struct winsize size = {};
 
-	if ((line->out && !line->out->kind->size(line->out, &size)) ||
-	    (line->in && !line->in->kind->size(line->in, &size)))
+	if (!channel_size(line->out, &size) || !channel_size(line->in, &size))
 		tty_do_resize(tty, &size);
 }
 
@@ -163,18 +182,62 @@ static void line_end_work(struct work_struct *work)
 	tty_kref_put(tty);
 }
 
+static void line_renew(struct line *line)
+{
+	channel_renew(line->in);
+	if (line->out != line->in)
+		channel_renew(line->out);
+}
+
+/*
+ * The host's reader has left. With CLOCAL set the line does not care, and the next one may come
+ * as soon as all that was typed has been read. A hang-up lets the next one in by line_shutdown().
+ */
+static void line_hangup_work(struct work_struct *work)
+{
+	struct line *line = container_of(to_delayed_work(work), struct line, hangup_work);
+	struct tty_struct *tty = tty_port_tty_get(&line->port);
+
+	if (!tty)
+		return;
+	spin_lock_irq(&line->lock);
+	line_receive(line);
+	if (!line->active || !C_CLOCAL(tty))
+		;
+	else if (line->throttled && !line->drained)
+		schedule_delayed_work(&line->hangup_work, HANGUP_DELAY);
+	else
+		line_renew(line);
+	spin_unlock_irq(&line->lock);
+	if (!C_CLOCAL(tty))
+		tty_hangup(tty);
+	tty_kref_put(tty);
+}
+
+static void line_follow_reader(struct line *line, bool resized)
+{
+	int events = channel_events(line->in);
+
+	if (line->out != line->in)
+		events |= channel_events(line->out);
+	if ((events & CHANNEL_LEFT) && line->active)
+		schedule_delayed_work(&line->hangup_work, HANGUP_DELAY);
+	else if (events & CHANNEL_LEFT)
+		line_renew(line);
+	if (line->active && (resized || (events & CHANNEL_RESIZED)))
+		schedule_delayed_work(&line->work, 0);
+}
+
 static void line_interrupt(struct line *line, bool resized)
 {
 	bool sent = false;
 	unsigned long flags;
 
 	spin_lock_irqsave(&line->lock, flags);
+	line_follow_reader(line, resized);
 	if (line->active) {
 		line_receive(line);
-		sent = !kfifo_is_empty(&line->port.xmit_fifo);
-		line_send(line);
-		if (resized)
-			schedule_delayed_work(&line->work, 0);
+		sent = line_send(line);
 	}
 	spin_unlock_irqrestore(&line->lock, flags);
 	if (sent)
@@ -195,13 +258,28 @@ static irqreturn_t line_set_interrupt(int irq, void *data)
 
 /* ---- the port: first open, last close ---- */
 
+static void open_channel(struct channel *channel)
+{
+	if (channel && channel->kind->open)
+		channel->kind->open(channel);
+}
+
+/* Later openers find the window's size that the guest may have set since. */
 static int line_activate(struct tty_port *port, struct tty_struct *tty)
 {
 	struct line *line = container_of(port, struct line, port);
-	int error = tty_port_alloc_xmit_buf(port);
+	int error = line_join_deferred(tty->driver->driver_state, tty->index);
 
+	if (!error && !line->in && !line->out)
+		error = -ENODEV;
+	if (!error)
+		error = tty_port_alloc_xmit_buf(port);
 	if (error)
 		return error;
+	line_resize(line, tty);
+	open_channel(line->in);
+	if (line->out != line->in)
+		open_channel(line->out);
 	spin_lock_irq(&line->lock);
 	line->active = true;
 	line->throttled = line->stopped = false;
@@ -219,9 +297,14 @@ static void line_shutdown(struct tty_port *port)
 	if (line->input == LINE_ENDS)
 		line->input = LINE_MUTE;
 	kfifo_reset(&port->xmit_fifo);
+	line->drained = false;
 	spin_unlock_irq(&line->lock);
 	cancel_delayed_work_sync(&line->work);
 	cancel_delayed_work_sync(&line->end_work);
+	cancel_delayed_work_sync(&line->hangup_work);
+	spin_lock_irq(&line->lock);
+	line_renew(line);
+	spin_unlock_irq(&line->lock);
 }
 
 static const struct tty_port_operations line_port_ops = {
@@ -236,7 +319,8 @@ static int line_install(struct tty_driver *driver, struct tty_struct *tty)
 	struct line_set *set = driver->driver_state;
 	struct line *line = &set->lines[tty->index];
 
-	if (!line->in && !line->out)
+	/* Seen without a lock, so that line_activate() looks again. */
+	if (!READ_ONCE(line->in) && !READ_ONCE(line->out) && !READ_ONCE(line->deferred))
 		return -ENODEV;
 	tty->driver_data = line;
 	return tty_port_install(&line->port, driver, tty);
@@ -244,12 +328,7 @@ static int line_install(struct tty_driver *driver, struct tty_struct *tty)
 
 static int line_open(struct tty_struct *tty, struct file *file)
 {
-	struct line *line = tty->driver_data;
-
-	/* Later openers find what the guest may have set since. */
-	if (!tty_port_initialized(&line->port))
-		line_resize(line, tty);
-	return tty_port_open(&line->port, tty, file);
+	return tty_port_open(tty->port, tty, file);
 }
 
 static void line_close(struct tty_struct *tty, struct file *file)
@@ -266,14 +345,18 @@ static ssize_t line_write(struct tty_struct *tty, const u8 *buffer, size_t lengt
 {
 	struct line *line = tty->driver_data;
 	unsigned long flags;
+	bool others_wait = false;
 	size_t taken = 0;
 
 	spin_lock_irqsave(&line->lock, flags);
 	if (line->active) {
+		others_wait = !kfifo_is_empty(&line->port.xmit_fifo);
 		taken = kfifo_in(&line->port.xmit_fifo, buffer, length);
-		line_send(line);
+		others_wait &= line_send(line);
 	}
 	spin_unlock_irqrestore(&line->lock, flags);
+	if (others_wait)
+		tty_port_tty_wakeup(&line->port);
 	return taken;
 }
 
@@ -325,14 +408,17 @@ static void line_set_flag(struct tty_struct *tty, bool *flag, bool value)
 {
 	struct line *line = tty->driver_data;
 	unsigned long flags;
+	bool sent = false;
 
 	spin_lock_irqsave(&line->lock, flags);
 	*flag = value;
 	if (line->active) {
 		line_receive(line);
-		line_send(line);
+		sent = line_send(line);
 	}
 	spin_unlock_irqrestore(&line->lock, flags);
+	if (sent)
+		tty_port_tty_wakeup(&line->port);
 }
 
 static void line_throttle(struct tty_struct *tty)
@@ -385,50 +471,28 @@ static const struct tty_operations line_ops = {
 	.set_termios = line_set_termios,
 };
 
-/* ---- configuration ---- */
+/* ---- the set ---- */
 
-static struct channel *join_or_die(const char *option, unsigned int index, const char *spec, int directions)
+void line_set_init(struct line_set *set)
 {
-	const char *why = "";
-	struct channel *channel = channel_join(spec, directions, &why);
+	for (unsigned int i = 0; i < set->count; i++) {
+		struct line *line = &set->lines[i];
 
-	if (IS_ERR(channel))
-		host_fatal("%s%u=%s: %s", option, index, spec, why);
-	return channel;
-}
-
-void line_configure(struct line_set *set, unsigned int index, const char *spec)
-{
-	struct line *line = &set->lines[index];
-	char *in = kstrdup(spec, GFP_KERNEL), *out = in ? strchr(in, ',') : NULL;
-
-	if (!in)
-		host_fatal("%s%u: out of memory", set->option, index);
-	if (out) {
-		*out++ = '\0';
-		line->out = join_or_die(set->option, index, out, CHANNEL_OUT);
-		line->in = join_or_die(set->option, index, in, CHANNEL_IN);
-	} else {
-		line->in = line->out = join_or_die(set->option, index, in, CHANNEL_IN | CHANNEL_OUT);
+		tty_port_init(&line->port);
+		line->port.ops = &line_port_ops;
+		spin_lock_init(&line->lock);
+		INIT_DELAYED_WORK(&line->work, line_work);
+		INIT_DELAYED_WORK(&line->end_work, line_end_work);
+		INIT_DELAYED_WORK(&line->hangup_work, line_hangup_work);
 	}
-	kfree(in);
-}
-
-static void line_init(struct line *line, struct tty_driver *driver, unsigned int index)
-{
-	tty_port_init(&line->port);
-	line->port.ops = &line_port_ops;
-	spin_lock_init(&line->lock);
-	INIT_DELAYED_WORK(&line->work, line_work);
-	INIT_DELAYED_WORK(&line->end_work, line_end_work);
-	tty_port_link_device(&line->port, driver, index);
 }
 
 int line_set_register(struct line_set *set)
 {
-	struct tty_driver *driver = tty_alloc_driver(set->count, TTY_DRIVER_REAL_RAW | TTY_DRIVER_RESET_TERMIOS);
+	struct tty_driver *driver;
 	int error;
 
+	driver = tty_alloc_driver(set->count, TTY_DRIVER_REAL_RAW | TTY_DRIVER_RESET_TERMIOS);
 	if (IS_ERR(driver))
 		return PTR_ERR(driver);
 	driver->driver_name = set->option;
@@ -441,7 +505,7 @@ int line_set_register(struct line_set *set)
 	driver->driver_state = set;
 	tty_set_operations(driver, &line_ops);
 	for (unsigned int i = 0; i < set->count; i++)
-		line_init(&set->lines[i], driver, i);
+		tty_port_link_device(&set->lines[i].port, driver, i);
 	error = tty_register_driver(driver);
 	if (error)
 		goto put;
@@ -449,6 +513,8 @@ int line_set_register(struct line_set *set)
 	if (error)
 		goto unregister;
 	set->driver = driver;
+	/* Readers may have come before there was a handler. */
+	host_raise(this_vcpu(), HOST_IRQ_CONSOLE);
 	return 0;
 unregister:
 	tty_unregister_driver(driver);

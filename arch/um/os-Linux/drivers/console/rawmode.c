@@ -11,16 +11,18 @@
  *     are changed when ./linux comes to the foreground. A shell need not tell us of that, so a thread
  *     (terminal.c) looks now and then while we are in the background, and only then.
  *
- * The guardian keeps nothing of ./linux: no descriptors, no guest RAM, no session (so no signal from the terminal reaches it, and
- * it may change a terminal that is not its own), all signals blocked. It is made by clone() onto a stack of its own, since the
- * caller's stack may lie in guest RAM, which is shared memory.
+ * The guardian keeps nothing of ./linux: no descriptors, no guest RAM, no session (so no signal
+ * from the terminal reaches it, and it may change a terminal that is not its own), all signals
+ * blocked. It is made by clone() onto a stack of its own, since the caller's stack may lie in
+ * guest RAM, which is shared memory.
  *
- * host_terminal_raw() runs on a virtual CPU during boot, host_terminals_follow() on the thread for
- * signals; restore_all() on whichever thread ends ./linux.
+ * host_terminal_raw() runs on a virtual CPU during boot, host_terminals_follow() on the thread
+ * for signals; restore_all() on whichever thread ends ./linux.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -42,12 +44,14 @@ static struct terminal {
 	int fd;			/* duplicate, out of the way of 0 to 2 */
 	dev_t device;
 	int raw_now;
+	int released;		/* no line uses it any more */
 	int in_background, continued;	/* when last looked at; since then, after a stop */
 	struct termios cooked, raw;
 	int leash;		/* the pipe that the guardian reads */
 	pid_t guardian;		/* 0: none */
 } *terminals;			/* shared with the guardians */
 static int count;
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;	/* modes, but at the end */
 
 static char guardian_stack[16384] __attribute__((aligned(16)));
 
@@ -173,12 +177,15 @@ int host_terminals_follow(void)
 	int background = 0, error = errno;
 
 	for (int i = 0; i < __atomic_load_n(&count, __ATOMIC_ACQUIRE); i++) {
-		int now = host_in_background(terminals[i].fd);
+		int now;
 
-		if (!now && (terminals[i].in_background || terminals[i].continued))
+		pthread_mutex_lock(&changing);
+		now = !terminals[i].released && host_in_background(terminals[i].fd);
+		if (!now && !terminals[i].released && (terminals[i].in_background || terminals[i].continued))
 			make_raw(&terminals[i]);
 		terminals[i].continued = 0;
 		terminals[i].in_background = now;
+		pthread_mutex_unlock(&changing);
 		background |= now;
 	}
 	errno = error;
@@ -191,15 +198,50 @@ void host_terminals_continued(void)
 		terminals[i].continued = 1;
 }
 
-static int is_known(dev_t device)
+static struct terminal *find(dev_t device)
 {
 	for (int i = 0; i < count; i++)
 		if (terminals[i].device == device)
-			return 1;
-	return 0;
+			return &terminals[i];
+	return NULL;
 }
 
-void host_terminal_raw(int fd)
+/* The entry stays, without a guardian and never raw, for the case that it is used again. */
+void host_terminal_restore(int fd)
+{
+	struct terminal *terminal;
+	struct stat file;
+
+	terminal = fstat(fd, &file) < 0 ? NULL : find(file.st_rdev);
+	if (!terminal || terminal->released)
+		return;
+	pthread_mutex_lock(&changing);
+	terminal->released = 1;
+	if (terminal->raw_now && !host_in_background(terminal->fd))
+		tcsetattr(terminal->fd, TCSANOW, &terminal->cooked);
+	terminal->raw_now = 0;
+	if (terminal->guardian) {
+		end_guardian(terminal);
+		close(terminal->leash);
+	}
+	pthread_mutex_unlock(&changing);
+}
+
+static int take_again(struct terminal *terminal)
+{
+	if (!terminal->released)
+		return 0;
+	start_guardian(terminal);
+	pthread_mutex_lock(&changing);
+	terminal->released = 0;
+	terminal->in_background = host_in_background(terminal->fd);
+	if (!terminal->in_background)
+		make_raw(terminal);
+	pthread_mutex_unlock(&changing);
+	return 1;
+}
+
+int host_terminal_raw(int fd)
 {
 	struct terminal *terminal;
 	struct stat file;
@@ -209,16 +251,19 @@ void host_terminal_raw(int fd)
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (terminals == MAP_FAILED) {
 		terminals = NULL;
-		return;
+		return 0;
 	}
+	if (fstat(fd, &file) < 0 || !isatty(fd))
+		return 0;
+	terminal = find(file.st_rdev);
+	if (terminal)
+		return take_again(terminal);
 	terminal = &terminals[count];
-	if (count == MAX_TERMINALS || fstat(fd, &file) < 0 || tcgetattr(fd, &terminal->cooked) < 0)
-		return;
-	if (is_known(file.st_rdev))
-		return;
+	if (count == MAX_TERMINALS || tcgetattr(fd, &terminal->cooked) < 0)
+		return 0;
 	terminal->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (terminal->fd < 0)
-		return;
+		return 0;
 	terminal->device = file.st_rdev;
 	terminal->raw = terminal->cooked;
 	cfmakeraw(&terminal->raw);
@@ -230,4 +275,5 @@ void host_terminal_raw(int fd)
 		make_raw(terminal);
 	__atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
 	host_terminals_look();
+	return 1;
 }

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Inherited descriptors as terminal lines: the host half of the consoles, <host/console.h>.
+ * Inherited descriptors and terminals of the host as handles: fd:<n>, tty:<device>. Their reader
+ * is always there. Each direction has a handle of its own or shares one.
  *
- * Nothing here may make a virtual CPU wait, yet O_NONBLOCK is not for us to set: it belongs to the
- * open file, which the shell and others share with us. So each descriptor gets the gentlest way
- * that works:
- *   - a pipe or a terminal is opened anew through /proc/self/fd, without waiting;
- *   - a socket has MSG_DONTWAIT;
- *   - anything else (and what cannot be opened anew) is asked with poll() first, and written in
- *     small pieces.
- * Each direction has a descriptor of its own, so that the watcher can wait for both.
- *
- * SIGWINCH and SIGCONT are handled on a thread of its own, which also follows terminals in the
- * background; virtual CPUs block them.
+ * SIGWINCH and SIGCONT are handled on a thread, which also follows terminals in the background;
+ * virtual CPUs block them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,37 +12,24 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <host/console.h>
-#include <host/irq.h>
-#include <host/vcpu.h>
-
+#include "handles.h"
 #include "os.h"
-#include "printable.h"
 
-#define MAX_CONSOLES	80	/* 16 consoles and 64 serial lines */
-#define PIECE		256	/* a terminal that polls as writable takes this much */
-
-enum way { NO_WAIT, SOCKET, POLL };
-
-struct stream {
-	int fd;			/* -1: no such direction */
-	enum way way;
-};
-
-static struct console {
-	struct stream in, out;
+struct terminal_handle {
+	struct handle handle;
+	struct stream in;
 	int is_terminal;	/* the output */
-} consoles[MAX_CONSOLES];
-static int count;
+	int fd;			/* inherited; -1: opened by name */
+	char *path;		/* of the one that was opened */
+	int raw_fd;		/* what was made raw, or -1 */
+};
 
 unsigned int host_console_resizes;
 
@@ -60,7 +39,7 @@ static void on_resize(int signal)
 {
 	(void)signal;
 	__atomic_add_fetch(&host_console_resizes, 1, __ATOMIC_RELAXED);
-	host_raise(&host_vcpus[0], HOST_IRQ_CONSOLE);
+	handle_raise();
 }
 
 static void on_continue(int signal)
@@ -88,7 +67,7 @@ static void *take_signals(void *signals)
 		int background = host_terminals_follow();
 
 		if (!background && __atomic_exchange_n(&input_waits, 0, __ATOMIC_SEQ_CST)) {
-			host_raise(&host_vcpus[0], HOST_IRQ_CONSOLE);
+			handle_raise();
 			/* If it is in the background still, not again at once. */
 			nanosleep(&now_and_then, NULL);
 		}
@@ -99,7 +78,7 @@ static void *take_signals(void *signals)
 
 void host_terminals_look(void)
 {
-	kill(getpid(), SIGCONT);	/* of which that thread takes notice, now or when it waits */
+	kill(getpid(), SIGCONT);	/* which that thread notices, now or when it waits */
 }
 
 /* A signal to the process goes to a thread that does not block it: the one started here. */
@@ -136,185 +115,102 @@ static int is_inherited(int fd)
 	return flags >= 0 && (fd <= 2 || !(flags & FD_CLOEXEC));
 }
 
-static int may_reopen(int fd, const struct stat *file)
+static int open_streams(struct terminal_handle *terminal, int fd, int flags)
 {
-	/* The master side of a pseudo terminal would be a new one. */
-	return S_ISFIFO(file->st_mode) ||
-	       (S_ISCHR(file->st_mode) && isatty(fd) && file->st_rdev != makedev(5, 2));
-}
+	int error = 0;
 
-static int open_stream(struct stream *stream, int fd, int unwanted)
-{
-	int mode = fcntl(fd, F_GETFL);
-	char path[32];
-	struct stat file;
-
-	if (!is_inherited(fd) || mode < 0 || (mode & O_ACCMODE) == unwanted || fstat(fd, &file) < 0)
-		return -EBADF;
-	if (may_reopen(fd, &file)) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		stream->way = NO_WAIT;
-		stream->fd = open(path, (mode & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		if (stream->fd >= 0)
-			return 0;
+	if (flags & HOST_CONSOLE_OUT)
+		error = stream_open(&terminal->handle.out, fd, O_WRONLY);
+	if (!error && (flags & HOST_CONSOLE_IN)) {
+		error = stream_open(&terminal->in, fd, O_RDONLY);
+		if (fd == 0)
+			error = 0;
 	}
-	stream->way = S_ISSOCK(file.st_mode) ? SOCKET : S_ISREG(file.st_mode) ? NO_WAIT : POLL;
-	stream->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return stream->fd < 0 ? -errno : 0;
+	return error;
 }
 
-int host_console_open(int in, int out)
+static void terminal_close(struct handle *handle)
 {
-	struct console *console = &consoles[count];
-	int error;
+	struct terminal_handle *terminal = (struct terminal_handle *)handle;
 
-	if (count == MAX_CONSOLES)
-		return -EMFILE;
-	if (count == 0)
+	if (terminal->raw_fd >= 0)
+		host_terminal_restore(terminal->raw_fd);
+	stream_close(&terminal->in);
+	stream_close(&handle->out);
+	free(terminal->path);
+	handle_free(handle);
+}
+
+static const struct handle_kind terminal_kind;
+
+/* fd: open; it stays the caller's. */
+static int terminal_add(int fd, const char *path, int flags, char *why)
+{
+	static int signals_started;
+	struct terminal_handle *terminal = handle_new(sizeof(*terminal), &terminal_kind, why);
+	int number;
+
+	if (!terminal)
+		return -ENOMEM;
+	if (!signals_started)
 		start_signals();
-	console->in.fd = console->out.fd = -1;
-	if (out >= 0) {
-		error = open_stream(&console->out, out, O_RDONLY);
-		if (error)
-			return error;
+	signals_started = 1;
+	terminal->in.fd = terminal->raw_fd = -1;
+	terminal->fd = path ? -1 : fd;
+	terminal->path = path ? strdup(path) : NULL;
+	terminal->handle.attached = 1;
+	number = open_streams(terminal, fd, flags);
+	if (number) {
+		handle_refuse(why, number, "it is not open for %s; open it in the shell, as in %s",
+			      !(flags & HOST_CONSOLE_OUT) ? "reading" :
+			      !(flags & HOST_CONSOLE_IN) ? "writing" : "reading and writing",
+			      !(flags & HOST_CONSOLE_OUT) ? "5<input" :
+			      !(flags & HOST_CONSOLE_IN) ? "5>output" :
+			      "5<>file, or give <in>,<out>");
+	} else {
+		number = handle_add(&terminal->handle, why);
 	}
-	if (in >= 0) {
-		error = open_stream(&console->in, in, O_WRONLY);
-		if (error && in != 0)
-			return error;
-		host_terminal_raw(in);
+	if (number < 0) {
+		terminal_close(&terminal->handle);
+		return number;
 	}
-	console->is_terminal = out >= 0 && isatty(out);
-	return count++;
+	if ((flags & HOST_CONSOLE_IN) && !(flags & HOST_CONSOLE_AS_IS) && host_terminal_raw(fd))
+		terminal->raw_fd = terminal->in.fd;
+	terminal->is_terminal = (flags & HOST_CONSOLE_OUT) && isatty(fd);
+	return number;
+}
+
+int host_console_open(int fd, int flags, char *why)
+{
+	if (!is_inherited(fd) && fd != 0)
+		return handle_refuse(why, -EBADF,
+				     "it is not open; open it in the shell, as in 5<>file");
+	return terminal_add(fd, NULL, flags, why);
+}
+
+int host_console_open_tty(const char *path, int flags, char *why)
+{
+	int directions = flags & (HOST_CONSOLE_IN | HOST_CONSOLE_OUT);
+	int access = directions == HOST_CONSOLE_IN ? O_RDONLY :
+		     directions == HOST_CONSOLE_OUT ? O_WRONLY : O_RDWR;
+	int fd = open(path, access | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), number;
+
+	if (fd < 0)
+		return handle_refuse(why, -errno, "%s", strerror(errno));
+	if (isatty(fd))
+		number = terminal_add(fd, path, flags, why);
+	else
+		number = handle_refuse(why, -ENOTTY, "it is no terminal; name one, such as /dev/tty2");
+	close(fd);
+	return number;
 }
 
 /* ---- transfers ---- */
 
-static int terminal_is_ready(int fd, int events, int timeout)
+static void terminal_watch(struct handle *handle, int write)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = events };
-
-	return poll(&poll_fd, 1, timeout) > 0;
-}
-
-/* The host could not reach the memory: guest RAM that it cannot give ends ./linux here. */
-static int terminal_error(const void *buffer, unsigned long length)
-{
-	int error = -errno;
-
-	if (error == -EFAULT)
-		host_ram_prove(buffer, length);
-	return error;
-}
-
-long host_console_read(int console, void *buffer, unsigned long length)
-{
-	struct stream *in = &consoles[console].in;
-	long got;
-
-	if (in->fd < 0)
-		return -EBADF;
-	do {
-		if (in->way == POLL && !terminal_is_ready(in->fd, POLLIN, 0))
-			return -EAGAIN;
-		if (in->way == SOCKET)
-			got = recv(in->fd, buffer, length, MSG_DONTWAIT);
-		else
-			got = read(in->fd, buffer, length);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0 && errno == EIO && host_in_background(in->fd))
-		return -EAGAIN;		/* what is typed is for another */
-	return got < 0 ? terminal_error(buffer, length) : got;
-}
-
-static long write_stream(struct stream *out, const void *buffer, unsigned long length)
-{
-	long put;
-
-	if (out->fd < 0)
-		return length;
-	do {
-		if (out->way == POLL) {
-			if (!terminal_is_ready(out->fd, POLLOUT, 0))
-				return -EAGAIN;
-			if (length > PIECE)
-				length = PIECE;
-		}
-		if (out->way == SOCKET)
-			put = send(out->fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-		else
-			put = write(out->fd, buffer, length);
-	} while (put < 0 && errno == EINTR);
-	return put < 0 ? terminal_error(buffer, length) : put;
-}
-
-long host_console_write(int console, const void *buffer, unsigned long length)
-{
-	return write_stream(&consoles[console].out, buffer, length);
-}
-
-static void print_all(struct stream *out, const char *text, unsigned long length)
-{
-	while (length) {
-		long put = write_stream(out, text, length);
-
-		if (put == -EAGAIN) {
-			terminal_is_ready(out->fd, POLLOUT, -1);
-			continue;
-		}
-		if (put <= 0)
-			return;
-		text += put;
-		length -= put;
-	}
-}
-
-/* Asked each time: another line, or the user, may make the terminal raw or undo it. */
-static int adds_returns(const struct console *console)
-{
-	struct termios now;
-
-	return !console->is_terminal || tcgetattr(console->out.fd, &now) < 0 || (now.c_oflag & OPOST);
-}
-
-static void print_part(int console, const char *text, unsigned long length)
-{
-	struct stream *out = &consoles[console].out;
-	char buffer[512];
-	unsigned long used = 0;
-
-	if (adds_returns(&consoles[console])) {
-		print_all(out, text, length);
-		return;
-	}
-	while (length--) {
-		if (*text == '\n')
-			buffer[used++] = '\r';
-		buffer[used++] = *text++;
-		if (used >= sizeof(buffer) - 1 || !length) {
-			print_all(out, buffer, used);
-			used = 0;
-		}
-	}
-}
-
-/* The log holds names of programs and files, which are to be read and not obeyed. */
-void host_console_print(int console, const char *text, unsigned long length)
-{
-	char part[256];
-
-	while (length) {
-		unsigned long taken = printable_part(part, sizeof(part), text, length);
-
-		print_part(console, part, strlen(part));
-		text += taken;
-		length -= taken;
-	}
-}
-
-void host_console_watch(int console, int write)
-{
-	struct stream *stream = write ? &consoles[console].out : &consoles[console].in;
+	struct terminal_handle *terminal = (struct terminal_handle *)handle;
+	struct stream *stream = write ? &handle->out : &terminal->in;
 
 	if (stream->fd < 0)
 		return;
@@ -323,18 +219,68 @@ void host_console_watch(int console, int write)
 		__atomic_store_n(&input_waits, 1, __ATOMIC_SEQ_CST);
 		host_terminals_look();
 	} else {
-		host_watch(stream->fd, write, HOST_IRQ_CONSOLE);
+		handle_watch(stream->fd, write);
 	}
 }
 
-int host_console_size(int console, unsigned short *rows, unsigned short *columns)
+static long terminal_read(struct handle *handle, void *buffer, unsigned long length)
 {
-	struct console *line = &consoles[console];
+	struct stream *in = &((struct terminal_handle *)handle)->in;
+	long got = stream_read(in, buffer, length);
+
+	if (got == -EIO && host_in_background(in->fd))
+		return -EAGAIN;		/* what is typed is for another */
+	return got;
+}
+
+static long terminal_send(struct handle *handle, const void *buffer, unsigned long length)
+{
+	long put = stream_write(&handle->out, buffer, length);
+
+	if (put == -EAGAIN)
+		terminal_watch(handle, 1);
+	return put;
+}
+
+/* Asked each time: another line, or the user, may make the terminal raw or undo it. */
+static int terminal_needs_returns(struct handle *handle)
+{
+	struct terminal_handle *terminal = (struct terminal_handle *)handle;
+	struct termios now;
+
+	return terminal->is_terminal && tcgetattr(handle->out.fd, &now) == 0 &&
+	       !(now.c_oflag & OPOST);
+}
+
+static int terminal_size(struct handle *handle, unsigned short *rows, unsigned short *columns)
+{
+	struct terminal_handle *terminal = (struct terminal_handle *)handle;
 	struct winsize size;
 
-	if (ioctl(line->out.fd, TIOCGWINSZ, &size) < 0 && ioctl(line->in.fd, TIOCGWINSZ, &size) < 0)
+	if (ioctl(handle->out.fd, TIOCGWINSZ, &size) < 0 &&
+	    ioctl(terminal->in.fd, TIOCGWINSZ, &size) < 0)
 		return -ENOTTY;
 	*rows = size.ws_row;
 	*columns = size.ws_col;
 	return 0;
 }
+
+static void terminal_describe(struct handle *handle, char *text, unsigned long size)
+{
+	struct terminal_handle *terminal = (struct terminal_handle *)handle;
+
+	if (terminal->path)
+		snprintf(text, size, "tty:%s", terminal->path);
+	else
+		snprintf(text, size, "fd:%d", terminal->fd);
+}
+
+static const struct handle_kind terminal_kind = {
+	.read = terminal_read,
+	.send = terminal_send,
+	.watch = terminal_watch,
+	.size = terminal_size,
+	.needs_returns = terminal_needs_returns,
+	.describe = terminal_describe,
+	.close = terminal_close,
+};
