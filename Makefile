@@ -40,8 +40,8 @@ help:
 #:   make run              install what is needed, build, boot to a shell here; ARGS="mem=1G ..."
 #:   make test             install what is needed, build, run every test; PROVE_FLAGS="-v",
 #:                         TESTS=tests/some.t
-#:   make test-configs     build and boot many configurations with gcc and clang, for hours;
-#:                         CONFIGS="'gcc-*'" for some
+#:   make test-configs     build and boot many configurations, for three hours and more with each
+#:                         compiler (gcc, clang); CONFIGS="'gcc-*'" for some, CONFIGS=--list
 #:   make bench            measure natively and in the guest, side by side
 #:   make menuconfig       change the configuration (also nconfig), until the next `make defconfig`
 #:   make defconfig        go back to arch/um/configs
