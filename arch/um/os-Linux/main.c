@@ -281,8 +281,8 @@ int main(int argc, char **argv)
 	host_ram_init(ram);
 	host_oom_init(ram);
 	host_signals_init();
+	host_engine_init();
 	host_instance_init();
 	host_mconsole_init();
-	host_engine_init();
 	kernel_start(join(argv + 1));
 }

@@ -233,7 +233,7 @@ static int open_disk(struct ubd *ubd, struct ubd_option *option)
 
 static int __init ubd_option(char *unit)
 {
-	static char line[HOST_DISK_WHY + 512] __initdata;
+	static char line[16384] __initdata;	/* with the longest paths, four times */
 	struct seq_buf why;
 	struct ubd_option option = { .why = &why };
 	char *value = strchr(unit, '=');

@@ -448,6 +448,11 @@ void host_instance_init(void)
 
 /* ---- sockets ---- */
 
+int host_instance_is_wanted(void)
+{
+	return host_umid_option || host_uml_dir_option;
+}
+
 int host_instance_socket(const char *entry, int type)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };

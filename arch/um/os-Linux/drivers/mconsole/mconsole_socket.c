@@ -92,10 +92,13 @@ void host_mconsole_init(void)
 	if (!host_umid()[0])
 		return;
 	mconsole = host_instance_socket("mconsole", SOCK_DGRAM);
-	if (mconsole < 0)
-		host_fatal(
-			"no socket for the management console: %s; give another uml_dir=<folder>",
-			strerror(-mconsole));
+	if (mconsole < 0 && host_instance_is_wanted())
+		host_fatal("no socket for the management console: %s; give another uml_dir=<folder>",
+			   strerror(-mconsole));
+	if (mconsole < 0) {
+		host_warn("no management console: its socket: %s", strerror(-mconsole));
+		return;
+	}
 	mconsole_path = host_instance_path("mconsole");
 	host_mconsole_notify(HOST_NOTIFY_SOCKET, mconsole_path, strlen(mconsole_path));
 }
