@@ -33,12 +33,12 @@
 
 #define CALL(name) { #name, SYS_##name }
 static const struct name { const char *name; int number; } calls[] = {
-	CALL(accept4), CALL(access), CALL(arch_prctl), CALL(bind), CALL(brk), CALL(chdir), CALL(clock_gettime), CALL(clock_nanosleep), CALL(clone),
+	CALL(access), CALL(arch_prctl), CALL(brk), CALL(chdir), CALL(clock_gettime), CALL(clock_nanosleep), CALL(clone),
 	{ "clone3", 435 }, CALL(close), { "close_range", 436 }, CALL(copy_file_range), CALL(dup), CALL(dup2), CALL(dup3),
 	CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_pwait), CALL(epoll_wait), CALL(eventfd2), CALL(execve), CALL(execveat), CALL(exit),
 	CALL(exit_group), CALL(faccessat), { "faccessat2", 439 }, CALL(fallocate), CALL(fchmod), CALL(fchmodat), CALL(fchown), CALL(fchownat),
-	CALL(connect), CALL(getsockopt), CALL(listen), CALL(mkdir), CALL(recvfrom), CALL(recvmsg), CALL(rmdir),
-	CALL(sendmsg), CALL(sendto), CALL(setsockopt), CALL(shutdown), CALL(socket), CALL(socketpair),
+	CALL(accept4), CALL(bind), CALL(connect), CALL(getsockopt), CALL(listen), CALL(mkdir), CALL(recvfrom), CALL(recvmsg),
+	CALL(rmdir), CALL(sendmsg), CALL(sendto), CALL(setsockopt), CALL(shutdown), CALL(socket), CALL(socketpair),
 	CALL(fcntl), CALL(fdatasync), CALL(fgetxattr), CALL(flock), CALL(fsetxattr), CALL(fstat), CALL(fstatfs), CALL(fsync), CALL(ftruncate),
 	CALL(futex), CALL(getcwd), CALL(getdents64), CALL(getegid), CALL(geteuid), CALL(getgid), CALL(getpgid), CALL(getpgrp), CALL(getpid),
 	CALL(getppid), CALL(getrandom), CALL(getrlimit), CALL(gettid), CALL(getuid), CALL(getxattr), CALL(inotify_add_watch),

@@ -161,6 +161,7 @@ const char *host_thread_advice(int error);
  * descriptor: duplicate it to watch both. Descriptors must be taken out with unwatch before they are closed.
  */
 void host_watch(int fd, int write, int irq);
+int host_try_watch(int fd, int write, int irq);	/* or -errno, and no interrupt */
 void host_unwatch(int fd);
 
 /*

@@ -52,7 +52,7 @@ static void watch_start(void)
 		host_fatal("the host refuses a thread (%s): %s", strerror(-error), host_thread_advice(error));
 }
 
-void host_watch(int fd, int write, int irq)
+int host_try_watch(int fd, int write, int irq)
 {
 	struct epoll_event event = {
 		.events = (write ? EPOLLOUT : EPOLLIN) | EPOLLONESHOT,
@@ -61,11 +61,17 @@ void host_watch(int fd, int write, int irq)
 
 	pthread_once(&started, watch_start);
 	if (epoll_ctl(watcher, EPOLL_CTL_MOD, fd, &event) == 0)
-		return;
+		return 0;
 	if (errno == ENOENT && epoll_ctl(watcher, EPOLL_CTL_ADD, fd, &event) == 0)
-		return;
+		return 0;
+	return -errno;
+}
+
+void host_watch(int fd, int write, int irq)
+{
 	/* EPERM: never makes anyone wait. Anything else: the reader finds out why. */
-	host_raise(&host_vcpus[0], irq);
+	if (host_try_watch(fd, write, irq))
+		host_raise(&host_vcpus[0], irq);
 }
 
 void host_unwatch(int fd)

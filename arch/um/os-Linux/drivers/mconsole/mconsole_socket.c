@@ -93,10 +93,10 @@ void host_mconsole_init(void)
 		return;
 	mconsole = host_instance_socket("mconsole", SOCK_DGRAM);
 	if (mconsole < 0 && host_instance_is_wanted())
-		host_fatal("no socket for the management console: %s; give another uml_dir=<folder>",
+		host_fatal("no socket for the management console: %s; see uml_dir=",
 			   strerror(-mconsole));
 	if (mconsole < 0) {
-		host_warn("no management console: its socket: %s", strerror(-mconsole));
+		host_warn("no management console: socket: %s", strerror(-mconsole));
 		return;
 	}
 	mconsole_path = host_instance_path("mconsole");
@@ -123,6 +123,16 @@ static long length_of(const struct request_packet *packet, long got)
 	return got < HOST_MCONSOLE_TEXT ? got : HOST_MCONSOLE_TEXT - 1;
 }
 
+static void watch(void)
+{
+	static int has_failed;
+	int error = host_try_watch(mconsole, 0, HOST_IRQ_MCONSOLE);
+
+	if (error && !has_failed)
+		host_warn("no management console: epoll_ctl: %s", strerror(-error));
+	has_failed |= error;
+}
+
 long host_mconsole_receive(struct host_mconsole_client *client, char *text)
 {
 	static const char strange[] = "this is no request of version 2 of the protocol";
@@ -138,7 +148,7 @@ long host_mconsole_receive(struct host_mconsole_client *client, char *text)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0) {
-			host_watch(mconsole, 0, HOST_IRQ_MCONSOLE);
+			watch();
 			break;
 		}
 		client->length = from_length > sizeof(sa_family_t) ? from_length : 0;
