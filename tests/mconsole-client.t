@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,60 +167,80 @@ def finding():
         says("--uml-dir names the folder of the instances' folders",
              [f"--uml-dir={given}", "carol", "version"], 0, answer)
         says("which is not looked into otherwise", ["carol", "version"], 3, "", error="no such")
+        with Server(UML, "emil"):
+            says("and no other folder is, then", [f"--uml-dir={given}", "emil", "version"], 3, "",
+                 error="no such instance")
     deep = os.path.join(uml.scratch("deep"), "x" * 100, "y" * 100)
     with Server(deep, "dora") as server:
         says("a socket's path may be longer than an address", [server.path, "version"], 0,
              f"OK {server.answers['version']}\n")
-    in_tmp()
-    refused_user()
+    other_users()
 
 
-def in_tmp():
-    """/tmp/uml-<uid>: any user may make it."""
-    place = f"/tmp/uml-{os.geteuid()}"
-    if os.path.lexists(place):
-        tap.skip("/tmp/uml-<uid> is looked into", f"{place} is there already")
+def as_user(uid):
+    """How to run a program as another user."""
+    def become():
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+    return dict(preexec_fn=become, cwd="/", env=dict(os.environ, HOME="/nonexistent"))
+
+
+@contextlib.contextmanager
+def open_folder():
+    """A folder that other users reach, unlike the scratch folder, with a copy of uml_mconsole."""
+    folder = f"/tmp/uml-test-{os.getpid()}"
+    os.mkdir(folder)
+    os.chmod(folder, 0o755)
+    copy = os.path.join(folder, "copy")
+    try:
+        shutil.copy(OURS, copy)
+        yield folder, copy
+    finally:
+        os.unlink(copy)
+        os.rmdir(folder)
+
+
+def other_users():
+    """Root can be any user: one that has no folders yet."""
+    if os.geteuid():
+        for sentence in ("another user's instance is one line, with status 3",
+                         "/tmp/uml-<uid> is looked into"):
+            tap.skip(sentence, "only root can be another user")
         return
+    uid = 100000 + os.getpid()
+    with open_folder() as (folder, copy), Server(folder, "fay") as server:
+        os.chmod(server.folder, 0o755)
+        how = dict(as_user(uid), program=copy)
+        says("another user's instance is one line, with status 3", [server.path, "version"], 3, "",
+             error="belongs to another user", **how)
+        os.chmod(server.path, 0o666)
+        says("where the socket's mode was opened, it answers", [server.path, "version"], 0,
+             f"OK {server.answers['version']}\n", **how)
+        in_tmp(uid, how)
+
+
+def in_tmp(uid, how):
+    """/tmp/uml-<uid>, which any user may make."""
+    place = f"/tmp/uml-{uid}"
     os.mkdir(place, 0o700)
     try:
         with Server(place, "erna") as server:
-            says("/tmp/uml-<uid> is looked into", ["erna", "version"], 0,
-                 f"OK {server.answers['version']}\n")
+            for path in (place, server.folder, server.path):
+                os.chown(path, uid, uid)
+            answer = f"OK {server.answers['version']}\n"
+            says("/tmp/uml-<uid> is looked into", ["erna", "version"], 0, answer, **how)
             os.chmod(place, 0o777)
             says("but not when other users may write there", ["erna", "version"], 3, "",
-                 error="no such instance")
-            listed = json.loads(run("--list", "--json").stdout)
+                 error="no such instance", **how)
+            listed = json.loads(run("--list", "--json", **how).stdout)
             tap.ok("erna" not in [entry["umid"] for entry in listed], "nor is it listed", listed)
-            os.chmod(place, 0o700)
+            os.chown(place, 65534, 65534)
+            os.chmod(place, 0o755)
+            says("nor when it is another user's", ["erna", "version"], 3, "",
+                 error="no such instance", **how)
     finally:
         os.rmdir(place)
-
-
-def refused_user():
-    sentence = "another user's instance is one line, with status 3"
-    if os.geteuid():
-        tap.skip(sentence, "only root can be another user")
-        return
-    # Another user reaches neither the scratch folder nor a socket of mode 0600.
-    folder = f"/tmp/uml-test-{os.getpid()}"
-    with Server(folder, "fay") as server:
-        os.chmod(folder, 0o755)
-        os.chmod(server.folder, 0o755)
-
-        def nobody():
-            os.setgid(65534)
-            os.setuid(65534)
-        copy = os.path.join(folder, "copy")
-        with open(OURS, "rb") as source, open(copy, "wb") as target:
-            target.write(source.read())
-        os.chmod(copy, 0o755)
-        says(sentence, [server.path, "version"], 3, "", program=copy, preexec_fn=nobody, cwd="/",
-             error="belongs to another user")
-        os.chmod(server.path, 0o666)
-        says("where the socket's mode was opened, it answers", [server.path, "version"], 0,
-             f"OK {server.answers['version']}\n", program=copy, preexec_fn=nobody, cwd="/")
-        os.unlink(copy)
-    os.rmdir(folder)
 
 
 def listing(server):
@@ -331,12 +352,16 @@ def local(server):
     says("mconsole-version needs no instance that answers", ["nobody", "mconsole-version"], 0,
          "uml_mconsole client version 2\n")
     as_debian("it prints what Debian's prints", "alice", "mconsole-version")
-    child = subprocess.Popen(["sleep", "1000"])
+    def sleeper():
+        # A shell in the background ignores SIGINT, and so do its children.
+        return subprocess.Popen(["sleep", "1000"], preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL))
+    child = sleeper()
     try:
         with Server(UML, "ida", pid=child.pid) as other:
             says("int sends SIGINT to the instance", ["ida", "int"], 0, "")
             tap.equal(child.wait(30), -signal.SIGINT, "to the process of the file pid")
-            child = subprocess.Popen(["sleep", "1000"])
+            child = sleeper()
             other.pid_file.seek(0)
             other.pid_file.write(f"{child.pid}\n")
             other.pid_file.flush()
@@ -502,6 +527,8 @@ def interactive(server):
         terminal.type(b"proc evil\n")
         tap.ok(terminal.expect(b"OK \\?\\]0;owned\\?caf\xc3\xa9\\?\r\n"),
                "an answer cannot control the terminal", lambda: terminal.text)
+        # Before the prompt is there, the terminal itself would take a Ctrl-D.
+        terminal.expect(rb"\(alice\) ")
         terminal.type(b"\x04")
         tap.equal(terminal.close(), 0, "Ctrl-D ends it with status 0")
     with open(history) as file:

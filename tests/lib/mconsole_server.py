@@ -7,8 +7,8 @@
         server.requests        texts that came, as bytes
 
 An answer is a string (one packet), or a list of packets, each (error, more, bytes) or a number of
-seconds to wait before the next one, or None: no answer at all. Requests are looked up whole, then
-by their first word; "default" answers the others.
+seconds to wait before the next one. None is no answer at all. It may be a function that returns one
+of these. Requests are looked up whole, then by their first word; "default" answers the others.
 """
 import fcntl
 import os
@@ -78,6 +78,8 @@ class Server:
             if key in self.answers:
                 break
         answer = self.answers[key]
+        if callable(answer):
+            answer = answer()
         if isinstance(answer, str):
             answer = packets(answer)
         for packet in answer or ():

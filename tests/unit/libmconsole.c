@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -219,7 +220,15 @@ static void check_notifications(void)
 	memset(notice.text, 'x', sizeof(notice.text));
 	notify(&notice, sizeof(notice));
 	check(!mconsole_next(listener, SOON, &got) && got.length == 511 && strlen(got.text) == 511,
+	      "one has at most 511 bytes of text");
+	notify(&notice, offsetof(struct notice, text) + 10);
+	check(!mconsole_next(listener, SOON, &got) && got.length == 10 &&
+	      !strcmp(got.text, "xxxxxxxxxx"),
 	      "one that claims to be longer than its packet is as long as that");
+	notice.length = 3;
+	notify(&notice, sizeof(notice));
+	check(!mconsole_next(listener, SOON, &got) && got.length == 3 && !strcmp(got.text, "xxx"),
+	      "one that is shorter ends where it says");
 	notify(&old, sizeof(old));
 	check(!mconsole_next(listener, SOON, &got) && got.kind == MCONSOLE_HANG && !got.length,
 	      "a hang's packet of an old kernel with a magic number of 8 bytes is understood");
