@@ -50,6 +50,44 @@ static void every_start(void)
 		    "a sequence is a character if its number is one, in its shortest form");
 }
 
+static void encode(char *text, unsigned int number)
+{
+	int more = number < 0x80 ? 0 : number < 0x800 ? 1 : number < 0x10000 ? 2 : 3;
+
+	*text++ = more ? 0xff00 >> (more + 1) | number >> 6 * more : number;
+	while (more--)
+		*text++ = 0x80 | (number >> 6 * more & 0x3f);
+	*text = '\0';
+}
+
+/* Control characters, and the marks, separators, embeddings and isolates of writing directions. */
+static int must_be_replaced(unsigned int number)
+{
+	return number < 0x20 || (number >= 0x7f && number <= 0x9f) ||
+	       number == 0x200e || number == 0x200f ||
+	       (number >= 0x2028 && number <= 0x202e) || (number >= 0x2066 && number <= 0x2069);
+}
+
+static void every_character(void)
+{
+	int wrong = 0;
+
+	for (unsigned int number = 1; number <= 0x10ffff; number++) {
+		char text[8], line[8];
+
+		if (number >= 0xd800 && number <= 0xdfff)
+			continue;
+		encode(text, number);
+		strcpy(line, text);
+		make_printable(line);
+		if (strcmp(line, must_be_replaced(number) ? "?" : text)) {
+			if (++wrong <= 10)
+				say("# U+%04X became %s\n", number, line);
+		}
+	}
+	check_equal(wrong, 0, "of all characters these are replaced, and no other");
+}
+
 static int shows_log(const char *text, unsigned long length, unsigned long room, const char *wanted)
 {
 	char part[64], all[256] = "";
@@ -83,6 +121,21 @@ static void logs(void)
 	      "nor is anything of it lost");
 }
 
+static void one_part(void)
+{
+	char part[8];
+
+	check(printable_part(part, 8, "abc\n", 4) == 4 && !strcmp(part, "abc\n"),
+	      "a line and its end are one part");
+	check(printable_part(part, 5, "abc\n", 4) == 4 && !strcmp(part, "abc\n") &&
+		      printable_part(part, 5, "a\xe2\x82\xac", 4) == 4 &&
+		      !strcmp(part, "a\xe2\x82\xac"), "also where they just fit");
+	check(printable_part(part, 5, "abcd\n", 5) == 4 && !strcmp(part, "abcd"),
+	      "with a byte less of room they are two");
+	check(printable_part(part, 5, "ab\xe2\x82\xac", 5) == 2 && !strcmp(part, "ab"),
+	      "a character that does not fit belongs to the next part");
+}
+
 static void long_messages(void)
 {
 	char text[24];
@@ -93,6 +146,10 @@ static void long_messages(void)
 	if (strcmp(text, "ubd0: 2345...567; do it"))
 		say("# got %s\n", text);
 	check(!strcmp(text, "ubd0: 2345...567; do it"), "one that is too long loses its middle");
+	leave_out_middle(text, sizeof(text), "ubd0: 234567890; do this");
+	check(!strcmp(text, "ubd0: 2345...0; do this"), "a byte too long is too long");
+	leave_out_middle(text, sizeof(text), "ubd0: 23456789; do this");
+	check(!strcmp(text, "ubd0: 23456789; do this"), "one that just fits is whole");
 }
 
 int main(void)
@@ -107,7 +164,9 @@ int main(void)
 	shows("exe.\xe2\x80\xaetxt \xe2\x81\xa6", "exe.?txt ?",
 	      "nor what turns the direction of writing");
 	every_start();
+	every_character();
 	logs();
+	one_part();
 	long_messages();
 	return check_done();
 }
