@@ -4,30 +4,82 @@
     with cgroup.limited("pids", {"pids.max": "40"}) as wrap:
         ...                 # wrap: words before a command that runs in it; None: there is none
 
-A limit is a file's name in version 2; LEGACY has what it is called in version 1.
+A limit is a file's name in version 2; LEGACY has what it is called in version 1. A group is made
+below this process's own, or below the nearest one above that where it may. Nothing is enabled for
+that: in version 2, only a folder whose cgroup.subtree_control has the controller serves.
 """
 import contextlib
 import os
+import re
+import shlex
+import subprocess
 import time
 
-LEGACY = {"memory.max": "memory.limit_in_bytes", "memory.swap.max": None, "pids.max": "pids.max"}
+LEGACY = {"memory.max": "memory.limit_in_bytes", "memory.swap.max": "memory.memsw.limit_in_bytes",
+          "pids.max": "pids.max"}
+SWAP = ("memory.swap.max", LEGACY["memory.swap.max"])
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding="utf-8") as source:
+        return source.read()
+
+
+def own_groups():
+    """The paths of this process's groups in their hierarchies, by controller; "": version 2."""
+    return {name: path for line in read("/proc/self/cgroup").splitlines()
+            for names, path in [line.split(":", 2)[1:]] for name in names.split(",")}
+
+
+def mounts(controller):
+    """Where hierarchies that may have @controller are mounted: (path there, folder, whether it is
+    of version 2)."""
+    for line in read("/proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        path, folder = (re.sub(r"\\(\d{3})", lambda match: chr(int(match.group(1), 8)), field)
+                        for field in before.split()[3:5])
+        if kind == "cgroup2" or (kind == "cgroup" and controller in options.split(",")):
+            yield path, folder, kind == "cgroup2"
 
 
 def places(controller):
     """Folders in which a group with @controller may be made, and whether they are of version 2."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as source:
-        for line in source:
-            before, _, after = line.partition(" - ")
-            kind, _, options = after.split(" ", 2)
-            folder = before.split()[4]
-            if kind == "cgroup" and controller in options.strip().split(","):
-                yield folder, False
-            elif kind == "cgroup2":
-                with contextlib.suppress(OSError), \
-                     open(os.path.join(folder, "cgroup.subtree_control"),
-                          encoding="utf-8") as enabled:
-                    if controller in enabled.read().split():
-                        yield folder, True
+    own = own_groups()
+    for path, folder, second in mounts(controller):
+        below = os.path.relpath(own.get("" if second else controller, "/"), path)
+        # A part of a hierarchy may be mounted, in which this process's group is not.
+        at = folder if below.startswith("..") else os.path.normpath(os.path.join(folder, below))
+        while True:
+            with contextlib.suppress(OSError):
+                if not second or controller in read(at, "cgroup.subtree_control").split():
+                    yield at, second
+            if at == folder:
+                break
+            at = os.path.dirname(at)
+
+
+def files(limits, second):
+    """(file, value) for each of @limits, in the order in which they are written."""
+    for name, value in sorted(limits.items()):
+        if name == "memory.swap.max" and not second:
+            # The file limits the sum, which may not be the smaller one.
+            value = str(int(limits["memory.max"]) + int(value))
+        yield name if second else LEGACY[name], value
+
+
+def set_limits(group, limits, second):
+    """Each limit is set, except one of swap where there is no swap to be limited."""
+    has_swap = len(read("/proc/swaps").splitlines()) > 1
+    for name, value in files(limits, second):
+        if has_swap or name not in SWAP or os.path.exists(os.path.join(group, name)):
+            with open(os.path.join(group, name), "w", encoding="utf-8") as out:
+                out.write(value)
+
+
+def wrapper(group):
+    """The words before a command that runs in the group."""
+    return ["sh", "-c", f'echo $$ >{shlex.quote(group)}/cgroup.procs && exec "$0" "$@"']
 
 
 def make(controller, limits):
@@ -38,31 +90,34 @@ def make(controller, limits):
             os.mkdir(group)
         except OSError:
             continue
-        try:
-            for name, value in limits.items():
-                name = name if second else LEGACY[name]
-                if name and os.path.exists(os.path.join(group, name)):
-                    with open(os.path.join(group, name), "w", encoding="utf-8") as out:
-                        out.write(value)
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            set_limits(group, limits, second)
+            # Who may make a group may yet not be allowed to move there from another one.
+            subprocess.run([*wrapper(group), "true"], check=True, stderr=subprocess.DEVNULL)
             return group
-        except OSError:
-            os.rmdir(group)
+        remove(group)
     return None
+
+
+def remove(group, patience=30):
+    """Remove a group when all that ran in it has ended."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            os.rmdir(group)
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @contextlib.contextmanager
 def limited(controller, limits):
     """See the top of this file. The group goes when all that ran in it has ended."""
     group = make(controller, limits)
-    if not group:
-        yield None
-        return
     try:
-        yield ["sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$0" "$@"']
+        yield group and wrapper(group)
     finally:
-        for _ in range(300):
-            try:
-                os.rmdir(group)
-                break
-            except OSError:
-                time.sleep(0.1)
+        if group:
+            remove(group)
