@@ -8,7 +8,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import image
@@ -54,26 +53,46 @@ class Frail(vhost.Disk):
 
 
 class Process:
-    """A Frail server in a process of its own."""
+    """A Frail server in its own process."""
 
-    def __init__(self, *how, **more):
+    def __init__(self, sign, *how, **more):
         self.path = uml.scratch(f"socket{next(SOCKETS)}")
+        self.sign = sign
+        ready, told = os.pipe()
         self.pid = os.fork()
         if not self.pid:
-            server = Frail(self.path, *how, **more)
-            server.thread.join()
-            os._exit(0)
+            self.run(told, *how, **more)
         uml.Instance.everyone.add(self.pid)
-        while not os.path.exists(self.path):
-            time.sleep(0.01)
+        os.close(told)
+        with open(ready, "rb") as source:
+            if not source.read(1):
+                raise RuntimeError(f"{self.path}: the server does not start")
 
-    def signalled(self, flags=os.WUNTRACED):
-        """Wait until it has got its signal."""
-        return os.waitpid(self.pid, flags)[1]
+    def run(self, told, *how, **more):
+        """In the child, which must not continue with this file. SIGALRM ends one that hangs."""
+        signal.alarm(60 * uml.PATIENCE)
+        try:
+            server = Frail(self.path, self.sign, *how, **more)
+            os.write(told, b".")
+            os.close(told)
+            server.thread.join()
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(1)
+
+    def signalled(self):
+        """Wait until it has got its signal, or has ended otherwise; whether it got it."""
+        status = os.waitpid(self.pid, os.WUNTRACED)[1]
+        if os.WIFSTOPPED(status):
+            return self.sign == os.WSTOPSIG(status)
+        self.pid = None
+        return os.WIFSIGNALED(status) and self.sign == os.WTERMSIG(status)
 
     def close(self):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
 def start(path, initrd=READER, **how):
@@ -88,7 +107,7 @@ def finish(instance, timeout=60):
     return uml.Result(instance.text, instance.process.returncode if ended else None, leaked)
 
 
-# What a server that lives is asked
+# The messages that a server gets which lives
 path = uml.scratch("whole")
 whole = vhost.Disk(path)
 result = finish(start(path))
@@ -98,22 +117,23 @@ tap.ok("read-0" in result.output and vhost.GET_VRING_BASE in REQUESTS,
        "a server that lives serves, and is told of the end", result.tail)
 
 
-# What is said at the start for what is said later.
+# The words of refusals at the start, by the words of later messages.
 WORDS = {"is gone": "hung up", "does not answer": "does not answer"}
 
 
 def is_sound(result, request, word):
-    """How the guest ends when the server was lost at @request: it refuses to start, or goes on; the
-    reason is one line in words."""
+    """How the guest ends when the server was lost at @request: it refuses to start, or continues.
+    The reason is one line in words."""
     if re.search(r"(virtio_uml\.device=|server ).*error -?\d", result.console):
         return False
     if request in OPENING:
         last = result.console.splitlines()[-1]
-        return result.exit == 1 and last.startswith("linux: virtio_uml.device=") and WORDS[word] in last
-    lines = [line for line in result.console.splitlines() if "the device is broken" in line]
-    # The log of a guest that ends has been printed when the last messages go out.
+        return (result.exit == 1 and last.startswith("linux: virtio_uml.device=") and
+                WORDS[word] in last)
+    # The same line is on the console and in the log that the guest prints before it ends.
+    lines = {line for line in result.console.splitlines() if "the device is broken" in line}
     return (result.exit == 0 and result.status == 0 and not result.problems and
-            len(set(lines)) <= 1 and all(word in line for line in lines))
+            len(lines) == 1 and word in lines.pop())
 
 
 def try_each(sign, word):
@@ -123,9 +143,11 @@ def try_each(sign, word):
     wrong = []
     for turn, (request, server, instance) in enumerate(zip(REQUESTS, servers, instances)):
         result = finish(instance)
+        got = server.signalled()
         server.close()
-        if not is_sound(result, request, word) or result.leaked:
-            wrong.append(f"message {turn}, request {request}:\n{result.tail(8)}")
+        if not got or not is_sound(result, request, word) or result.leaked:
+            wrong.append(f"message {turn}, request {request}, the server "
+                         f"{'got' if got else 'did not get'} its signal:\n{result.tail(8)}")
     return wrong
 
 
@@ -140,10 +162,10 @@ for sign, word, done in ((signal.SIGKILL, "is gone", "killed"),
 for turn, when in ((1, "starts"), (REQUESTS.index(vhost.SET_VRING_ADDR) + 1, "probes a device")):
     server = Process(signal.SIGSTOP, turn)
     instance = start(server.path)
-    server.signalled()
+    stopped = server.signalled()
     instance.process.terminate()
     result = finish(instance, 5)
-    tap.ok(result.exit == -signal.SIGTERM or result.exit == 128 + signal.SIGTERM,
+    tap.ok(stopped and result.exit in (-signal.SIGTERM, 128 + signal.SIGTERM),
            f"SIGTERM ends a guest that {when} and waits for a server that is stopped", result.tail)
     server.close()
 
@@ -169,7 +191,7 @@ for what in ("SIGTERM ends it", "it can end itself",
              "its request is served when the server goes on"):
     server = Process(signal.SIGSTOP, sector=1600)
     instance = start(server.path, SLOW, terminal=True)
-    server.signalled()
+    stopped = server.signalled()
     alive = lives(instance)
     if what.startswith("SIGTERM"):
         instance.process.terminate()
@@ -181,20 +203,20 @@ for what in ("SIGTERM ends it", "it can end itself",
         instance.type("end\n")
     result = finish(instance)
     wanted = (128 + signal.SIGTERM, -signal.SIGTERM) if what.startswith("SIGTERM") else (0,)
-    tap.ok(alive and result.exit in wanted,
+    tap.ok(stopped and alive and result.exit in wanted,
            f"a guest whose server is stopped with a request in hand goes on; {what}", result.tail)
     server.close()
 
 # Started again
 server = Process(signal.SIGKILL, sector=1600)
 instance = start(server.path, SLOW, terminal=True)
-server.signalled(0)
+killed = server.signalled()
 os.unlink(server.path)
 again = vhost.Disk(server.path)
 alive = lives(instance) and instance.expect("is gone.*the device is broken", 30)
 instance.type("end\n")
 result = finish(instance)
-tap.ok(alive and result.exit == 0 and not hasattr(again, "socket"),
+tap.ok(killed and alive and result.exit == 0 and not hasattr(again, "socket"),
        "a server that is killed and started again is lost for a guest that runs", result.tail)
 result = finish(start(server.path))
 tap.ok("read-0" in result.output, "and serves the next one", result.tail)
