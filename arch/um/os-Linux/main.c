@@ -284,5 +284,6 @@ int main(int argc, char **argv)
 	host_engine_init();
 	host_instance_init();
 	host_mconsole_init();
+	host_exec_init();
 	kernel_start(join(argv + 1));
 }

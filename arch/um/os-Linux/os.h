@@ -88,6 +88,8 @@ void host_instance_hand_over(void);
 extern const char *host_mconsole_option;
 void host_mconsole_init(void);
 const char *host_notify_socket(void);	/* NULL: there is no notify:<socket> */
+/* exec_socket.c: opens the socket exec in the folder. */
+void host_exec_init(void);
 
 /* ram.c: makes guest RAM. Fails with host_fatal(). */
 void host_ram_init(unsigned long size);

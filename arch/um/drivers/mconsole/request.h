@@ -41,6 +41,8 @@ void __printf(3, 4) mconsole_answer(struct mconsole_request *request, int error,
 /* devices.c */
 void mconsole_config(struct mconsole_request *request);
 void mconsole_remove(struct mconsole_request *request);
+/* exec_request.c */
+void mconsole_exec(struct mconsole_request *request);
 /* proc_files.c */
 void mconsole_proc(struct mconsole_request *request);
 

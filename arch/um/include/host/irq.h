@@ -11,6 +11,7 @@ enum {
 	HOST_IRQ_DISK_SIZE,	/* a disk may have become larger */
 	HOST_IRQ_WALL_CLOCK,	/* the host's CLOCK_REALTIME was set */
 	HOST_IRQ_MCONSOLE,	/* a request from the management console */
+	HOST_IRQ_EXEC,		/* something happened on the socket exec */
 };
 
 #endif

@@ -33,7 +33,8 @@ void host_mconsole_wait(int milliseconds);
  * Sends a packet of at most HOST_MCONSOLE_TEXT - 1 bytes of text. @error: 0 or what the client is
  * to see as failure; @more: others follow. A client that does not read is waited for by a thread.
  * Returns 0; -EAGAIN: so much waits for it already that the packet was not taken (with @must, it is
- * taken as long as there is room for all); or -errno: the client is gone.
+ * taken as long as there is room for all); or -errno: the client is gone. -ETIMEDOUT, not with
+ * @must: it has read nothing for so long that packets of its answer were dropped.
  */
 int host_mconsole_reply(const struct host_mconsole_client *client, unsigned int error, int more,
 			const char *text, unsigned int length, int must);

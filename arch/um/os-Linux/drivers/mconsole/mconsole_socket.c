@@ -31,6 +31,7 @@
 #define MAGIC		0xcafebabe
 #define VERSION		2
 #define PATIENCE	10		/* seconds */
+#define LOST_ROOM	64		/* clients */
 #define CLIENT_ROOM	64		/* packets that wait for a client */
 #define ALL_ROOM	8192		/* packets that wait for all of them */
 
@@ -73,6 +74,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t waits = PTHREAD_COND_INITIALIZER;
 static struct waiting_client *clients, **clients_end = &clients;
 static int waiting_count, has_sender;
+/* Those that were forgotten last, until they ask for something again. */
+static struct host_mconsole_client lost[LOST_ROOM];
+static unsigned int lost_count;
 
 void host_mconsole_init(void)
 {
@@ -106,6 +110,39 @@ void host_mconsole_init(void)
 const char *host_mconsole_path(void)
 {
 	return mconsole_path ? mconsole_path : "";
+}
+
+/* ---- clients that do not read; the lock is held ---- */
+
+static int is_same(const struct host_mconsole_client *one, const struct host_mconsole_client *other)
+{
+	return one->length == other->length && !memcmp(one->name, other->name, one->length);
+}
+
+static struct host_mconsole_client *find_lost(const struct host_mconsole_client *who)
+{
+	for (unsigned int i = 0; i < LOST_ROOM && i < lost_count; i++)
+		if (is_same(&lost[i], who))
+			return &lost[i];
+	return NULL;
+}
+
+static void add_lost(const struct host_mconsole_client *who)
+{
+	if (!find_lost(who))
+		lost[lost_count++ % LOST_ROOM] = *who;
+}
+
+/* It asks for something, so that it will read. */
+static void find_again(const struct host_mconsole_client *who)
+{
+	struct host_mconsole_client *found;
+
+	pthread_mutex_lock(&lock);
+	found = who->length ? find_lost(who) : NULL;
+	if (found)
+		found->length = 0;
+	pthread_mutex_unlock(&lock);
 }
 
 /* ---- requests ---- */
@@ -158,6 +195,7 @@ long host_mconsole_receive(struct host_mconsole_client *client, char *text)
 			host_mconsole_reply(client, EINVAL, 0, strange, strlen(strange), 0);
 			continue;
 		}
+		find_again(client);
 		memcpy(text, packet.text, length);
 		text[length] = '\0';
 		return strlen(text);
@@ -223,6 +261,8 @@ static int serve(struct waiting_client *client, time_t now)
 		drop_first(client);
 	if (client->count != before)
 		client->since = now;
+	if (client->first && now - client->since >= PATIENCE)
+		add_lost(&client->who);
 	while (client->first && now - client->since >= PATIENCE)
 		drop_first(client);
 	return client->count != before;
@@ -277,8 +317,7 @@ static void *sender_loop(void *unused)
 static struct waiting_client *find_client(const struct host_mconsole_client *who)
 {
 	for (struct waiting_client *client = clients; client; client = client->next)
-		if (client->who.length == who->length &&
-		    !memcmp(client->who.name, who->name, who->length))
+		if (is_same(&client->who, who))
 			return client;
 	return NULL;
 }
@@ -354,7 +393,9 @@ int host_mconsole_reply(const struct host_mconsole_client *who, unsigned int err
 	packet.length = length + 1;		/* with the NUL, as clients expect */
 	pthread_mutex_lock(&lock);
 	client = find_client(who);
-	if (!client)
+	if (!must && find_lost(who))
+		result = -ETIMEDOUT;
+	else if (!client)
 		result = send_packet(-1, who, &packet);
 	if (result == -EAGAIN && waiting_count < ALL_ROOM &&
 	    (must || !client || client->count < CLIENT_ROOM)) {
