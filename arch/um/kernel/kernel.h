@@ -3,6 +3,7 @@
 #ifndef UM_KERNEL_H
 #define UM_KERNEL_H
 
+#include <linux/errno.h>
 #include <linux/mm_types.h>
 #include <linux/pgtable.h>
 #include <linux/spinlock_types.h>
@@ -48,6 +49,18 @@ void release_reserved(struct thread_struct *thread);
 /* ram_populate.c */
 void ram_populate_init(void);
 void ram_unbacked(unsigned long pfn, unsigned long count);
+void ram_gone(unsigned long pfn, unsigned long count);
+void ram_back(unsigned long pfn, unsigned long count);
+extern struct task_struct *ram_taker;
+
+/* ram_hotplug.c: adds a step of guest RAM, 0 or -errno; bytes that were added. */
+#ifdef CONFIG_MEMORY_HOTPLUG
+int ram_add_step(void);
+unsigned long ram_added(void);
+#else
+static inline int ram_add_step(void) { return -EOPNOTSUPP; }
+static inline unsigned long ram_added(void) { return 0; }
+#endif
 
 /* kernelmap.c */
 bool kernelmap_fault(unsigned long address, bool write);

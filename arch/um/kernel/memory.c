@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guest RAM: one memory zone, pages 0 to host_ram_size, in the linear map. The kernel image is not in it.
+ * Guest RAM: one memory zone in the linear map. The kernel image is not in it.
+ *
+ * Pages 0 to host_ram_start_size are there from the start, others come later (ram_hotplug.c). So
+ * the descriptions of pages (struct page) are an array with gaps, at HOST_MEMMAP_START. Pages of
+ * guest RAM hold it, which the host maps there as well. The linear map is not used for it.
  */
 #include <linux/init.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <asm/sections.h>
 #include <host/engine.h>
 #include <host/memory.h>
@@ -19,13 +25,12 @@ EXPORT_SYMBOL(host_task_size);
 
 void __init memory_setup(void)
 {
-	memblock_add(0, host_ram_size);
+	memblock_add(0, host_ram_start_size);
 	/* Physical address 0 stands for "none" in too many places to hand it out. */
 	memblock_reserve(0, PAGE_SIZE);
 	min_low_pfn = 0;
-	max_low_pfn = max_pfn = host_ram_size >> PAGE_SHIFT;
-	high_memory = __va(host_ram_size);
-	set_max_mapnr(max_pfn);
+	max_low_pfn = max_pfn = host_ram_start_size >> PAGE_SHIFT;
+	high_memory = __va(host_ram_start_size);
 	paging_init();
 }
 
@@ -37,7 +42,28 @@ void __init paging_init(void)
 	if (!empty_zero_page)
 		panic("no memory for the zero page");
 	ram_populate_init();
+	sparse_init();
 	free_area_init(ends);
+}
+
+/*
+ * Descriptions of the pages of a section, at [start, end).
+ * @altmap: where their memory is to come from, in memory that is being added; NULL: at the start.
+ */
+int __meminit vmemmap_populate(unsigned long start, unsigned long end, int node,
+			       struct vmem_altmap *altmap)
+{
+	void *memory = vmemmap_alloc_block_buf(end - start, node, altmap);
+
+	int error;
+
+	if (!memory)
+		return -ENOMEM;
+	error = host_kernel_map(start, end - start, __pa(memory), PROT_READ | PROT_WRITE);
+	if (error && !slab_is_available())
+		host_fatal("the host maps no more of guest RAM (%s): Linux cannot start",
+			   host_error_text(error));
+	return error;
 }
 
 void __init mem_init(void)

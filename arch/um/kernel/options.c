@@ -68,6 +68,7 @@ static int __init take_##option(char *value)				\
 early_param(#option, take_##option)
 
 TAKEN_BY_HOST(mem);
+TAKEN_BY_HOST(maxmem);
 TAKEN_BY_HOST(seccomp);
 TAKEN_BY_HOST(spec);
 TAKEN_BY_HOST(stub_base);

@@ -30,26 +30,57 @@
 static unsigned long *maybe_unbacked;	/* a bit for each page of guest RAM */
 /* For each whole block, allocations of its pages until a huge page is asked for; 0: no more. */
 static u16 *allocs_until_huge;
+/* For each block, pages that the balloon has; a huge page would bring them back. Its lock's. */
+static u16 *pages_gone;
+struct task_struct *ram_taker;		/* takes pages only to give them to the host: none huge */
 
 void __init ram_populate_init(void)
 {
-	unsigned long block, blocks = max_pfn / PAGES_PER_BLOCK;
+	unsigned long pages = host_ram_size / PAGE_SIZE, block, blocks = pages / PAGES_PER_BLOCK;
 
-	maybe_unbacked = memblock_alloc(BITS_TO_LONGS(max_pfn) * sizeof(long), sizeof(long));
+	maybe_unbacked = memblock_alloc(BITS_TO_LONGS(pages) * sizeof(long), sizeof(long));
 	allocs_until_huge = memblock_alloc((blocks + 1) * sizeof(u16), sizeof(u16));
-	if (!maybe_unbacked || !allocs_until_huge)
+	pages_gone = memblock_alloc((blocks + 1) * sizeof(u16), sizeof(u16));
+	if (!maybe_unbacked || !allocs_until_huge || !pages_gone)
 		panic("no memory for a bit for each page");
-	bitmap_fill(maybe_unbacked, max_pfn);
+	bitmap_fill(maybe_unbacked, pages);
 	for (block = 0; block < blocks; block++)
 		allocs_until_huge[block] = ALLOCS_BEFORE_HUGE;
 }
 
-/* Free memory, whole blocks, that nobody can take meanwhile. */
+/*
+ * Memory that nobody uses or can take meanwhile: whole blocks, or a smaller power of two, aligned.
+ */
 void ram_unbacked(unsigned long pfn, unsigned long count)
 {
-	bitmap_set(maybe_unbacked, pfn, count);
+	if (count >= BITS_PER_LONG)
+		bitmap_set(maybe_unbacked, pfn, count);
+	else
+		for (unsigned long i = pfn; i < pfn + count; i++)
+			set_bit(i, maybe_unbacked);
 	for (; count >= PAGES_PER_BLOCK; pfn += PAGES_PER_BLOCK, count -= PAGES_PER_BLOCK)
 		allocs_until_huge[pfn / PAGES_PER_BLOCK] = ALLOCS_BEFORE_HUGE;
+}
+
+static void count_gone(unsigned long pfn, long count)
+{
+	long sign = count < 0 ? -1 : 1, rest = count * sign, part;
+
+	for (; rest; pfn += part, rest -= part) {
+		part = min_t(long, rest, PAGES_PER_BLOCK - pfn % PAGES_PER_BLOCK);
+		pages_gone[pfn / PAGES_PER_BLOCK] += part * sign;
+	}
+}
+
+/* The balloon has these, and has them no more. One caller at a time, which holds its lock. */
+void ram_gone(unsigned long pfn, unsigned long count)
+{
+	count_gone(pfn, count);
+}
+
+void ram_back(unsigned long pfn, unsigned long count)
+{
+	count_gone(pfn, -(long)count);
 }
 
 static void make_huge(unsigned long block)
@@ -88,8 +119,10 @@ void arch_alloc_page(struct page *page, int order)
 		WRITE_ONCE(allocs_until_huge[block], before - taken);
 		if (taken < before)
 			continue;
-		if (irqs_disabled())
+		if (irqs_disabled() || READ_ONCE(ram_taker) == current)
 			allocs_until_huge[block] = 1;	/* let the next one wait for the host */
+		else if (READ_ONCE(pages_gone[block]))
+			allocs_until_huge[block] = ALLOCS_BEFORE_HUGE;
 		else
 			make_huge(block);
 	}

@@ -121,23 +121,29 @@ void free_initrd_mem(unsigned long start, unsigned long end)
 	host_initrd_free();
 }
 
-/*
- * Compaction ahead of demand looks at memory twice a second, which an idle guest must not. It is a setting that only a sysctl can
- * change, and the command line is how to give one before there is a process.
- */
-static void __init quiet_compaction(void)
+/* An option, name and "=", that Linux is to have unless the command line has it. */
+static void __init default_option(const char *name, const char *value)
 {
-	static const char option[] __initconst = "sysctl.vm.compaction_proactiveness=";
+	if (names_option(name) ||
+	    strlen(boot_command_line) + strlen(name) + strlen(value) + 2 > COMMAND_LINE_SIZE)
+		return;
+	strlcat(boot_command_line, " ", COMMAND_LINE_SIZE);
+	strlcat(boot_command_line, name, COMMAND_LINE_SIZE);
+	strlcat(boot_command_line, value, COMMAND_LINE_SIZE);
+}
 
-	if (IS_ENABLED(CONFIG_COMPACTION) && !names_option(option) && strlen(boot_command_line) + sizeof(option) + 2 < COMMAND_LINE_SIZE) {
-		strlcat(boot_command_line, " ", COMMAND_LINE_SIZE);
-		strlcat(boot_command_line, option, COMMAND_LINE_SIZE);
-		strlcat(boot_command_line, "0", COMMAND_LINE_SIZE);
-	}
+static void __init default_options(void)
+{
+	/* Compaction ahead of demand looks at memory twice a second, which an idle guest must not. */
+	if (IS_ENABLED(CONFIG_COMPACTION))
+		default_option("sysctl.vm.compaction_proactiveness=", "0");
+	if (IS_ENABLED(CONFIG_MEMORY_HOTPLUG) && host_ram_size > host_ram_start_size)
+		default_option("memory_hotplug.memmap_on_memory=", "1");	/* ram_hotplug.c */
 }
 
 void __init setup_arch(char **line)
 {
+	default_options();
 	strscpy(command_line, boot_command_line, COMMAND_LINE_SIZE);
 	*line = command_line;
 	parse_early_param();
@@ -147,7 +153,6 @@ void __init setup_arch(char **line)
 	vdso_data_setup();
 	ROOT_DEV = MKDEV(98, 0);
 	choose_initrd();
-	quiet_compaction();
 }
 
 void __init trap_init(void)

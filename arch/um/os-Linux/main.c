@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <host/engine.h>
+#include <host/memory.h>
 #include <host/process.h>
 #include <host/time.h>
 
@@ -28,6 +29,7 @@
 #define DEFAULT_RAM	(256UL << 20)
 #define LEAST_RAM	(32UL << 20)
 #define MOST_RAM	(1UL << 44)	/* what fits between HOST_RAM_BASE and HOST_VMALLOC_START */
+#define MOST_GROWTH	256		/* maxmem= by mem= */
 
 char **host_argv;
 int host_self_fd = -1;
@@ -41,6 +43,8 @@ static const char help[] =
 "A Linux kernel that is an ordinary program. Without options it boots its embedded initramfs.\n"
 "\n"
 "  mem=<n>[K|M|G]         size of guest RAM, at least 32M (default 256M)\n"
+"  maxmem=<n>[K|M|G]      how much guest RAM \"config mem=\" of the management console may make\n"
+"                         it (default: that of mem=)\n"
 "  ubd<n><flags>=<file>[,<backing file>][,<serial number>]\n"
 "                         the file is disk n, /dev/ubda for 0; with a backing file, a COW file,\n"
 "                         created if it does not exist. Flags: r read-only, s synchronous, d raw\n"
@@ -86,7 +90,7 @@ static const char help[] =
 "at the start, 134 after a panic, 135 when guest RAM is lost.\n";
 
 /* Size with suffix; fails on anything else. */
-static unsigned long parse_size(const char *text)
+static unsigned long parse_size(const char *option, const char *text)
 {
 	unsigned long long value;
 	int shift = 0;
@@ -101,10 +105,11 @@ static unsigned long parse_size(const char *text)
 	case 't': case 'T': shift = 40; end++; break;
 	}
 	if (errno || end == text || *end || text[0] == '-' || value > (MOST_RAM >> shift))
-		host_fatal("mem=%s: not a size between 32M and %luG; write a number with K, M or G", text, MOST_RAM >> 30);
+		host_fatal("%s=%s: not a size between 32M and %luG; write a number with K, M or G", option,
+			   text, MOST_RAM >> 30);
 	value = (value << shift) & ~4095ULL;
 	if (value < LEAST_RAM)
-		host_fatal("mem=%s: too little memory; Linux needs at least 32M", text);
+		host_fatal("%s=%s: too little memory; Linux needs at least 32M", option, text);
 	return value;
 }
 
@@ -223,9 +228,11 @@ static const char *value_of(const char *word, const char *name)
 
 static const char *spec;	/* spec= */
 
-static unsigned long read_options(char **words)
+static unsigned long ram = DEFAULT_RAM;	/* mem= */
+static unsigned long most_ram;		/* maxmem=, 0 without it */
+
+static void read_options(char **words)
 {
-	unsigned long ram = DEFAULT_RAM;
 	const char *value;
 
 	/* What follows "--" is for init. */
@@ -233,7 +240,9 @@ static unsigned long read_options(char **words)
 		if (!strncmp(*words, "--", 2))
 			host_fatal("%s: there is no such option; --help lists them", *words);
 		if ((value = value_of(*words, "mem")))
-			ram = parse_size(value);
+			ram = parse_size("mem", value);
+		else if ((value = value_of(*words, "maxmem")))
+			most_ram = parse_size("maxmem", value);
 		else if ((value = value_of(*words, "initrd")))
 			read_initrd(value);
 		else if ((value = value_of(*words, "seccomp")))
@@ -251,13 +260,27 @@ static unsigned long read_options(char **words)
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}
-	return ram;
+}
+
+/* Each page that may come costs a bit in the memory that is there. */
+static void check_most_ram(void)
+{
+	if (!most_ram)
+		most_ram = ram;
+	if (most_ram < ram)
+		host_fatal("maxmem=%luM: less than mem=%luM; give as much at least", most_ram >> 20,
+			   ram >> 20);
+	if (most_ram / MOST_GROWTH > ram)
+		host_fatal("maxmem=%luM: more than %d times mem=%luM; give a larger mem=",
+			   most_ram >> 20, MOST_GROWTH, ram >> 20);
+	/* Both begin at whole steps. */
+	if (most_ram > MOST_RAM - 2 * HOST_RAM_STEP && most_ram > ram)
+		host_fatal("maxmem=%luM: memory that grows ends at %luM", most_ram >> 20,
+			   (MOST_RAM - 2 * HOST_RAM_STEP) >> 20);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long ram;
-
 	if (host_read_moment(&host_start))
 		host_start.ns = 0;
 	if (argc == 3 && !strcmp(argv[1], "--terminal-relay"))
@@ -275,11 +298,12 @@ int main(int argc, char **argv)
 	host_panics_init();
 	host_argv = argv;
 	find_self();
-	ram = read_options(argv + 1);
+	read_options(argv + 1);
+	check_most_ram();
 	host_speculation_init(spec);
 	host_cpus_init();
-	host_ram_init(ram);
-	host_oom_init(ram);
+	host_ram_init(ram, most_ram);
+	host_oom_init(most_ram);
 	host_signals_init();
 	host_engine_init();
 	host_instance_init();

@@ -91,8 +91,8 @@ const char *host_notify_socket(void);	/* NULL: there is no notify:<socket> */
 /* exec_socket.c: opens the socket exec in the folder. */
 void host_exec_init(void);
 
-/* ram.c: makes guest RAM. Fails with host_fatal(). */
-void host_ram_init(unsigned long size);
+/* ram.c: makes guest RAM, of mem= and at most maxmem= bytes. Fails with host_fatal(). */
+void host_ram_init(unsigned long start, unsigned long most);
 extern int host_ram_fd;
 /*
  * ram.c: the host has no page for an address that it gave us: says why in one line and ends ./linux. Any thread, in a signal handler

@@ -43,7 +43,7 @@
 #define LEFT_OUT_AT_MOST	63
 
 int host_ram_fd = -1;
-unsigned long host_ram_size;
+unsigned long host_ram_start_size, host_ram_most, host_ram_size;
 
 /*
  * What a kernel needs to come to its prompt, about 7 MiB and 1/57 of its RAM for the descriptions of
@@ -58,9 +58,21 @@ static unsigned long needed_to_boot(unsigned long size)
 
 static const char *ram_folder;	/* NULL: a memfd */
 
-void host_ram_init(unsigned long size)
+static unsigned long whole_steps(unsigned long size)
 {
-	struct host_nameless file = { .name = "guest-ram", .size = size, .needed = needed_to_boot(size) };
+	return (size + HOST_RAM_STEP - 1) & -HOST_RAM_STEP;
+}
+
+/*
+ * @start: mem=, @most: maxmem=. Unused parts of the file and of addresses cost nothing, so memory
+ * to come begins at a whole step.
+ */
+void host_ram_init(unsigned long start, unsigned long most)
+{
+	unsigned long size = most > start ? whole_steps(start) + whole_steps(most - start) : start;
+	struct host_nameless file = {
+		.name = "guest-ram", .size = size, .needed = needed_to_boot(start),
+	};
 	void *at;
 
 	host_ram_fd = host_nameless_make(&file);
@@ -76,6 +88,8 @@ void host_ram_init(unsigned long size)
 	if (at != (void *)HOST_RAM_BASE)
 		host_fatal("mem=: cannot map %lu MiB of guest RAM: %s; a smaller mem= or a larger 'ulimit -v' may help",
 			   size >> 20, at == MAP_FAILED ? strerror(errno) : "the address is taken");
+	host_ram_start_size = start;
+	host_ram_most = most;
 	host_ram_size = size;
 }
 
@@ -83,6 +97,7 @@ static int is_guest_ram(unsigned long address)
 {
 	return (address >= HOST_RAM_BASE && address < HOST_RAM_BASE + host_ram_size) ||
 	       (address >= HOST_VMALLOC_START && address < HOST_VMALLOC_END) ||
+	       (address >= HOST_MEMMAP_START && address < HOST_MEMMAP_END) ||
 	       (address >= HOST_MODULES_START && address < HOST_MODULES_END);
 }
 

@@ -60,12 +60,13 @@
 #define MODULES_VADDR	HOST_MODULES_START
 #define MODULES_END	HOST_MODULES_END
 
+/* The descriptions of pages, of pfn 0 first (memory.c). */
+#define vmemmap		((struct page *)HOST_MEMMAP_START)
+
 /* A huge page is one entry of a pmd. */
 #define HPAGE_SHIFT	PMD_SHIFT
 #define HPAGE_SIZE	PMD_SIZE
 #define HPAGE_MASK	PMD_MASK
-
-#define MAX_PHYSMEM_BITS 44
 
 #ifndef __ASSEMBLY__
 

@@ -16,14 +16,23 @@
 #define HOST_RAM_BASE		0x100000000000UL	/* linear map, up to 16 TiB */
 #define HOST_VMALLOC_START	0x200000000000UL
 #define HOST_VMALLOC_END	0x2f0000000000UL
+#define HOST_MEMMAP_START	0x2f8000000000UL	/* descriptions of pages, struct page */
+#define HOST_MEMMAP_END		0x2fc000000000UL
 
-extern unsigned long host_ram_size;	/* bytes, page aligned; set before start_guest() */
+/*
+ * Bytes, page aligned, and set before Linux starts: guest RAM that is there from the start (mem=),
+ * the most that this instance may ever have (maxmem=), and the file, which has room for that. More
+ * than at the start comes in steps of HOST_RAM_STEP at multiples of it.
+ */
+extern unsigned long host_ram_start_size, host_ram_most, host_ram_size;
+#define HOST_RAM_STEP	(128UL << 20)
 
 /* Exit status of ./linux when the host cannot give a page of guest RAM: as by SIGBUS, 7. */
 #define HOST_RAM_LOST		(128 + 7)
 
 /*
- * Maps guest RAM [offset, offset + length) at address in the kernel process (vmalloc and modules).
+ * Maps guest RAM [offset, offset + length) at address in the kernel process (vmalloc, modules and
+ * the descriptions of pages).
  * prot: PROT_ bits. -ENOMEM when the host has no more areas for us. Does not sleep.
  */
 int host_kernel_map(unsigned long address, unsigned long length, unsigned long offset, int prot);

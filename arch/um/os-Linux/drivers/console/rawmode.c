@@ -89,7 +89,7 @@ static int guardian(void *argument)
 			close(i);
 	setsid();
 	(void)!chdir("/");
-	munmap((void *)HOST_RAM_BASE, HOST_VMALLOC_END - HOST_RAM_BASE);
+	munmap((void *)HOST_RAM_BASE, HOST_MEMMAP_END - HOST_RAM_BASE);
 	rename_guardian();
 
 	do
