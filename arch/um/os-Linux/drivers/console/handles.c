@@ -47,7 +47,12 @@ void handle_raise(void)
 
 void handle_watch(int fd, int write)
 {
-	host_watch(fd, write, HOST_IRQ_CONSOLE);
+	static int has_failed;
+	int error = host_try_watch(fd, write, HOST_IRQ_CONSOLE);
+
+	if (error && !has_failed)
+		host_warn("lines are not served: epoll_ctl: %s", strerror(-error));
+	has_failed |= error;
 }
 
 /* ---- output ---- */

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <host/irq.h>
+
 #include "handles.h"
 #include "os.h"
 
@@ -219,7 +221,7 @@ static void terminal_watch(struct handle *handle, int write)
 		__atomic_store_n(&input_waits, 1, __ATOMIC_SEQ_CST);
 		host_terminals_look();
 	} else {
-		handle_watch(stream->fd, write);
+		host_watch(stream->fd, write, HOST_IRQ_CONSOLE);
 	}
 }
 
