@@ -573,6 +573,27 @@ def completion():
 
 # ---- a real kernel ----
 
+def real_exec(name):
+    if b" exec " not in run(name, "help").stdout:
+        tap.skip("exec runs a command in the guest", "the kernel has no exec")
+        return
+    says("exec runs a command in the guest, and ends with its status",
+         [name, "exec", "echo out; echo err >&2; exit 7"], 7, "out\nerr\n")
+    numbers = "".join(f"{n}\n" for n in range(1, 20001))
+    says("long output is whole", [name, "exec", "seq", "20000"], 0, numbers)
+    says("a command that is killed has the status of its signal", [name, "exec", "kill -9 $$"], 137,
+         "")
+    says("a command that is not there has the shell's status", [name, "exec", "no-such 2>&1"], 127,
+         None)
+    if DEBIAN:
+        ended = run(name, "exec", "echo hello; exit 3", program=DEBIAN)
+        # It takes a status for an error.
+        tap.equal((ended.stdout, ended.returncode), (b"ERR hello\n\n", 3),
+                  "Debian's shows the output and has the status, too")
+    else:
+        tap.skip("Debian's shows the output and has the status, too", NO_DEBIAN)
+
+
 def real():
     """Ours and Debian's against ./linux."""
     uml.require()
@@ -592,6 +613,7 @@ def real():
                entry["memory_given"] == 128 << 20 and
                1 << 20 < entry["memory_used"] <= 128 << 20 and entry["cpu_seconds"] > 0,
                "--list knows ./linux", entry)
+        real_exec(name)
         says("stop", [name, "stop"], 0, "OK stopped\n")
         says("a stopped instance refuses what needs a process", [name, "proc", "version"], 1, None)
         says("go", [name, "go"], 0, "OK \n")
