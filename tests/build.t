@@ -4,6 +4,7 @@
 with ours; anything else is one clear line. Kconfig offers only what can work, and the
 configurators open in a terminal."""
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -110,6 +111,49 @@ if shutil.which("clang") and shutil.which("ld.lld"):
     links_with_lld("seccomp", "seccomp.S", "seccomp_start.c")
 else:
     tap.skip("clang and ld.lld make the stub programs", "there is no clang or ld.lld")
+
+# The programs outside of the kernel, with a pretended compiler.
+COMPILER = r"""#!/bin/sh
+case "$*" in *--version) cat "$0.version"; exit ;; esac
+echo "$*" >>"$0.calls"
+while [ $# != 0 ]; do
+	[ "$1" != -o ] || touch "$2"
+	shift
+done
+"""
+
+
+def compiler(name):
+    write(name, COMPILER)
+    write(name + ".version", "version 1\n")
+    os.chmod(path(name), 0o755)
+    return path(name)
+
+
+def compiles(variable, command, *arguments):
+    """How often the compiler is called by make."""
+    write(os.path.basename(command) + ".calls")
+    run = subprocess.run(["make", "-s", f"{variable}={command}", *arguments],
+                         capture_output=True, text=True, env=uml.clean_environment())
+    with open(command + ".calls") as calls:
+        return run.stderr or len(calls.readlines())
+
+
+def follows_compiler(folder, variable, *targets):
+    arguments = ["-C", os.path.join(uml.TOP, folder), "OUT=" + path("out", folder), *targets]
+    first, second = compiler("one-cc"), compiler("other-cc")
+    seen = [compiles(variable, first, *arguments), compiles(variable, first, *arguments),
+            compiles(variable, second, *arguments)]
+    write("other-cc.version", "version 2\n")
+    seen += [compiles(variable, second, *arguments), compiles(variable, second, *arguments)]
+    tap.ok(isinstance(seen[0], int) and seen[0] > 0 and seen == [seen[0], 0, seen[0], seen[0], 0],
+           f"{folder} is built again when the compiler changes, and only then", str(seen))
+
+
+for makefile in sorted(glob.glob(os.path.join(uml.TOP, "tools/*/Makefile"))):
+    follows_compiler(os.path.relpath(os.path.dirname(makefile), uml.TOP), "HOSTCC")
+follows_compiler("tests", "CC", path("out", "tests", "guest/regs"),
+                 path("out", "tests", "unit/disk"))
 
 # Of all that Kconfig offers at once.
 TREE = os.path.join(uml.TOP, "build", "linux")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rules of style and of rooms hold, and check-style and check-rooms find what breaks them."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,10 @@ ROOMS = (
      '#include "engine/seccomp_filter.h"\n', "clock.c:1: family: "),
     ("the contract of another family", "fs/hostfs/inode.c", "#include <host/disk.h>\n",
      "inode.c:1: family: "),
+    ("a header that is in another folder than it says", "arch/um/os-Linux/main.c",
+     '#include "engine/os.h"\n', "main.c:1: family: "),
+    ("a part of the contract that is gone", "arch/um/kernel/trap.c", "#include <host/gone.h>\n",
+     "trap.c:1: family: "),
     ("a processor's header in arch/um/kernel", "arch/um/kernel/trap.c", "#include <asm/xstate.h>\n",
      "trap.c:1: machine: "),
     ("arch/um/kernel's header in the processor's folder", "arch/um/x86_64/tsc.c",
@@ -169,6 +174,13 @@ def check_rooms(top):
             os.remove(f"{copy}/{path}")
         else:
             write(copy, path, before)
+    os.rename(f"{copy}/tools/lib/json.h", f"{copy}/tools/lib/new_json.h")
+    status, output = run(TOP + "/scripts/check-rooms", copy)
+    tap.ok(status == 1 and "OPEN has json.h of tools/lib" in output
+           and re.search('tools/uml_moo/info.c:[0-9]+: family: "json.h"', output),
+           "check-rooms finds that a header is gone, from its table and from who includes it",
+           output)
+    os.rename(f"{copy}/tools/lib/new_json.h", f"{copy}/tools/lib/json.h")
     # As Kbuild notes what was read.
     write(copy, "out/arch/um/os-Linux/.main.host.o.cmd",
           f"source_main.host.o := {copy}/arch/um/os-Linux/main.c\n\ndeps_main.host.o := \\\n"

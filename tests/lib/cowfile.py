@@ -14,8 +14,8 @@ SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
 VARIANTS = (("1", "version 1"), ("1be", "version 1 of a big-endian machine"), ("2", "version 2"),
             ("2swapped", "version 2, magic swapped"),
             ("3swapped", "version 3, magic swapped"), ("3le", "version 3, all of it swapped"),
-            ("3broken", "the broken version 3"),
-            ("3broken-be", "the broken version 3 of a big-endian machine"))
+            ("3padded", "the padded version 3"),
+            ("3padded-be", "the padded version 3 of a big-endian machine"))
 
 
 def make(*arguments):
@@ -114,9 +114,9 @@ def convert(source, target, variant, backing=None):
             align, at = 512, len(start)
         else:
             time = struct.pack(order + "I", image.mtime)
-            if variant == "3broken":
+            if variant == "3padded":
                 time += bytes(4)
-            if variant == "3broken-be":
+            if variant == "3padded-be":
                 time = bytes(4) + time
             start += time + struct.pack(order + "QIII", image.size, 512, 4096, 0) + path.ljust(4096,
                                                                                                b"\0")

@@ -22,7 +22,7 @@ static void put(unsigned int offset, int length, uint64_t value, int little)
 }
 
 /*
- * A header as the table in the documentation has it; variant: 3 and a letter for the broken ones.
+ * A header as the table in the documentation has it; variant: 3 and a letter for the padded ones.
  */
 static void build(int version, char variant, int magic_little, int little)
 {
@@ -76,9 +76,9 @@ static void test_versions(void)
 	build(3, 0, 1, 1);
 	check(parses(3, 8192, 12288), "version 3 with all of it in the other order");
 	build(3, 'a', 0, 0);
-	check(parses(3, 8192, 12288), "the broken version 3 of little-endian machines");
+	check(parses(3, 8192, 12288), "the padded version 3 of little-endian machines");
 	build(3, 'b', 0, 0);
-	check(parses(3, 8192, 12288), "the broken version 3 of big-endian machines");
+	check(parses(3, 8192, 12288), "the padded version 3 of big-endian machines");
 }
 
 static void test_writing(void)
@@ -101,7 +101,7 @@ static void test_writing(void)
 	memset(header.backing, 'x', 4085);
 	check(!cow_can_mark(&header), "a long path leaves no room for the mark");
 	build(3, 'a', 0, 0);
-	check(!cow_parse(&header, bytes, sizeof(bytes), why), "a broken header is read");
+	check(!cow_parse(&header, bytes, sizeof(bytes), why), "a padded header is read");
 	header.mtime = 7;
 	memcpy(bytes + header.mtime_offset, mtime, cow_format_mtime(&header, mtime));
 	check(!cow_parse(&again, bytes, sizeof(bytes), why) && again.padded_v3 && again.mtime == 7,

@@ -12,6 +12,11 @@ FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I../lib -I$(cow) -I$(host) \
 library := ../lib/cow_tool.c ../lib/tool.c ../lib/json.c $(wildcard $(cow)/*.c) $(host)/printable.c
 headers := $(wildcard *.h ../lib/*.h $(cow)/*.h $(host)/printable.h)
 
-$(OUT)/$(tool): $(sources) $(library) $(headers)
+compiler := $(OUT)/.$(tool).compiler
+compile  := $(HOSTCC) $(FLAGS) $(CFLAGS)
+
+$(OUT)/$(tool): $(sources) $(library) $(headers) $(compiler)
 	@mkdir -p $(@D)
-	$(HOSTCC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+	$(compile) -o $@ $(filter %.c,$^)
+
+include ../lib/compiler.mk

@@ -13,6 +13,11 @@ library := ../lib/tool.c ../lib/json.c ../lib/instance_usage.c $(wildcard $(cons
 headers := $(wildcard *.h ../lib/*.h $(console)/*.h $(console)/include/*.h) $(host)/printable.h
 libraries = $(if $(packages),$(shell pkg-config --cflags --libs $(packages)))
 
-$(OUT)/$(tool): $(sources) $(library) $(headers)
+compiler := $(OUT)/.$(tool).compiler
+compile  := $(HOSTCC) $(FLAGS) $(CFLAGS)
+
+$(OUT)/$(tool): $(sources) $(library) $(headers) $(compiler)
 	@mkdir -p $(@D)
-	$(HOSTCC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) $(libraries)
+	$(compile) -o $@ $(filter %.c,$^) $(libraries)
+
+include ../lib/compiler.mk

@@ -10,6 +10,11 @@ FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I../lib -I$(host)
 library := ../lib/tool.c $(host)/printable.c
 headers := $(wildcard *.h) ../lib/tool.h $(host)/printable.h
 
-$(OUT)/$(tool): $(sources) $(library) $(headers)
+compiler := $(OUT)/.$(tool).compiler
+compile  := $(HOSTCC) $(FLAGS) $(CFLAGS)
+
+$(OUT)/$(tool): $(sources) $(library) $(headers) $(compiler)
 	@mkdir -p $(@D)
-	$(HOSTCC) $(FLAGS) $(CFLAGS) -o $@ $(filter %.c,$^)
+	$(compile) -o $@ $(filter %.c,$^)
+
+include ../lib/compiler.mk

@@ -70,7 +70,7 @@ static void print_text(const struct info *info)
 	strftime(time, sizeof(time), "%Y-%m-%d %H:%M:%S UTC", gmtime(&mtime));
 	tell("COW file:        %s", info->image->path);
 	printf("version:         %u%s%s\n", header->version,
-	       header->padded_v3 ? ", the broken one of 64-bit programs" : "",
+	       header->padded_v3 ? ", padded" : "",
 	       header->little_endian ? ", little-endian" : "");
 	printf("disk size:       %llu bytes, sectors of %u\n", (unsigned long long)header->size,
 	       header->sector_size);
@@ -97,7 +97,7 @@ static void print_json(const struct info *info)
 
 	printf("{\n  \"file\": ");
 	print_json_string(info->image->path);
-	printf(",\n  \"version\": %u,\n  \"broken\": %s,\n  \"byte_order\": \"%s\",\n",
+	printf(",\n  \"version\": %u,\n  \"padded_v3\": %s,\n  \"byte_order\": \"%s\",\n",
 	       header->version, header->padded_v3 ? "true" : "false",
 	       header->little_endian ? "little" : "big");
 	printf("  \"size\": %llu,\n  \"sector_size\": %u,\n  \"alignment\": %u,\n",
