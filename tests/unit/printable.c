@@ -31,6 +31,16 @@ static int is_character(const unsigned char *text, int length)
 	return value >= least[length] && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff);
 }
 
+/* The length of a sequence by its first byte; 0: none begins so. */
+static int length_after(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc0 || first >= 0xf8)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 static void every_start(void)
 {
 	static const unsigned char edges[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90,
@@ -41,7 +51,7 @@ static void every_start(void)
 		for (unsigned int i = 0; i < 1000; i++) {
 			unsigned char text[5] = { first, edges[i % 10], edges[i / 10 % 10],
 						  edges[i / 100], 0 };
-			int length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
+			int length = length_after(first);
 			int wanted = length && is_character(text, length) ? length : 0;
 
 			wrong += utf8_length((char *)text) != wanted;
@@ -121,35 +131,55 @@ static void logs(void)
 	      "nor is anything of it lost");
 }
 
+/* The next part and how much of the text it is. */
+static int takes(const char *text, unsigned long length, unsigned long room, const char *wanted,
+		 unsigned long taken)
+{
+	char part[64];
+	unsigned long got;
+
+	memset(part, 'x', sizeof(part));
+	got = printable_part(part, room, text, length);
+	if (got != taken || strncmp(part, wanted, sizeof(part)))
+		say("# got %lu bytes: %.64s\n", got, part);
+	return got == taken && !strncmp(part, wanted, sizeof(part));
+}
+
 static void one_part(void)
 {
-	char part[8];
-
-	check(printable_part(part, 8, "abc\n", 4) == 4 && !strcmp(part, "abc\n"),
-	      "a line and its end are one part");
-	check(printable_part(part, 5, "abc\n", 4) == 4 && !strcmp(part, "abc\n") &&
-		      printable_part(part, 5, "a\xe2\x82\xac", 4) == 4 &&
-		      !strcmp(part, "a\xe2\x82\xac"), "also where they just fit");
-	check(printable_part(part, 5, "abcd\n", 5) == 4 && !strcmp(part, "abcd"),
-	      "with a byte less of room they are two");
-	check(printable_part(part, 5, "ab\xe2\x82\xac", 5) == 2 && !strcmp(part, "ab"),
+	check(takes("abc\n", 4, 8, "abc\n", 4), "a line and its end are one part");
+	check(takes("abc\n", 4, 5, "abc\n", 4) && takes("abc\xc3", 4, 5, "abc?", 4) &&
+		      takes("a\xe2\x82\xac", 4, 5, "a\xe2\x82\xac", 4),
+	      "also where they just fit");
+	check(takes("abcd\n", 5, 5, "abcd", 4), "with a byte less of room they are two");
+	check(takes("ab\xe2\x82\xac", 5, 5, "ab", 2),
 	      "a character that does not fit belongs to the next part");
+	check(takes("abcdef", 3, 8, "abc", 3), "what follows the text is not in it");
+	check(takes("\0ab", 3, 8, "?", 1) && takes("\xc3\0b", 3, 8, "?", 1),
+	      "a zero is a part by itself, and ends the one before");
+}
+
+static int is_shortened(const char *message, unsigned long room, const char *wanted)
+{
+	char text[64];
+
+	memset(text, 'x', sizeof(text));
+	leave_out_middle(text, room, message);
+	if (strncmp(text, wanted, sizeof(text)))
+		say("# got %.64s\n", text);
+	return !strncmp(text, wanted, sizeof(text)) && text[room] == 'x';
 }
 
 static void long_messages(void)
 {
-	char text[24];
-
-	leave_out_middle(text, sizeof(text), "short: do this");
-	check(!strcmp(text, "short: do this"), "a message that fits is whole");
-	leave_out_middle(text, sizeof(text), "ubd0: 2345678901234567; do it");
-	if (strcmp(text, "ubd0: 2345...567; do it"))
-		say("# got %s\n", text);
-	check(!strcmp(text, "ubd0: 2345...567; do it"), "one that is too long loses its middle");
-	leave_out_middle(text, sizeof(text), "ubd0: 234567890; do this");
-	check(!strcmp(text, "ubd0: 2345...0; do this"), "a byte too long is too long");
-	leave_out_middle(text, sizeof(text), "ubd0: 23456789; do this");
-	check(!strcmp(text, "ubd0: 23456789; do this"), "one that just fits is whole");
+	check(is_shortened("short: do this", 24, "short: do this"), "a message that fits is whole");
+	check(is_shortened("ubd0: 2345678901234567; do it", 24, "ubd0: 2345...567; do it") &&
+		      is_shortened("ubd0: 2345678901234567; do it", 25, "ubd0: 2345...4567; do it"),
+	      "one that is too long loses its middle");
+	check(is_shortened("ubd0: 234567890; do this", 24, "ubd0: 2345...0; do this"),
+	      "a byte too long is too long");
+	check(is_shortened("ubd0: 23456789; do this", 24, "ubd0: 23456789; do this"),
+	      "one that just fits is whole");
 }
 
 int main(void)
