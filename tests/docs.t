@@ -356,12 +356,14 @@ def room(page):
 
 
 def run_command(command, folder):
-    """Why it failed, or None. Output goes to a file, which a daemon may keep open."""
+    """Why it failed, or None. Output goes to a file, which a daemon may keep open. It has
+    another session, so that orphans() finds what it leaves behind."""
     environment = dict(uml.clean_environment(), GIT_DIR=os.path.join(TOP, ".git"), LC_ALL="C.UTF-8")
     with open(os.path.join(folder, "output"), "w+", errors="replace") as output:
         try:
             status = subprocess.run(["sh", "-c", command], cwd=folder, stdin=subprocess.DEVNULL,
                                     stdout=output, stderr=output, env=environment,
+                                    start_new_session=True,
                                     timeout=SECONDS * uml.PATIENCE).returncode
         except subprocess.TimeoutExpired:
             status = "none in time"
@@ -458,6 +460,6 @@ with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
                 tap.skip(sentence, skipped)
             else:
                 tap.ok(not failed, sentence, failed)
-left = uml.orphans(uml.Instance.everyone)
+left = uml.orphans()
 tap.ok(not left, "no host process is left", f"left: {left}")
 tap.done()

@@ -134,7 +134,6 @@ def high_pid_sleeper():
     """A process that the guest tries to kill, with a number that no guest process has."""
     while True:
         process = subprocess.Popen(["sleep", "1000"])
-        uml.Instance.everyone.add(process.pid)
         if process.pid > 2000:
             return process
         process.kill()

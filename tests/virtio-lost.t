@@ -62,7 +62,6 @@ class Process:
         self.pid = os.fork()
         if not self.pid:
             self.run(told, *how, **more)
-        uml.Instance.everyone.add(self.pid)
         os.close(told)
         with open(ready, "rb") as source:
             if not source.read(1):

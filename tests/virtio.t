@@ -65,7 +65,6 @@ else:
                                "--export",
                                f"type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix,addr.path={path},"
                                "writable=on,num-queues=2"])
-    uml.Instance.everyone.add(daemon.pid)
     while not os.path.exists(path) and daemon.poll() is None:
         time.sleep(0.05)
     result = boot("""

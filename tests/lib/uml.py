@@ -115,13 +115,14 @@ def clean_environment():
 # Host processes
 
 def stat_of(pid):
-    """(state, parent, utime + stime in ticks) of a host process, or None if there is none."""
+    """(state, parent, utime + stime in ticks, session) of a host process, or None if there is none.
+    """
     try:
         with open(f"/proc/{pid}/stat") as source:
             fields = source.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return fields[0], int(fields[1]), int(fields[11]) + int(fields[12])
+    return fields[0], int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[3])
 
 
 def descendants(root):
@@ -139,27 +140,33 @@ def descendants(root):
     return found
 
 
-def orphans(known, patience=3.0):
-    """Living children of this process that it did not start, after at most PATIENCE times
-    @patience seconds; kills them."""
+def adopted():
+    """The living ones of the processes that instances left behind; the others are reaped.
+
+    They are children of this process, but not in its session: each instance begins a session, and
+    a process cannot enter an older one. So the commands of a test, also those of its other threads,
+    are not among them.
+    """
+    left = []
+    for pid in {int(name) for name in os.listdir("/proc") if name.isdigit()} - Instance.everyone:
+        facts = stat_of(pid)
+        if not facts or facts[1] != os.getpid() or facts[3] == os.getsid(0):
+            continue
+        if facts[0] == "Z":
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        elif facts[0] != "X":
+            left.append(pid)
+    return left
+
+
+def orphans(patience=3.0):
+    """The processes that instances left behind and that still live after PATIENCE times @patience
+    seconds. They are killed, and all below them."""
     deadline = time.monotonic() + patience * PATIENCE
-    while True:
-        left = []
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) in known:
-                continue
-            facts = stat_of(name)
-            if not facts or facts[1] != os.getpid():
-                continue
-            if facts[0] == "Z":
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(int(name), os.WNOHANG)
-            elif facts[0] != "X":
-                left.append(int(name))
-        if not left or time.monotonic() > deadline:
-            break
+    while (left := adopted()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    for pid in left:
+    for pid in {below for each in left for below in (each, *descendants(each))}:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return left
@@ -168,7 +175,7 @@ def orphans(known, patience=3.0):
 class Instance:
     """A running ./linux, its console on a pipe or (terminal=True) a pty."""
 
-    everyone = set()
+    everyone = set()    # the process numbers of those that were not closed
 
     def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None,
                  env=None, pass_fds=()):
@@ -270,12 +277,13 @@ class Instance:
         os.close(self.console)
         if self.slave is not None:
             os.close(self.slave)
-        return orphans(self.everyone - {self.pid})
+        self.everyone.discard(self.pid)
+        return orphans()
 
     def cpu_ticks(self):
         """Host CPU that the main process and everything below it has used so far, in clock ticks.
         """
-        return sum((stat_of(pid) or (0, 0, 0))[2] for pid in {self.pid} | descendants(self.pid))
+        return sum((stat_of(pid) or (0, 0, 0, 0))[2] for pid in {self.pid} | descendants(self.pid))
 
 
 class Result:
