@@ -2,17 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Commands that the host runs in the guest: exec of the management console, and the socket exec."""
 import contextlib
+import fcntl
+import hashlib
 import os
 import re
 import select
-import socket
+import signal
 import stat
 import struct
+import subprocess
 import sys
+import termios
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import cowfile
 import execsocket
 import image
 import mconsole
@@ -26,6 +31,7 @@ WAIT = "mkfifo /run/end; read line </run/end\n"
 TERMINAL = (24, 80)
 
 uml.require()
+os.environ["ASAN_OPTIONS"] = "detect_leaks=0"     # readline keeps some memory
 folder = uml.scratch("uml")
 os.makedirs(folder, exist_ok=True)
 console, socket_exec = (os.path.join(folder, "exec", entry) for entry in ("mconsole", "exec"))
@@ -137,21 +143,21 @@ def background():
 
 
 def limits_of_time():
-    tap.equal(ask("-t30 echo quick; exit 2"), (2, "quick\n"), "-t<seconds> does not hold the quick")
+    tap.equal(ask("-l30 echo quick; exit 2"), (2, "quick\n"), "-l<seconds> does not hold the quick")
     began = time.monotonic()
-    error, text = ask("-t1 echo before; sleep 61234 & sleep 61235", timeout=30)
+    error, text = ask("-l1 echo before; sleep 61234 & sleep 61235", timeout=30)
     took = time.monotonic() - began
     tap.ok(error == 124 and text == "before\n" and took >= 1,
            "a command that takes longer has status 124", (error, text, took))
     tap.ok(none_left("sleep 6123"), "and all of its session is killed")
-    error, _ = ask("-t1 trap '' HUP INT TERM; while :; do :; done", timeout=30)
+    error, _ = ask("-l1 trap '' HUP INT TERM; while :; do :; done", timeout=30)
     tap.equal(error, 124, "also one that spins and ignores signals")
-    error, _ = ask("-t1 yes", timeout=60)
+    error, _ = ask("-l1 yes", timeout=60)
     tap.equal(error, 124, "and one that floods")
-    for bad in ("-t echo x", "-t0 echo x", "-tx echo x", "-t1", "-x echo", "-t99999999999 echo",
+    for bad in ("-l echo x", "-l0 echo x", "-lx echo x", "-l1", "-x echo", "-l99999999999 echo",
                 "- echo"):
         error, text = ask(bad)
-        if not tap.ok(error and "-t<seconds>" in text, f"exec {bad} is refused in a line",
+        if not tap.ok(error and "-l<seconds>" in text, f"exec {bad} is refused in a line",
                       (error, text)):
             break
     tap.equal(mconsole.ask(console, "exec"), (22, "exec needs a command"),
@@ -462,6 +468,185 @@ def becomes(true, seconds=20):
     return False
 
 
+# uml_mconsole
+
+def build_client():
+    folder = os.path.join(uml.OBJECTS, "sanitized")
+    cowfile.make(os.path.join(uml.TOP, "tools", "uml_mconsole"), f"OUT={folder}",
+                 f"CFLAGS=-O1 {cowfile.SANITIZERS}")
+    return os.path.join(folder, "uml_mconsole")
+
+
+def words(*arguments):
+    return [program, f"--uml-dir={folder}", "exec", "exec", *arguments]
+
+
+def client(*arguments, **how):
+    """(status, output, errors) of uml_mconsole ... exec."""
+    how.setdefault("stdin", subprocess.DEVNULL)
+    if "input" in how:
+        del how["stdin"]
+    ended = subprocess.run(words(*arguments), capture_output=True, timeout=60 * uml.PATIENCE, **how)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def options_of_client():
+    tap.equal(client("echo hello; exit 3"), (3, b"hello\n", b""),
+              "uml_mconsole exec runs a shell's command and ends with its status")
+    tap.equal(client("-i", "cat", input=b"some input"), (0, b"some input", b""),
+              "exec -i passes standard input on")
+    tap.equal(client("-i", "sh", "-c", "echo out; echo err >&2; exit 9"), (9, b"out\n", b"err\n"),
+              "output and errors come apart")
+    tap.equal(client("-l9", "cat", input=b"some input"), (0, b"", b""),
+              "without -i the command has no input")
+    tap.equal(client("-i", "printf", "%s|", "a b", "", "$HOME"), (0, b"a b||$HOME|", b""),
+              "arguments reach the program as they are")
+    tap.equal(client("-w", "/usr/bin", "pwd"), (0, b"/usr/bin\n", b""), "-w is the directory")
+    status, output, errors = client("-e", "A=one two", "-e", "HERE", "-e", "MISSING", "env",
+                                    env={**os.environ, "HERE": "from here"})
+    tap.equal(sorted(output.decode().splitlines()),
+              ["A=one two", "HERE=from here", "HOME=/root",
+               "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+              "-e gives variables, or those of the host; nothing else comes from there")
+    ask("mkdir -p /etc; printf 'root:x:0:0::/root:/bin/sh\\nmia:x:1234:99::/home/mia:/bin/sh\\n' "
+        ">/etc/passwd; printf 'staff:x:99:\\nwheel:x:7:mia\\n' >/etc/group")
+    show = ("sh", "-c", "id -u; id -g; id -G; echo $HOME")
+    tap.equal(client("-u", "mia", *show), (0, b"1234\n99\n99 7\n/home/mia\n", b""),
+              "-u takes a name of the guest's, with its groups and home")
+    tap.equal(client("-u", "77:88", *show), (0, b"77\n88\n88\n/\n", b""), "or ids")
+    status, output, errors = client("-u", "nobody-of-this-name", "true")
+    tap.ok(status == 1 and not output and b"the guest has no user nobody-of-this-name" in errors,
+           "an unknown name is one line", errors)
+    began = time.monotonic()
+    tap.ok(client("-l1", "sleep", "74321")[0] == 124 and time.monotonic() - began >= 1
+           and none_left("sleep 74321"), "-l ends a command that takes longer, with status 124")
+    status, output, errors = client("-i", "nothing-of-this-name")
+    tap.ok(status == 1 and re.fullmatch(rb"uml_mconsole: exec: nothing-of-this-name: No such .*\n",
+                                        errors), "a program that is not there is one line", errors)
+    for bad in (["-x", "ls"], ["-i"], ["-l", "x", "ls"], ["-l0", "ls"], ["-u"], ["-e", "=x", "ls"],
+                ["-u", "a b", "ls"], ["-u", "1:x", "ls"], ["-i", "echo", "x" * 40000]):
+        status, output, errors = client(*bad)
+        if not tap.ok(status in (1, 2) and len(errors.splitlines()) == 1,
+                      f"exec {' '.join(bad)[:20]} is refused in one line", (status, errors)):
+            break
+    data = os.urandom(2_000_000)
+    status, output, errors = client("-i", "cat", input=data)
+    tap.ok(status == 0 and output == data, "2 MB go through unchanged", (status, errors))
+    tap.equal(client("-i", "true", input=data)[0], 0,
+              "a command that does not read its input ends all the same")
+    process = subprocess.Popen(words("-l99", "sh", "-c", "trap 'exit 5' INT; echo ready; "
+                                     "while :; do sleep 0.1; done"), stdout=subprocess.PIPE)
+    process.stdout.read(6)
+    process.send_signal(signal.SIGINT)
+    tap.equal(process.wait(60), 5, "SIGINT is passed on")
+    process = subprocess.Popen(words("-l99", "yes", "to be killed"), stdout=subprocess.PIPE)
+    process.stdout.read(6)
+    process.kill()
+    process.communicate()
+    tap.ok(none_left("to be killed"), "the command goes with a client that is killed")
+    ended = subprocess.run([program, f"--uml-dir={folder}", "exec"], stdout=subprocess.PIPE,
+                           input=b"exec -w /usr/bin pwd\n")
+    tap.ok(b"/usr/bin\n" in ended.stdout, "the prompt knows the options, too", ended.stdout)
+
+
+class OnTerminal:
+    """uml_mconsole exec on a terminal of this host, with a parent that outlives it."""
+
+    def __init__(self, *arguments, command=None):
+        self.master, self.slave = os.openpty()
+        self.resize(30, 90, tell=False)
+        self.settings = termios.tcgetattr(self.slave)
+        self.text = b""
+
+        def prepare():
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        self.process = subprocess.Popen(command or words(*arguments), stdin=self.slave,
+                                        stdout=self.slave, stderr=self.slave,
+                                        start_new_session=True, preexec_fn=prepare,
+                                        env={**os.environ, "TERM": "vt100"})
+
+    def resize(self, rows, columns, tell=True):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        if tell:
+            self.process.send_signal(signal.SIGWINCH)
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def expect(self, text, seconds=30):
+        deadline = time.monotonic() + seconds * uml.PATIENCE
+        while text not in self.text:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
+                return False
+            self.text += os.read(self.master, 65536)
+        return True
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
+
+    def is_back(self):
+        return becomes(lambda: termios.tcgetattr(self.slave) == self.settings)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+def terminal_of_client():
+    it = OnTerminal("-it", "sh")
+    it.type(b"stty size; echo $TERM-$((40+2))\r")
+    tap.ok(it.expect(b"vt100-42") and b"30 90" in it.text,
+           "exec -it sh is a shell with the window's size and TERM", it.text)
+    tap.ok(it.is_raw(), "the host's terminal is raw meanwhile")
+    it.resize(31, 91)
+    it.type(b"stty size\r")
+    tap.ok(it.expect(b"31 91"), "a new size of the window reaches the guest", it.text)
+    it.type(b"echo run''ning; sleep 75432\r")
+    it.expect(b"running")
+    becomes_true("pidof sleep")
+    it.type(b"\x03")
+    it.type(b"echo status=$?\r")
+    tap.ok(it.expect(b"status=130"), "Ctrl-C is the guest's", it.text)
+    it.type(b"echo a~.b ~~\r")
+    tap.ok(it.expect(b"a~.b ~~\r\n"), "a ~ within a line is a ~", it.text)
+    it.type(b"~~echo\r")
+    tap.ok(it.expect(b"~echo: not found"), "so are two at its start", it.text)
+    it.type(b"exit 7\r")
+    tap.equal(it.process.wait(60), 7, "its status is the shell's")
+    tap.ok(it.is_back(), "and the terminal is as it was")
+    it.close()
+
+    for name, end, wanted in (("SIGKILL", lambda it: it.process.kill(), -9),
+                              ("SIGTERM", lambda it: it.process.terminate(), 143),
+                              ("~.", lambda it: it.type(b"\r~."), 1)):
+        it = OnTerminal("-it", "sh", "-c", "echo re''ady; sh; echo 76543")
+        it.expect(b"ready")
+        end(it)
+        status = it.process.wait(60)
+        tap.ok(status == wanted and it.is_back(), f"the terminal is as it was after {name}", status)
+        tap.ok(none_left("echo 76543"), "and the command has gone")
+        it.close()
+
+    it = OnTerminal("-it", "sh", "-c", "stty raw -echo; echo re''ady; head -c 256 | md5sum; "
+                    "i=0; while [ $i -lt 256 ]; do printf \\\\$(printf %o $i); i=$((i+1)); done; "
+                    "echo end")
+    it.expect(b"ready")
+    before = len(it.text)
+    every = bytes(range(256))
+    it.type(every)
+    it.expect(b"end\n")
+    tap.ok(hashlib.md5(every).hexdigest().encode() in it.text and every in it.text[before:],
+           "bytes of all values pass both ways", it.text[before:])
+    it.close()
+    status, output, errors = client("-t", "tty")
+    tap.ok(status == 0 and output.startswith(b"/dev/pts/"), "-t works without a terminal here",
+           (status, output, errors))
+
+
 # What is left
 
 def counts():
@@ -507,7 +692,7 @@ def stopped():
 
 TESTS = (datagrams, arrives_as_it_comes, large_output, background, limits_of_time, clients_that_go,
          many_at_once, frames, users, cannot_run, terminals, signals, sessions_that_go, malformed,
-         too_many, stopped, nothing_is_left)
+         too_many, stopped, options_of_client, terminal_of_client, nothing_is_left)
 
 
 def drive(instance):
@@ -553,6 +738,7 @@ def early_and_other_roots():
     tap.ok(not os.path.exists(socket_exec), "the socket goes with the instance")
 
 
+program = build_client()
 if not sys.argv[1:] or "early_and_other_roots" in sys.argv:
     early_and_other_roots()
 result = uml.run(WAIT, arguments=["umid=exec", f"uml_dir={folder}"], drive=drive, timeout=600)

@@ -14,6 +14,7 @@
 
 #include "printable.h"
 #include "tool.h"
+#include "exec_client.h"
 #include "uml_mconsole.h"
 
 #define LOG "log "
@@ -218,6 +219,8 @@ static int exec(struct session *session, const char *rest)
 	char *request;
 	int status;
 
+	if (*rest == '-')
+		return exec_line(session, rest);
 	if (asprintf(&request, "exec %s", rest) < 0)
 		return REFUSED;
 	status = send_exec(session, request);

@@ -14,7 +14,7 @@
 
 #include "printable.h"
 #include "tool.h"
-#include "uml_mconsole.h"
+#include "exec_client.h"
 
 #define USUAL_LIMIT 10000	/* milliseconds */
 
@@ -25,6 +25,14 @@ static const char help[] =
 	"       uml_mconsole [--json] --list\n"
 	"Sends a command to a running instance, or reads commands from a prompt.\n"
 	"The command help lists the kernel's commands.\n"
+	"\n"
+	"exec <command> has a shell of the guest run it. With options, no shell is used:\n"
+	"       uml_mconsole <umid> exec [-it] [-u <user>[:<gid>]] [-w <folder>]\n"
+	"                    [-e <name>[=<value>]]... [-l <seconds>] <program> [<argument>...]\n"
+	"  -i  with standard input              -t  on a terminal of the guest\n"
+	"  -u  as another user than root        -w  in another folder than /\n"
+	"  -e  with this variable               -l  at most so long; then the status is 124\n"
+	"On a terminal, ~. at the start of a line leaves, whatever the guest does.\n"
 	"\n"
 	"      --list             list the instances of this user\n"
 	"      --json             answer as JSON: for --list, version, config and proc\n"
@@ -41,6 +49,7 @@ static const char help[] =
 struct arguments {
 	struct session session;
 	char *line;			/* the command; NULL: a prompt */
+	char **exec;			/* the same in words, for exec with options; or NULL */
 	int list, wait, wait_limit;
 };
 
@@ -225,6 +234,11 @@ static char *join(char **words)
 	return line;
 }
 
+static int has_exec_options(char **words)
+{
+	return *words && !strcmp(*words, "exec") && words[1] && words[1][0] == '-';
+}
+
 static void parse(struct arguments *arguments, int argc, char **argv)
 {
 	parse_options(arguments, argc, argv);
@@ -234,9 +248,13 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 		arguments->session.name = argv[optind];
 		if (argv[optind + 1])
 			arguments->line = join(argv + optind + 1);
+		if (has_exec_options(argv + optind + 1))
+			arguments->exec = argv + optind + 1;
 	}
 	if (arguments->wait && !arguments->session.name)
 		die_usage("--wait: for which instance?");
+	if (arguments->session.json && arguments->exec)
+		die_usage("--json: exec has no answer as JSON");
 	if (arguments->session.json && !arguments->list && !arguments->line)
 		die_usage("--json goes with --list or a command");
 }
@@ -265,7 +283,8 @@ int main(int argc, char **argv)
 		status = wait_for_answer(session, arguments.wait_limit);
 	if (status || (arguments.wait && !arguments.line))
 		return status;
-	status = arguments.line ? run_line(session, arguments.line) : run_prompt(session);
+	status = arguments.exec ? exec_with_options(session, arguments.exec) :
+		 arguments.line ? run_line(session, arguments.line) : run_prompt(session);
 	mconsole_close(session->console);
 	free(arguments.line);
 	return end_with(status);

@@ -195,7 +195,7 @@ const struct mconsole_command mconsole_commands[] = {
 	{ "proc", "<file> - contents of a file below /proc", true, mconsole_proc },
 #endif
 	{ "sync", "- write back all file systems", true, sync_all },
-	{ "exec", "[-t<seconds>] <command> - run a command of the guest", true, mconsole_exec },
+	{ "exec", "[-l<seconds>] <command> - run a command of the guest", true, mconsole_exec },
 	{ "stack", "<pid> - stack of a process", true, stack },
 	{}
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The management console: "exec [-t<seconds>] <command>" has a shell of the guest run a command.
+ * The management console: "exec [-l<seconds>] <command>" has a shell of the guest run a command.
  *
  * Its output goes to the client as it comes, in packets of what a read of the pipe gave. The last
  * packet has the exit status in place of an error, and no text. When nothing comes, empty packets
@@ -52,7 +52,7 @@ static int take_options(struct run *run, char **text)
 	if ((*text)[0] != '-')
 		return 0;
 	end = *text + strcspn(*text, " \t\n");
-	if ((*text)[1] != 't' || !*end)
+	if ((*text)[1] != 'l' || !*end)
 		return -EINVAL;
 	*end = '\0';
 	if (kstrtouint(*text + 2, 10, &seconds) || !seconds || seconds > MAX_JIFFY_OFFSET / HZ)
@@ -235,7 +235,7 @@ void mconsole_exec(struct mconsole_request *request)
 		mconsole_answer(request, -EAGAIN, "%s", obstacle);
 	else if (take_options(&run, &text))
 		mconsole_answer(request, -EINVAL,
-				"exec has one option, -t<seconds>, before the command");
+				"exec has one option, -l<seconds>, before the command");
 	else if (!*text)
 		mconsole_answer(request, -EINVAL, "exec needs a command");
 	else if (!atomic_add_unless(&under_way, 1, MOST_AT_ONCE))
