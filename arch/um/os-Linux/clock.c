@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Host clocks, the one-shot timer of each virtual CPU, and sleeping until it or another interrupt comes.
+ * Host clocks, the one-shot timer of each virtual CPU, and sleeping until it or another interrupt
+ * comes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -39,7 +40,10 @@ unsigned long long host_thread_ns(void)
 	return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* One clock is read between two readings of the other; a try that something came between is not counted. */
+/*
+ * One clock is read between two readings of the other; a try that something came between is not
+ * counted.
+ */
 long long host_wall_offset_ns(void)
 {
 	unsigned long long shortest = -1ULL;
@@ -112,7 +116,10 @@ void host_timer_arm(unsigned long long delta_ns)
 	arm(event_timer, delta_ns);
 }
 
-/* Called in the signal handler. Long host calls are asked less and less often whether they are over. */
+/*
+ * Called in the signal handler. Long host calls are asked less and less often whether they are
+ * over.
+ */
 #define FIRST_RETRY_NS 20000
 #define LAST_RETRY_NS 2000000
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which host CPU runs what. A virtual CPU and its stub processes run by turns, never at once, and handing over across
- * host CPUs costs several times as much as on one; so all stay on the CPU where the virtual CPU is. The host may
- * move it every so often, while it sleeps (host_idle) and while it works; the stubs follow. For a time they may be apart (host_pin_elsewhere),
- * when both sides spin (handoff.c).
+ * Which host CPU runs what. A virtual CPU and its stub processes run by turns, never at once, and
+ * handing over across host CPUs costs several times as much as on one; so all stay on the CPU where
+ * the virtual CPU is. The host may move it every so often, while it sleeps (host_idle) and while it
+ * works; the stubs follow. For a time they may be apart (host_pin_elsewhere), when both sides spin
+ * (handoff.c).
  */
 #define _GNU_SOURCE
 #include <sched.h>

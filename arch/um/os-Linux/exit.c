@@ -2,9 +2,10 @@
 /*
  * How ./linux ends or begins again, and the lines it says on standard error.
  *
- * The end may come in a signal handler, in the middle of anything (signals.c:on_ending). So what is undone at the end takes no memory and no
- * locks, and what it walks is in order at every moment. Stub processes are not among it: the host kills them as we go. Only
- * host_restart(), which is never in a handler, ends them itself.
+ * The end may come in a signal handler, in the middle of anything (signals.c:on_ending). So what is
+ * undone at the end takes no memory and no locks, and what it walks is in order at every moment.
+ * Stub processes are not among it: the host kills them as we go. Only host_restart(), which is
+ * never in a handler, ends them itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -127,9 +128,9 @@ static void say_in(char *line, int room, const char *format, va_list arguments)
 }
 
 /*
- * There is room for the command line several times, with its longest paths; that much is not on every
- * stack that this may run on. A message that comes while another is told, from a signal handler or
- * another thread, has room for a line of the usual length.
+ * There is room for the command line several times, with its longest paths; that much is not on
+ * every stack that this may run on. A message that comes while another is told, from a signal
+ * handler or another thread, has room for a line of the usual length.
  */
 static void say(const char *format, va_list arguments)
 {

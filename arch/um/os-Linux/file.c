@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files without a name: a memfd, or where the host refuses those, an unlinked file in TMPDIR, /dev/shm or /tmp, whichever
- * first takes the size, has room for what is needed at once and lets its pages be executed (a file system mounted noexec
- * does not).
+ * Files without a name: a memfd, or where the host refuses those, an unlinked file in TMPDIR,
+ * /dev/shm or /tmp, whichever first takes the size, has room for what is needed at once and lets
+ * its pages be executed (a file system mounted noexec does not).
  *
- * A memfd is sealed against being made smaller: a server that shares guest RAM must not be able to take it away. It is
- * not sealed against growing, which harms nobody and is how guest RAM would be made larger while it is in use; and
- * the set of seals is sealed, since F_SEAL_FUTURE_WRITE would take the right to make new mappings.
+ * A memfd is sealed against being made smaller: a server that shares guest RAM must not be able to
+ * take it away. It is not sealed against growing, which harms nobody and is how guest RAM would be
+ * made larger while it is in use; and the set of seals is sealed, since F_SEAL_FUTURE_WRITE would
+ * take the right to make new mappings.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -55,7 +56,10 @@ static int has_room(int fd, unsigned long long needed)
 	return !fstatvfs(fd, &room) && room.f_bavail * room.f_frsize >= needed;
 }
 
-/* The descriptor if the file serves and has room for what is needed; otherwise closes it and returns -errno. */
+/*
+ * The descriptor if the file serves and has room for what is needed; otherwise closes it and
+ * returns -errno.
+ */
 static int prepared(int fd, const struct host_nameless *file, unsigned long long needed)
 {
 	int error = 0;
@@ -93,7 +97,8 @@ static int in_folder(const char *folder, const struct host_nameless *file)
 }
 
 /*
- * Has all the memory that the host has, which is not asked for ahead. What is only mapped needs no right to be started as a program, and a host may refuse that right (vm.memfd_noexec=2). Linux
+ * Has all the memory that the host has, which is not asked for ahead. What is only mapped needs no
+ * right to be started as a program, and a host may refuse that right (vm.memfd_noexec=2). Linux
  * before 6.3 knows neither flag.
  */
 static int file_in_memory(const struct host_nameless *file)

@@ -2,11 +2,13 @@
 /*
  * Whom the host ends when it is out of memory.
  *
- * Guest RAM is shared: to end a stub process frees none of it, but it counts as that process's own as well as ours. So ./linux makes itself
- * the one to end before its stubs, by at least as much as guest RAM is worth: the guest ends at once, with all its memory, in place of
- * its processes one after another, with nothing. Compared with other programs of the host a stub counts as it did.
+ * Guest RAM is shared: to end a stub process frees none of it, but it counts as that process's own
+ * as well as ours. So ./linux makes itself the one to end before its stubs, by at least as much as
+ * guest RAM is worth: the guest ends at once, with all its memory, in place of its processes one
+ * after another, with nothing. Compared with other programs of the host a stub counts as it did.
  *
- * The score goes up without privileges, and back to what it was at the start. Where the host shows no /proc, all stays as it is.
+ * The score goes up without privileges, and back to what it was at the start. Where the host shows
+ * no /proc, all stays as it is.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,7 +51,10 @@ static int write_score(const char *text)
 	return done == length ? 0 : -1;
 }
 
-/* The memory that the score is a part of: the host's, or what the control group of this process may have. */
+/*
+ * The memory that the score is a part of: the host's, or what the control group of this process may
+ * have.
+ */
 static unsigned long long all_memory(void)
 {
 	unsigned long long all = (unsigned long long)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE), limit;

@@ -46,8 +46,8 @@ int host_ram_fd = -1;
 unsigned long host_ram_start_size, host_ram_most, host_ram_size;
 
 /*
- * What a kernel needs to come to its prompt, about 7 MiB and 1/57 of its RAM for the descriptions of
- * pages, and a little to live on.
+ * What a kernel needs to come to its prompt, about 7 MiB and 1/57 of its RAM for the descriptions
+ * of pages, and a little to live on.
  */
 static unsigned long needed_to_boot(unsigned long size)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Host threads that serve devices. They block all signals, so that signals meant for virtual CPUs land on those, and they
- * live until the process ends.
+ * Host threads that serve devices. They block all signals, so that signals meant for virtual CPUs
+ * land on those, and they live until the process ends.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,7 +11,10 @@
 
 #include "os.h"
 
-/* Room for a signal frame with the largest extended state and for libc; not the 8 MiB of a program's stack. */
+/*
+ * Room for a signal frame with the largest extended state and for libc; not the 8 MiB of a
+ * program's stack.
+ */
 #define STACK_SIZE (128 * 1024)
 
 static int thread_create(void *(*body)(void *), void *argument, const cpu_set_t *cpus,
@@ -57,7 +60,10 @@ int host_thread(void *(*body)(void *), void *argument)
 	/* The thread inherits the mask: it must never run, however briefly, without it. */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = thread_create(body, argument, CPU_COUNT(cpus) ? cpus : NULL, cpus_size);
-	/* A host that refuses sched_setaffinity(2) has not let us pin anything either: any CPU will do. */
+	/*
+	 * A host that refuses sched_setaffinity(2) has not let us pin anything either: any CPU will
+	 * do.
+	 */
 	if (error == EPERM || error == ENOSYS)
 		error = thread_create(body, argument, NULL, 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

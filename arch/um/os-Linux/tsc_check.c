@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The TSC beside the host's clock: whether the host thinks that it can be relied on, and what both say at one moment.
- * Runs on the vCPU thread.
+ * The TSC beside the host's clock: whether the host thinks that it can be relied on, and what both
+ * say at one moment. Runs on the vCPU thread.
  */
 #define _GNU_SOURCE
 #include <cpuid.h>

@@ -2,9 +2,10 @@
 /*
  * The watcher: turns "this descriptor is ready" into an interrupt.
  *
- * One host thread, started by the first watch, sleeps in epoll_wait(). Every watch is one-shot: the event disarms it, so
- * a descriptor that nobody reads costs one interrupt and no more. The epoll descriptor carries the interrupt number; there is
- * no other state, hence no lock. host_watch() and host_unwatch() run on virtual CPUs and do not sleep.
+ * One host thread, started by the first watch, sleeps in epoll_wait(). Every watch is one-shot: the
+ * event disarms it, so a descriptor that nobody reads costs one interrupt and no more. The epoll
+ * descriptor carries the interrupt number; there is no other state, hence no lock. host_watch() and
+ * host_unwatch() run on virtual CPUs and do not sleep.
  */
 #include <errno.h>
 #include <pthread.h>

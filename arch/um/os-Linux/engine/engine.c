@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which engine runs guest code: seccomp where its self-test passes, else ptrace (seccomp=auto, the default); seccomp=on and off force one. */
+/*
+ * Which engine runs guest code: seccomp where its self-test passes, else ptrace (seccomp=auto, the
+ * default); seccomp=on and off force one.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Giving turns to guest threads and requests to mappers of the seccomp engine, and waiting for them.
+ * Giving turns to guest threads and requests to mappers of the seccomp engine, and waiting for
+ * them.
  *
- *  1. `owner`, a futex word in memory that guest code can write, says whose turn it is. Its value is a
- *     hint only: a guest that writes it claims a trap, or loses one, and harms itself. The side that
- *     waits for it sleeps, or spins first where that pays.
- *  2. Sleeping: the virtual CPU and its stub processes are on one host CPU, and each turn is a switch from one to the other, which costs
- *     2 us there and many times as much across CPUs.
- *  3. Spinning: the virtual CPU is on another host CPU and both look at the word for some microseconds before they sleep (spinning.c).
- *  4. A new sequence number, a futex too, in a page that guest code cannot write, starts the mapper's
- *     requests. The report comes through an eventfd, of which the guest thread has no descriptor: so
- *     it cannot be forged, as a word in the stub's memory could.
- *  5. The end of a child process is added to the same eventfd and put in place of the turn that is awaited, whatever guest code left in
- *     it, so that neither wait outlives its stub process.
+ *  1. `owner`, a futex word in memory that guest code can write, says whose turn it is. Its value
+ *     is a hint only: a guest that writes it claims a trap, or loses one, and harms itself. The
+ *     side that waits for it sleeps, or spins first where that pays.
+ *  2. Sleeping: the virtual CPU and its stub processes are on one host CPU, and each turn is a
+ *     switch from one to the other, which costs 2 us there and many times as much across CPUs.
+ *  3. Spinning: the virtual CPU is on another host CPU and both look at the word for some
+ *     microseconds before they sleep (spinning.c).
+ *  4. A new sequence number, a futex too, in a page that guest code cannot write, starts the
+ *     mapper's requests. The report comes through an eventfd, of which the guest thread has no
+ *     descriptor: so it cannot be forged, as a word in the stub's memory could.
+ *  5. The end of a child process is added to the same eventfd and put in place of the turn that is
+ *     awaited, whatever guest code left in it, so that neither wait outlives its stub process.
  *
  * Runs on the thread of the virtual CPU; on_child in its signal handler.
  */
@@ -163,7 +165,8 @@ int handoff_wait(struct host_space *space, long limit_ns)
 	struct stub_state *state = space->state;
 	int error;
 
-	handoff->awaited = &state->owner;	/* of a new stub process, too, which was given no turn */
+	/* of a new stub process, too, which was given no turn */
+	handoff->awaited = &state->owner;
 	if (spinning_poll(&state->owner, STUB_TRAPPED, space->pid)) {
 		handoff->awaited = NULL;
 		host_turns_spun++;
@@ -204,7 +207,10 @@ int handoff_report(struct host_space *space)
 	}
 }
 
-/* For a stub process that was killed before its report was read: it would be taken for another one's. */
+/*
+ * For a stub process that was killed before its report was read: it would be taken for another
+ * one's.
+ */
 void handoff_forget_reports(void)
 {
 	uint64_t report;

@@ -2,10 +2,11 @@
 /*
  * Taking the virtual CPU back from guest code.
  *
- * A kick is a signal to the guest thread, which traps by it. Under an engine where guest code can block host signals (seccomp:
- * it can return from a signal frame of its own making), or wait in the stub's own futex call, a kick may stay without effect. Then it
- * comes again, and a thread that has run for RUN_LIMIT since the first, or that sleeps without having trapped, is ended with its process.
- * A thread that the host merely has not let run is waited for.
+ * A kick is a signal to the guest thread, which traps by it. Under an engine where guest code can
+ * block host signals (seccomp: it can return from a signal frame of its own making), or wait in the
+ * stub's own futex call, a kick may stay without effect. Then it comes again, and a thread that has
+ * run for RUN_LIMIT since the first, or that sleeps without having trapped, is ended with its
+ * process. A thread that the host merely has not let run is waited for.
  *
  * Runs in the signal handler of the virtual CPU.
  */
@@ -31,8 +32,10 @@ int host_kick_insists;
 
 /* One for each virtual CPU. */
 static struct {
-	unsigned int count;			/* kicks since in_guest was last set; host_kick_over() when it is no more */
-	unsigned long long ran_before;		/* CPU time of the stub process at the first of them */
+	/* kicks since in_guest was last set; host_kick_over() when it is no more */
+	unsigned int count;
+	/* CPU time of the stub process at the first of them */
+	unsigned long long ran_before;
 } kicks[HOST_MAX_VCPUS];
 
 /* The clock of a process's CPU time, by its id (Linux: clock_getcpuclockid(3)). */
@@ -70,7 +73,10 @@ static int is_stubborn(struct vcpu *vcpu)
 
 	if (++kicks[n].count == 1)
 		kicks[n].ran_before = ran;
-	/* This handler may run many times before the thread below it has given the turn, or sees that it came back. */
+	/*
+	 * This handler may run many times before the thread below it has given the turn, or sees
+	 * that it came back.
+	 */
 	if (!handoff_guest_owns())
 		return 0;
 	if (ran - kicks[n].ran_before > RUN_LIMIT_NS)

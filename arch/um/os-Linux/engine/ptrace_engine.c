@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ptrace engine: guest code runs in a traced stub process; its system calls stop it before the host sees them
- * (PTRACE_SYSEMU), its faults and other exceptions as signals on their way to it.
+ * The ptrace engine: guest code runs in a traced stub process; its system calls stop it before the
+ * host sees them (PTRACE_SYSEMU), its faults and other exceptions as signals on their way to it.
  *
  *  1. A stop is classified by what wait4() says; general registers move with one call in, one out.
- *  2. For a fault the host tells the address and whether a mapping was there, not what the access was: the kernel side finds out
- *     (HOST_FAULT_GUESS). Nothing is ever delivered in the stub, so its extended state stays where it is.
- *  3. Where the host lacks PTRACE_SYSEMU, each system call stops twice: at the first its number becomes -1, which is none.
- *     Single steps are then made only over instructions that are no system calls.
- *  4. Stubs of ended address spaces are kept, emptied and used again: making one costs some hundred microseconds.
+ *  2. For a fault the host tells the address and whether a mapping was there, not what the access
+ *     was: the kernel side finds out (HOST_FAULT_GUESS). Nothing is ever delivered in the stub, so
+ *     its extended state stays where it is.
+ *  3. Where the host lacks PTRACE_SYSEMU, each system call stops twice: at the first its number
+ *     becomes -1, which is none. Single steps are then made only over instructions that are no
+ *     system calls.
+ *  4. Stubs of ended address spaces are kept, emptied and used again: making one costs some hundred
+ *     microseconds.
  *
- * Security (docs/security/model.md, G1): guest code makes no host call, since each of its calls stops
- * before the host acts. The stub's own calls run only when the tracer set all registers.
+ * Security (docs/security/model.md, G1): guest code makes no host call, since each of its calls
+ * stops before the host acts. The stub's own calls run only when the tracer set all registers.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -53,7 +56,8 @@ struct host_space {
 	int cpu;			/* host CPU that it is pinned to */
 	struct stub_syscall *requests;	/* its page, as we see it */
 	int no_tsc;			/* its rdtsc faults */
-	int gone;			/* the stub process was killed and waited for; its pid is no longer ours */
+	/* the stub process was killed and waited for; its pid is no longer ours */
+	int gone;
 	struct host_space *next;	/* in the pool */
 	struct host_space *all_next, **all_link;
 };
@@ -192,7 +196,10 @@ static void classify_signal(struct host_space *space, int signo, struct host_tra
 	}
 }
 
-/* The syscall instruction leaves its return address in %rcx; who forges that for int $0x80 gets a 64-bit system call. */
+/*
+ * The syscall instruction leaves its return address in %rcx; who forges that for int $0x80 gets a
+ * 64-bit system call.
+ */
 static int is_compat(const struct host_regs *regs)
 {
 	return regs->cs != USER_CS || regs->cx != regs->ip;
@@ -235,7 +242,10 @@ static int at_system_call(int pid, unsigned long ip)
 	return 0;
 }
 
-/* Makes the host call that is about to happen none, and stops after it. The registers are as before it. */
+/*
+ * Makes the host call that is about to happen none, and stops after it. The registers are as before
+ * it.
+ */
 static int cancel_system_call(struct host_space *space, struct host_regs *regs)
 {
 	int status;
@@ -253,8 +263,9 @@ static int cancel_system_call(struct host_space *space, struct host_regs *regs)
 }
 
 /*
- * PTRACE_SETREGS takes no selector with a privilege level other than 3, which guest code can load (a null one), and no segment
- * base in the kernel's half, which it can set (wrgsbase). Such a base is left as it is in the stub, where guest code has set it.
+ * PTRACE_SETREGS takes no selector with a privilege level other than 3, which guest code can load
+ * (a null one), and no segment base in the kernel's half, which it can set (wrgsbase). Such a base
+ * is left as it is in the stub, where guest code has set it.
  */
 static unsigned long selector(unsigned long value)
 {
@@ -400,7 +411,10 @@ const struct engine host_ptrace_engine = {
 
 /* ---- what this host offers ---- */
 
-/* The size of extended state is what the host returns; which features it has stands at byte 464 (struct xregs_state). */
+/*
+ * The size of extended state is what the host returns; which features it has stands at byte 464
+ * (struct xregs_state).
+ */
 static int ptrace_measure_xstate(int pid)
 {
 	static char area[65536] __attribute__((aligned(64)));

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The seccomp engine: guest code runs as an ordinary process whose system calls a filter turns into signals. Signal, fault and kick all end in
- * the same handler, stub_trap (stub/seccomp.S), with the interrupted registers in a signal frame in shared memory.
+ * The seccomp engine: guest code runs as an ordinary process whose system calls a filter turns into
+ * signals. Signal, fault and kick all end in the same handler, stub_trap (stub/seccomp.S), with the
+ * interrupted registers in a signal frame in shared memory.
  *
- *  1. run() puts general registers into the frame, gives the turn, waits for it, and takes them out again. Extended state stays in the
- *     frame, where the host put it and from where the host restores it.
- *     A call, in place of a system call instruction, is a trap without a signal: registers come and go in the state page, extended state
- *     in a second frame, from which the guest thread returns only where a jump would not do.
+ *  1. run() puts general registers into the frame, gives the turn, waits for it, and takes them out
+ *     again. Extended state stays in the frame, where the host put it and from where the host
+ *     restores it. A call, in place of a system call instruction, is a trap without a signal:
+ *     registers come and go in the state page, extended state in a second frame, from which the
+ *     guest thread returns only where a jump would not do.
  *  2. The frame tells what happened, for a page fault with the processor's own error code.
  *  3. Mappings are changed by the stub process's other thread, the mapper (handoff.c).
- *  4. Stub processes of ended address spaces are emptied, proved to be clean (seccomp_stub.c) and used again.
+ *  4. Stub processes of ended address spaces are emptied, proved to be clean (seccomp_stub.c) and
+ *     used again.
  *
  * Security (docs/security/model.md, G1 to G6). Guest code can write the frame and the turn, so all
  * that is read here is only what it claims. It can claim a trap that did not happen, with registers
- * of its choice, and continue to run while the kernel serves it. Its claims are copied once and then
- * used as its registers. Since it may be running, engine.proves_stop is not set: mappings that are
- * removed are gone on the host before their pages are reused.
+ * of its choice, and continue to run while the kernel serves it. Its claims are copied once and
+ * then used as its registers. Since it may be running, engine.proves_stop is not set: mappings that
+ * are removed are gone on the host before their pages are reused.
  *
  * Runs on the thread of the virtual CPU.
  */
@@ -70,7 +73,8 @@ static void seccomp_enlist(struct host_space *space)
 	space->all_link = &seccomp_spaces;
 	if (seccomp_spaces)
 		seccomp_spaces->all_link = &space->all_next;
-	__atomic_store_n(&seccomp_spaces, space, __ATOMIC_RELEASE);	/* a signal handler walks this list */
+	/* a signal handler walks this list */
+	__atomic_store_n(&seccomp_spaces, space, __ATOMIC_RELEASE);
 }
 
 static void seccomp_discard(struct host_space *space)
@@ -151,8 +155,9 @@ static int seccomp_apply(struct host_space *space, const struct host_map *change
 /* ---- 1. running ---- */
 
 /*
- * A debugger in the guest may have set any selector, but the stub dies of one that does not load. As the host does under ptrace, 0 stands in
- * for it. What loads are the null selectors and the descriptors of user programs: 32-bit code, data, 64-bit code, the processor's number.
+ * A debugger in the guest may have set any selector, but the stub dies of one that does not load.
+ * As the host does under ptrace, 0 stands in for it. What loads are the null selectors and the
+ * descriptors of user programs: 32-bit code, data, 64-bit code, the processor's number.
  */
 static unsigned short loadable(unsigned long selector)
 {
@@ -172,7 +177,10 @@ static void put_selectors(struct host_space *space, const struct host_regs *regs
 	control->gs = loadable(regs->gs);
 }
 
-/* Where guest code cannot set the bases itself, they are given to the thread only when they changed. */
+/*
+ * Where guest code cannot set the bases itself, they are given to the thread only when they
+ * changed.
+ */
 static void put_bases(struct host_space *space, const struct host_regs *regs)
 {
 	struct stub_control *control = space->control;
@@ -196,13 +204,18 @@ static void put_tsc(struct host_space *space, int how)
 	space->no_tsc = off;
 }
 
-/* Without XSAVE the host writes its bytes as well, and no mark: a frame ends with the state of x87 and SSE, and another stub's page may follow. */
+/*
+ * Without XSAVE the host writes its bytes as well, and no mark: a frame ends with the state of x87
+ * and SSE, and another stub's page may follow.
+ */
 static int frames_are_extended(void)
 {
 	return host_frame_sw.magic == FRAME_SW_MAGIC && host_frame_sw.size > LEGACY_SIZE;
 }
 
-/* The host wants its own bytes in it, and a mark at its end; without, it restores x87 and SSE only. */
+/*
+ * The host wants its own bytes in it, and a mark at its end; without, it restores x87 and SSE only.
+ */
 static void mark_xstate(struct host_space *space)
 {
 	static const unsigned int end_mark = 0x46505845;	/* FP_XSTATE_MAGIC2 */
@@ -242,7 +255,10 @@ static unsigned long call_ss(void)
 	return host_first_frame.context.regs.ss | GUEST_RPL;
 }
 
-/* As the end of a system call leaves them, which is how one is told from a sigreturn, a signal or a new program. */
+/*
+ * As the end of a system call leaves them, which is how one is told from a sigreturn, a signal or a
+ * new program.
+ */
 static int jump_will_do(const struct host_space *space, const struct host_regs *r, int how)
 {
 	return space->called && !space->xstate_set && !(how & HOST_STEP) && !(r->flags & FLAG_TF) &&
@@ -285,8 +301,8 @@ static void take_bases(struct host_space *space, struct host_regs *regs)
 }
 
 /*
- * A step's trap flag is the engine's own, unless the program had set it. Selectors and flags are made what guest code can have: the kernel side
- * takes cs 0 for its own code.
+ * A step's trap flag is the engine's own, unless the program had set it. Selectors and flags are
+ * made what guest code can have: the kernel side takes cs 0 for its own code.
  */
 static void take_registers(struct host_space *space, const struct signal_context *c, struct host_regs *r, int how)
 {
@@ -303,8 +319,9 @@ static void take_registers(struct host_space *space, const struct signal_context
 /* ---- 2. what happened ---- */
 
 /*
- * A call into the host's vsyscall page: where the host emulates those, the filter stopped its emulation, but it has already
- * returned to the caller. Back to the fault that it is on hosts that do not; the kernel side emulates it.
+ * A call into the host's vsyscall page: where the host emulates those, the filter stopped its
+ * emulation, but it has already returned to the caller. Back to the fault that it is on hosts that
+ * do not; the kernel side emulates it.
  */
 static void undo_vsyscall(const struct signal_frame *frame, struct host_regs *regs, struct host_trap *trap)
 {
@@ -329,7 +346,8 @@ static void classify_system_call(const struct signal_frame *frame, struct host_r
 		return;
 	}
 	trap->kind = TRAP_SYSCALL;
-	regs->orig_ax = regs->ax;	/* whole, as the host put it back; the number in the signal is an int */
+	/* whole, as the host put it back; the number in the signal is an int */
+	regs->orig_ax = regs->ax;
 	if (how & HOST_STEP)
 		regs->r11 &= ~(FLAG_TF & ~flags);	/* where the instruction saved them */
 }
@@ -342,7 +360,10 @@ static void classify_exception(const struct signal_frame *frame, struct host_tra
 	trap->signo = frame->info.signo;
 	trap->code = frame->info.code;
 	trap->address = frame->info.address;
-	/* All that is mapped is guest RAM, and no file of the host that could end before its mapping. */
+	/*
+	 * All that is mapped is guest RAM, and no file of the host that could end before its
+	 * mapping.
+	 */
 	if (trap->signo == SIGBUS && (trap->code == BUS_ADRERR || trap->code == BUS_MCEERR_AR)) {
 		trap->kind = TRAP_RAM;
 		return;
@@ -382,7 +403,10 @@ static void seccomp_classify(const struct signal_frame *frame, struct host_regs 
 
 /* ---- calls ---- */
 
-/* Registers that guest code says it had at a patched site: as a system call instruction there would have shown them. */
+/*
+ * Registers that guest code says it had at a patched site: as a system call instruction there would
+ * have shown them.
+ */
 static void take_call(struct host_space *space, struct host_regs *r, struct host_trap *trap)
 {
 	unsigned long fs_base = r->fs_base, gs_base = r->gs_base;
@@ -405,8 +429,8 @@ static void take_call(struct host_space *space, struct host_regs *r, struct host
 }
 
 /*
- * The guest thread was on its way back from a call when it trapped, by a kick: then registers and extended state are those that it was given. Now
- * it is in the handler.
+ * The guest thread was on its way back from a call when it trapped, by a kick: then registers and
+ * extended state are those that it was given. Now it is in the handler.
  */
 static int was_on_its_way(struct host_space *space, unsigned long ip)
 {
@@ -571,7 +595,10 @@ static void seccomp_measure_xstate(void)
 	host_xfeatures = host_frame_sw.features;
 }
 
-/* Calls store extended state as XSAVEOPT does, in the form of the host's frames. Asked once: a hypervisor answers cpuid slowly. */
+/*
+ * Calls store extended state as XSAVEOPT does, in the form of the host's frames. Asked once: a
+ * hypervisor answers cpuid slowly.
+ */
 static void find_xsaveopt(void)
 {
 	const unsigned int XSAVEOPT = 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The signal frame that the host makes on x86-64, as it lies in memory that we share with a stub process (Linux:
- * arch/x86/include/uapi/asm/sigcontext.h and ucontext.h). libc's ucontext_t has another size of the signal mask.
+ * The signal frame that the host makes on x86-64, as it lies in memory that we share with a stub
+ * process (Linux: arch/x86/include/uapi/asm/sigcontext.h and ucontext.h). libc's ucontext_t has
+ * another size of the signal mask.
  */
 #ifndef SECCOMP_FRAME_H
 #define SECCOMP_FRAME_H
@@ -11,7 +12,8 @@ struct signal_context {
 	unsigned long di, si, bp, bx, dx, ax, cx, sp, ip, flags;
 	unsigned short cs, gs, fs, ss;
 	unsigned long error_code, trapno, old_mask, cr2;
-	unsigned long fpstate;			/* address of the extended state in the stub process; it lies behind this structure */
+	/* address of the extended state in the stub process; it lies behind this structure */
+	unsigned long fpstate;
 	unsigned long reserved[8];
 };
 

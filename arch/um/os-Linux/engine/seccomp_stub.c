@@ -2,14 +2,17 @@
 /*
  * Stub processes of the seccomp engine as host processes.
  *
- *  1. Control pages, states and signal stacks of all stub processes are pages of one control file, a slot for each, which this process
- *     maps as a whole. A stub process maps its own slot (stub/seccomp.h says how).
- *  2. A new one is told by struct stub_setup what to do before there is guest code in it, and shows with its first trap that its
- *     handler and filter work.
- *  3. Before it is used again for another address space, its memory is unmapped by the mapper, so that its guest thread has nothing left to
- *     execute but the stub's code. Then it is given a frame of ours, with a number that it cannot know, whose first instruction
- *     traps. If it comes back with a signal frame that only the host can have written, with that number in it, then it is in the handler, with
- *     the signal mask, signal stack and registers that we gave it, whatever guest code did before.
+ *  1. Control pages, states and signal stacks of all stub processes are pages of one control file,
+ *     a slot for each, which this process maps as a whole. A stub process maps its own slot
+ *     (stub/seccomp.h says how).
+ *  2. A new one is told by struct stub_setup what to do before there is guest code in it, and shows
+ *     with its first trap that its handler and filter work.
+ *  3. Before it is used again for another address space, its memory is unmapped by the mapper, so
+ *     that its guest thread has nothing left to execute but the stub's code. Then it is given a
+ *     frame of ours, with a number that it cannot know, whose first instruction traps. If it comes
+ *     back with a signal frame that only the host can have written, with that number in it, then it
+ *     is in the handler, with the signal mask, signal stack and registers that we gave it, whatever
+ *     guest code did before.
  *
  * Runs on the thread of the virtual CPU.
  */
@@ -58,7 +61,8 @@ static int image_fd = -1;
 static int control_fd = -1;
 static char *control;
 static unsigned long slot_size, shared_size;	/* of it all; of what guest code can write */
-static unsigned long stack_size;		/* of that, the signal stack; the frame of calls is behind it */
+/* of that, the signal stack; the frame of calls is behind it */
+static unsigned long stack_size;
 static unsigned int slots_used, freed[MAX_SLOTS], freed_count;
 
 static int stub_take_slot(struct host_space *space)
@@ -97,7 +101,8 @@ static unsigned long choose_base(void)
 	if (fixed_base)
 		return fixed_base;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		random = (unsigned long)&random >> 4 ^ getpid();	/* hosts before Linux 3.17 */
+		/* hosts before Linux 3.17 */
+		random = (unsigned long)&random >> 4 ^ getpid();
 	return host_task_size + random % pages * STUB_PAGE;
 }
 
@@ -140,8 +145,9 @@ static int spawn(struct host_space *space)
 /* ---- the two frames ---- */
 
 /*
- * Offsets from the state page. A stack pointer in the frame of a call must not be taken for one in the signal stack, though the host leaves
- * 128 bytes below it alone: a kick would not find its frame at the top then.
+ * Offsets from the state page. A stack pointer in the frame of a call must not be taken for one in
+ * the signal stack, though the host leaves 128 bytes below it alone: a kick would not find its
+ * frame at the top then.
  */
 static unsigned long call_frame_offset(void)
 {
@@ -198,7 +204,10 @@ static int learn_frame(struct host_space *space)
 	return 0;
 }
 
-/* Why a new one ended before its first trap: -errno, and host_refused_call. -ESRCH: that is not known, and another one may do. */
+/*
+ * Why a new one ended before its first trap: -errno, and host_refused_call. -ESRCH: that is not
+ * known, and another one may do.
+ */
 static int why_not_ready(int status)
 {
 	static const struct { const char *call; int error; } reasons[] = {
@@ -247,7 +256,10 @@ static int start_at(struct host_space *space)
 	return error;
 }
 
-/* Exec puts the program's stack somewhere near the top; where it is in the way of the base, another base may do. */
+/*
+ * Exec puts the program's stack somewhere near the top; where it is in the way of the base, another
+ * base may do.
+ */
 #define TRIES 4
 
 int seccomp_stub_start(struct host_space *space)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Stub processes of the seccomp engine: made and ended by seccomp_stub.c, given turns and requests by handoff.c. */
+/*
+ * Stub processes of the seccomp engine: made and ended by seccomp_stub.c, given turns and requests
+ * by handoff.c.
+ */
 #ifndef SECCOMP_STUB_H
 #define SECCOMP_STUB_H
 
@@ -17,17 +20,22 @@ struct host_space {
 	int pid;			/* also the thread id of the guest thread */
 	int mapper;			/* thread id */
 	int cpu, mapper_cpu;		/* host CPUs that they are pinned to */
-	int gone;			/* the process was killed and waited for; its ids are no longer ours */
-	unsigned int deaths_seen;	/* of child processes, when it was last looked whether this is one */
+	/* the process was killed and waited for; its ids are no longer ours */
+	int gone;
+	/* of child processes, when it was last looked whether this is one */
+	unsigned int deaths_seen;
 	unsigned int slot;		/* in the control file */
 	unsigned long base;		/* address of its pages */
-	unsigned long fs_base, gs_base;	/* what the guest thread has, where guest code cannot change them; ~0: not known */
+	/* what the guest thread has, where guest code cannot change them; ~0: not known */
+	unsigned long fs_base, gs_base;
 	int no_tsc;			/* its rdtsc faults: 1 or 0; -1: not known */
 	struct stub_control *control;
 	struct stub_state *state;
-	struct signal_frame *frame;	/* what the guest thread goes back with: the host's, or that of a call */
+	/* what the guest thread goes back with: the host's, or that of a call */
+	struct signal_frame *frame;
 	void *xstate;			/* extended state in it */
-	int called;			/* the guest thread waits in a call, extended state still in its registers */
+	/* the guest thread waits in a call, extended state still in its registers */
+	int called;
 	int xstate_set;			/* since then: what is in the frame counts */
 	struct runaway runaway;
 	struct host_space *next;	/* in the pool */
@@ -48,11 +56,14 @@ int seccomp_stub_start(struct host_space *space);
 int seccomp_stub_kill(struct host_space *space);
 void seccomp_stub_end(struct host_space *space);
 /*
- * Makes a stub process that has no guest memory any more, but whose guest thread may have been led anywhere, as good as new. 0, or
- * -errno: end it.
+ * Makes a stub process that has no guest memory any more, but whose guest thread may have been led
+ * anywhere, as good as new. 0, or -errno: end it.
  */
 int seccomp_stub_clean(struct host_space *space);
-/* From now on it goes back with the frame that the host makes for a signal, or with the one for calls. */
+/*
+ * From now on it goes back with the frame that the host makes for a signal, or with the one for
+ * calls.
+ */
 void seccomp_use_signal_frame(struct host_space *space);
 void seccomp_use_call_frame(struct host_space *space);
 /* Puts the extended state of a new program into its frame. */
@@ -76,9 +87,15 @@ void runaway_watch(struct host_space *space);
 int handoff_init(void);
 /* Gives the turn to the guest thread. */
 void handoff_give(struct host_space *space);
-/* Waits until it comes back, for limit_ns at most if that is not 0. 0, -ETIMEDOUT, or -ESRCH: the stub process is gone. */
+/*
+ * Waits until it comes back, for limit_ns at most if that is not 0. 0, -ETIMEDOUT, or -ESRCH: the
+ * stub process is gone.
+ */
 int handoff_wait(struct host_space *space, long limit_ns);
-/* Lets the mapper perform count requests of the control page. 0, -errno of the one that failed, -ESRCH: it is gone. */
+/*
+ * Lets the mapper perform count requests of the control page. 0, -errno of the one that failed,
+ * -ESRCH: it is gone.
+ */
 int handoff_request(struct host_space *space, unsigned int count);
 /* Waits for the mapper's next report: 0, -errno, -ESRCH. */
 int handoff_report(struct host_space *space);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Starting the embedded programs (stub/) as host processes: vfork and exec from a file without a name, so that nothing of ./linux, of
- * libc or of its restartable sequences is in the new process.
+ * Starting the embedded programs (stub/) as host processes: vfork and exec from a file without a
+ * name, so that nothing of ./linux, of libc or of its restartable sequences is in the new process.
  *
  * Runs on the thread of a virtual CPU, whose death ends what was started (PDEATHSIG).
  */
@@ -56,7 +56,10 @@ static int descriptor(const struct host_program *program, int i)
 	return i < program->count ? program->fds[i] : program->image;
 }
 
-/* The child has all of ./linux's descriptors, which may be as many as it may have: then there is none left to move its own to. */
+/*
+ * The child has all of ./linux's descriptors, which may be as many as it may have: then there is
+ * none left to move its own to.
+ */
 static void close_others(const struct host_program *program)
 {
 	unsigned int first = 0;
@@ -79,7 +82,9 @@ static void close_others(const struct host_program *program)
 	close_between(first, ~0U);
 }
 
-/* The program's descriptors become 0, 1, ... and its image the one after them; there are no others. */
+/*
+ * The program's descriptors become 0, 1, ... and its image the one after them; there are no others.
+ */
 static const char *arrange_descriptors(const struct host_program *program)
 {
 	int moved[MAX_FDS + 1], count = program->count;
@@ -98,8 +103,8 @@ static const char *arrange_descriptors(const struct host_program *program)
 }
 
 /*
- * What the caller set with setarch(8) is not for stub processes: a page at address 0 that cannot be unmapped (Linux 6.10 seals it), or that
- * all that can be read can be executed.
+ * What the caller set with setarch(8) is not for stub processes: a page at address 0 that cannot be
+ * unmapped (Linux 6.10 seals it), or that all that can be read can be executed.
  */
 static const char *reset_personality(void)
 {
@@ -115,7 +120,10 @@ static const char *get_traced(void)
 	return ptrace(PTRACE_TRACEME, 0, 0, 0) ? "ptrace" : NULL;
 }
 
-/* The program that is not traced takes care of the signals that it wants. Others that are sent to a group of processes pass it by. */
+/*
+ * The program that is not traced takes care of the signals that it wants. Others that are sent to a
+ * group of processes pass it by.
+ */
 static void ignore_signals(void)
 {
 	for (int signo = 1; signo < NSIG; signo++)
@@ -182,7 +190,10 @@ int host_spawn(const struct host_program *program)
 	handover.parent = getpid();
 	handover.error = 0;
 	handover.refused = "clone";
-	/* The child runs on our memory: no handler may run in it. SIGTRAP is how exec stops a traced one, and must not stay pending. */
+	/*
+	 * The child runs on our memory: no handler may run in it. SIGTRAP is how exec stops a
+	 * traced one, and must not stay pending.
+	 */
 	sigfillset(&all);
 	sigdelset(&all, SIGTRAP);
 	host_signal_mask(SIG_BLOCK, &all, &before);

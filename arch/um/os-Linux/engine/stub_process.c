@@ -2,13 +2,15 @@
 /*
  * Stub processes under ptrace.
  *
- *  1. The embedded program (stub/ptrace.S) is started by exec (spawn.c), with guest RAM as descriptor 0, its own file as 1, and no
- *     others. If ./linux dies, however that happens, the host kills it (PTRACE_O_EXITKILL).
- *  2. The tracer makes it map its code and request pages at the top of the address space, one call at a time through registers;
+ *  1. The embedded program (stub/ptrace.S) is started by exec (spawn.c), with guest RAM as
+ *     descriptor 0, its own file as 1, and no others. If ./linux dies, however that happens, the
+ *     host kills it (PTRACE_O_EXITKILL).
+ *  2. The tracer makes it map its code and request pages at the top of the address space, one call
+ *     at a time through registers;
  *  3. then, from there, unmap everything else.
  *
- * Guest code never runs while PTRACE_CONT lets the stub's own system calls through: a stub does what the tracer pointed it at.
- * Runs on the thread of the virtual CPU, which is the tracer.
+ * Guest code never runs while PTRACE_CONT lets the stub's own system calls through: a stub does
+ * what the tracer pointed it at. Runs on the thread of the virtual CPU, which is the tracer.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -70,7 +72,10 @@ static int launch(void)
 		return -ESRCH;
 	}
 	host_refused_call = "ptrace";
-	/* Exec kept the mask that the child was made with, which would keep the virtual CPU's kick from stopping it. */
+	/*
+	 * Exec kept the mask that the child was made with, which would keep the virtual CPU's kick
+	 * from stopping it.
+	 */
 	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) ||
 	    ptrace(PTRACE_SETSIGMASK, pid, sizeof(no_signals), &no_signals)) {
 		int error = errno;
@@ -83,7 +88,10 @@ static int launch(void)
 
 /* ---- running its code ---- */
 
-/* Lets the stub run until its int3. Signals for it mean nothing: the kick of the virtual CPU comes again when it matters. */
+/*
+ * Lets the stub run until its int3. Signals for it mean nothing: the kick of the virtual CPU comes
+ * again when it matters.
+ */
 static int run_to_int3(int pid, struct user_regs_struct *regs)
 {
 	regs->orig_rax = -1;

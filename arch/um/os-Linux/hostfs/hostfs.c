@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hostfs on the host: where mounts are rooted, and all that names files. Data and attributes are in hostfs_data.c. Runs on the vCPU
- * thread only.
+ * hostfs on the host: where mounts are rooted, and all that names files. Data and attributes are in
+ * hostfs_data.c. Runs on the vCPU thread only.
  *
- * Confinement rests on two things. A mount's directory is resolved below the root's descriptor (openat2 with RESOLVE_BENEATH;
- * hosts without it get a walk that refuses links and ".."). Everything else is one name in an open directory, checked here, and no
- * call follows a link in that place. There is no path of more than one component and no time between check and use.
+ * Confinement rests on two things. A mount's directory is resolved below the root's descriptor
+ * (openat2 with RESOLVE_BENEATH; hosts without it get a walk that refuses links and "..").
+ * Everything else is one name in an open directory, checked here, and no call follows a link in
+ * that place. There is no path of more than one component and no time between check and use.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,7 +30,10 @@ int host_fs_confined, host_fs_append;
 static int confined_root = -1;
 static int held, most_held = 64;	/* descriptors of hostfs; how many there may be */
 
-/* Descriptors: what is used of a host without limits, what is left to disks, terminals and stub processes, what we take at any rate. */
+/*
+ * Descriptors: what is used of a host without limits, what is left to disks, terminals and stub
+ * processes, what we take at any rate.
+ */
 enum { MOST_FILES = 1000000, FEWEST_OTHERS = 24, MOST_OTHERS = 64, FEWEST = 8 };
 
 /* Two ticks of a host at 100 Hz: times do not change between changes that are closer. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hostfs on the host: data, attributes and durability of files that are open already (see hostfs.c). Runs on the vCPU thread only.
+ * hostfs on the host: data, attributes and durability of files that are open already (see
+ * hostfs.c). Runs on the vCPU thread only.
  *
- * With hostfs=<root>,append every descriptor that can write has O_APPEND, so that the host itself keeps old data from being
- * overwritten; what would shrink or punch a file is refused here.
+ * With hostfs=<root>,append every descriptor that can write has O_APPEND, so that the host itself
+ * keeps old data from being overwritten; what would shrink or punch a file is refused here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +28,10 @@
 
 _Static_assert(sizeof(struct host_fs_segment) == sizeof(struct iovec), "segments are passed as iovecs");
 
-/* A name for the object of a path descriptor. It is the object itself, not a link that could be changed. */
+/*
+ * A name for the object of a path descriptor. It is the object itself, not a link that could be
+ * changed.
+ */
 struct self_path {
 	char text[40];
 };
@@ -169,7 +173,10 @@ long host_fs_read(int fd, struct host_fs_segment *segment, int segments, unsigne
 	return done;
 }
 
-/* With O_APPEND the offset is not the host's business: see that it is the end of the file, if need be by making it so. */
+/*
+ * With O_APPEND the offset is not the host's business: see that it is the end of the file, if need
+ * be by making it so.
+ */
 static int append_at(int fd, unsigned long long offset)
 {
 	struct stat status;

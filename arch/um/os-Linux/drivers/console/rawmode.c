@@ -3,13 +3,14 @@
  * Raw terminals, and their way back.
  *
  *  1. An orderly end of ./linux: host_exit() calls restore_all().
- *  2. Any other end, SIGKILL included: a guardian, one small process per terminal, sleeps in read() on a pipe that
- *     ./linux alone can write. End of file means that ./linux is gone, and the guardian restores the terminal, unless the
- *     shell was faster: it only replaces the raw mode set here. In case 1 it is told to leave and waited for.
+ *  2. Any other end, SIGKILL included: a guardian, one small process per terminal, sleeps in read()
+ *     on a pipe that ./linux alone can write. End of file means that ./linux is gone, and the
+ *     guardian restores the terminal, unless the shell was faster: it only replaces the raw mode
+ *     set here. In case 1 it is told to leave and waited for.
  *  3. A stop (SIGSTOP) gives the terminal to the shell; afterwards it is made raw again.
- *  4. In the background the terminal is someone else's: its settings are left alone, also at the end. They
- *     are changed when ./linux comes to the foreground. A shell need not tell us of that, so a thread
- *     (terminal.c) looks now and then while we are in the background, and only then.
+ *  4. In the background the terminal is someone else's: its settings are left alone, also at the
+ *     end. They are changed when ./linux comes to the foreground. A shell need not tell us of that,
+ *     so a thread (terminal.c) looks now and then while we are in the background, and only then.
  *
  * The guardian keeps nothing of ./linux: no descriptors, no guest RAM, no session (so no signal
  * from the terminal reaches it, and it may change a terminal that is not its own), all signals

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * COW files on the host: opening them with all that they stand on, and checking that it is what they were made for. See cow.h.
+ * COW files on the host: opening them with all that they stand on, and checking that it is what
+ * they were made for. See cow.h.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,7 +39,10 @@ int cow_lock(const struct cow_options *options, int fd, const char *path, int wr
 	return error;
 }
 
-/* A file or block device, opened without waiting for anything (a path from a header may name a pipe or a terminal). */
+/*
+ * A file or block device, opened without waiting for anything (a path from a header may name a pipe
+ * or a terminal).
+ */
 int cow_open_file(const char *path, int write, struct stat *file, char *why)
 {
 	int fd;
@@ -89,7 +93,10 @@ static char *cow_join(const char *folder, int length, const char *name)
 	return asprintf(&path, "%.*s%s", length, folder, name) < 0 ? NULL : path;
 }
 
-/* A name in a header that is relative is one beside the COW file, if there is such a file; else it is relative to where we are. */
+/*
+ * A name in a header that is relative is one beside the COW file, if there is such a file; else it
+ * is relative to where we are.
+ */
 static char *locate(const char *cow, const char *name)
 {
 	char *beside = *name != '/' ? cow_join(cow, cow_folder_length(cow), name) : NULL;
@@ -126,8 +133,9 @@ int cow_same_file(const char *one, const char *other)
 static int open_image(struct cow_image **result, const struct cow_options *options, int depth, char *why);
 
 /*
- * Opens the file at image->backing: as a COW file if it is one, unless its size as raw data is the one wanted, as other programs would
- * have noted it. wanted: bytes, or ~0 if not known. Returns its size as a disk, and its time stamp.
+ * Opens the file at image->backing: as a COW file if it is one, unless its size as raw data is the
+ * one wanted, as other programs would have noted it. wanted: bytes, or ~0 if not known. Returns its
+ * size as a disk, and its time stamp.
  */
 int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth, uint64_t wanted, uint64_t *size,
 			struct stat *file, char *why)
@@ -176,7 +184,10 @@ static void text_of_time(char text[64], uint32_t seconds)
 	strftime(text, 64, "%Y-%m-%d %H:%M:%S UTC", &parts);
 }
 
-/* Whether this is the file that the header is about. The time of a block device's node says nothing. */
+/*
+ * Whether this is the file that the header is about. The time of a block device's node says
+ * nothing.
+ */
 static int check_backing(const struct cow_image *image, uint64_t size, const struct stat *file, int flags, char *why)
 {
 	uint32_t mtime = file->st_mtime;
@@ -197,15 +208,17 @@ static int check_backing(const struct cow_image *image, uint64_t size, const str
 }
 
 /*
- * The header of a COW file may name any file that its user can read, and a guest then reads it: what a stranger made is believed only
- * where the user says the same.
+ * The header of a COW file may name any file that its user can read, and a guest then reads it:
+ * what a stranger made is believed only where the user says the same.
  */
 static int is_from_stranger(const struct stat *file)
 {
 	return file->st_uid && file->st_uid != geteuid();
 }
 
-/* Decides which backing file it is: image->backing. Returns 1 if the header is to be changed to it. */
+/*
+ * Decides which backing file it is: image->backing. Returns 1 if the header is to be changed to it.
+ */
 static int choose_backing(struct cow_image *image, const struct cow_options *options, char *why)
 {
 	const char *given = options->backing;
@@ -278,7 +291,10 @@ static int read_header(struct cow_image *image, char *why)
 	return error;
 }
 
-/* The bitmap's data from *from on, within the bitmap; *from >= *to if there are none. Reads all where holes cannot be told. */
+/*
+ * The bitmap's data from *from on, within the bitmap; *from >= *to if there are none. Reads all
+ * where holes cannot be told.
+ */
 static void find_data(const struct cow_image *image, uint64_t *from, uint64_t *to)
 {
 	uint64_t start = image->header.bitmap_offset, end = start + image->header.bitmap_length;

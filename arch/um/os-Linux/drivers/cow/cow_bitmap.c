@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bitmap of a COW file in memory: chunks of 4096 bytes in the file's own layout, made when a bit in them is set. See cow.h.
+ * The bitmap of a COW file in memory: chunks of 4096 bytes in the file's own layout, made when a
+ * bit in them is set. See cow.h.
  *
- * The arrays that have an entry a chunk are mapped and not touched where nothing is set, so that an empty disk of many terabytes costs
- * nothing.
+ * The arrays that have an entry a chunk are mapped and not touched where nothing is set, so that an
+ * empty disk of many terabytes costs nothing.
  */
 #define _GNU_SOURCE
 #include <endian.h>

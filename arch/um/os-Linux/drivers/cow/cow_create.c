@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Making COW files. The file is written under another name and gets its own when it is whole and on the disk.
+ * Making COW files. The file is written under another name and gets its own when it is whole and on
+ * the disk.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -72,7 +73,10 @@ static int cow_give_name(const char *from, const char *to, int replace)
 	return error;
 }
 
-/* Who may not read the backing file may not read what was made of it either. The umask takes more away. */
+/*
+ * Who may not read the backing file may not read what was made of it either. The umask takes more
+ * away.
+ */
 static mode_t mode_over(const struct stat *backing)
 {
 	return 0600 | (backing->st_mode & 0040 ? 0060 : 0) | (backing->st_mode & 0004 ? 0006 : 0);

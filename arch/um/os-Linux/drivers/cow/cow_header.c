@@ -3,9 +3,10 @@
  * Headers of COW files: versions 1 to 3 are read, 3 is written. Pure functions; see cow.h.
  * docs/reference/cow-format.md has a table of the fields, which docs.t compares with this file.
  *
- * The magic number's byte order is that of version 1 as a whole, and of the version number; the other numbers of versions 2 and 3 are
- * big-endian whatever the magic number is, as uml-utilities read them. Where that gives no sector size but little-endian does, they
- * are taken as little-endian.
+ * The magic number's byte order is that of version 1 as a whole, and of the version number; the
+ * other numbers of versions 2 and 3 are big-endian whatever the magic number is, as uml-utilities
+ * read them. Where that gives no sector size but little-endian does, they are taken as
+ * little-endian.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -122,7 +123,10 @@ int cow_is_cow(const void *start, unsigned long length)
 	return length >= 4 && (!memcmp(start, magic_be, 4) || !memcmp(start, magic_le, 4));
 }
 
-/* The time: a padded version 3 has its four bytes in the first or the second half, the other being 0. */
+/*
+ * The time: a padded version 3 has its four bytes in the first or the second half, the other being
+ * 0.
+ */
 static uint32_t mtime_of(const struct cow_header *header, const unsigned char *field)
 {
 	uint32_t first = get32(header, field);

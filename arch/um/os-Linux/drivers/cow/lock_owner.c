@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who has a file locked. Locks of an open file belong to no process as far as fcntl() tells, so look where the host
- * shows them: /proc/<pid>/fdinfo/<fd> has a line "lock:" for a descriptor that holds one. Only processes that we may
- * look into are found. For messages at the start; not fast.
+ * Who has a file locked. Locks of an open file belong to no process as far as fcntl() tells, so
+ * look where the host shows them: /proc/<pid>/fdinfo/<fd> has a line "lock:" for a descriptor that
+ * holds one. Only processes that we may look into are found. For messages at the start; not fast.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

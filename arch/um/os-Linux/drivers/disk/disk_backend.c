@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which backend carries out the transfers of disks: io_uring where the host has it, else threads. Chosen with the first disk. */
+/*
+ * Which backend carries out the transfers of disks: io_uring where the host has it, else threads.
+ * Chosen with the first disk.
+ */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * COW files under a disk. The format, and the rules that make it safe at any moment, are in cow.h; here its steps are done without
- * sleeping, as transfers of the backend.
+ * COW files under a disk. The format, and the rules that make it safe at any moment, are in cow.h;
+ * here its steps are done without sleeping, as transfers of the backend.
  *
- * Reading: a range is read in as many parts as it has pieces in the COW file and the files below it, all at once. Writing: to the COW file
- * in one piece, and when that has ended the bits are set in memory.
+ * Reading: a range is read in as many parts as it has pieces in the COW file and the files below
+ * it, all at once. Writing: to the COW file in one piece, and when that has ended the bits are set
+ * in memory.
  *
- * Flushing goes in runs. A run stages the bitmap's changes, syncs (the data are durable), writes what it staged, syncs again (so
- * are the bits), and answers every flush that was waiting when it began. Flushes that come in meanwhile wait for the next run,
- * since it is not known which writes the syncs of this one saw.
+ * Flushing goes in runs. A run stages the bitmap's changes, syncs (the data are durable), writes
+ * what it staged, syncs again (so are the bits), and answers every flush that was waiting when it
+ * began. Flushes that come in meanwhile wait for the next run, since it is not known which writes
+ * the syncs of this one saw.
  *
- * On the way out of ./linux, other than by SIGKILL, what no flush has asked for yet is written as well (save_all), by whatever thread
- * ends it and possibly in the middle of anything: hence no memory and no locks there.
+ * On the way out of ./linux, other than by SIGKILL, what no flush has asked for yet is written as
+ * well (save_all), by whatever thread ends it and possibly in the middle of anything: hence no
+ * memory and no locks there.
  *
- * The lock is for several virtual CPUs: the bitmap, the runs. It is held for no host call but a transfer's start.
+ * The lock is for several virtual CPUs: the bitmap, the runs. It is held for no host call but a
+ * transfer's start.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -137,7 +141,10 @@ static struct host_disk_request *end_run(struct disk_cow *cow)
 	return answered;
 }
 
-/* Goes as far as it can without waiting. Returns the flushes of a run that is over, which are to be answered with *error; then again. */
+/*
+ * Goes as far as it can without waiting. Returns the flushes of a run that is over, which are to be
+ * answered with *error; then again.
+ */
 static struct host_disk_request *go_on(struct disk_cow *cow, int *error)
 {
 	while (!cow->under_way) {

@@ -17,8 +17,9 @@ struct host_disk {
 };
 
 /*
- * disk.c: a part of a request, for data the bytes from skip on, begins at offset of fd; fd -1: of disk->file. -ENOMEM.
- * Whoever calls this holds a part himself (request->parts), and gives that up with disk_part_ended().
+ * disk.c: a part of a request, for data the bytes from skip on, begins at offset of fd; fd -1: of
+ * disk->file. -ENOMEM. Whoever calls this holds a part himself (request->parts), and gives that up
+ * with disk_part_ended().
  */
 int disk_add_part(struct host_disk_request *request, enum disk_op op, int fd, unsigned long long offset, unsigned long long skip,
 		  unsigned long long length);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files and block devices as disks. Runs on the thread of a virtual CPU; everything but disk_file_fd() may sleep.
+ * Files and block devices as disks. Runs on the thread of a virtual CPU; everything but
+ * disk_file_fd() may sleep.
  *
- * A disk with O_DIRECT has a second descriptor without: what is not aligned as the host's file system wants it (the last sectors of an odd
- * image, sectors smaller than the host disk's, parts of a COW file's disk) goes through the page cache, which the host keeps coherent.
+ * A disk with O_DIRECT has a second descriptor without: what is not aligned as the host's file
+ * system wants it (the last sectors of an odd image, sectors smaller than the host disk's, parts of
+ * a COW file's disk) goes through the page cache, which the host keeps coherent.
  */
 #define _GNU_SOURCE
 #include <errno.h>

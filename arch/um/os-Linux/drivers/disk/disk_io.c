@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transfers: a pool of them, what one host call does for one, and what its result means. See disk_io.h.
+ * Transfers: a pool of them, what one host call does for one, and what its result means. See
+ * disk_io.h.
  *
- * A transfer goes on after a short count. It fails when nothing more moves, with -EIO (the file shrank), or with what the host says. So
- * a transfer that ended without error moved every byte.
+ * A transfer goes on after a short count. It fails when nothing more moves, with -EIO (the file
+ * shrank), or with what the host says. So a transfer that ended without error moved every byte.
  */
 #define _GNU_SOURCE
 #include <errno.h>

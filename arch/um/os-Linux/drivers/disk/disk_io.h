@@ -2,12 +2,14 @@
 /*
  * One transfer of a disk, and who carries it out.
  *
- * disk.c and disk_cow.c take requests apart into transfers (struct disk_io) and never touch a file themselves while the guest runs. A backend
- * (struct disk_backend) carries them out: disk_uring.c, disk_threads.c, and in tests one that records. It collects them, sends them off in
- * one go, and gives each back through disk_io_ended(). Backends know nothing of disks; disks know nothing
- * of threads, rings and interrupts.
+ * disk.c and disk_cow.c take requests apart into transfers (struct disk_io) and never touch a file
+ * themselves while the guest runs. A backend (struct disk_backend) carries them out: disk_uring.c,
+ * disk_threads.c, and in tests one that records. It collects them, sends them off in one go, and
+ * gives each back through disk_io_ended(). Backends know nothing of disks; disks know nothing of
+ * threads, rings and interrupts.
  *
- * Transfers and their ends stay on the virtual CPU that queued them, so lists and pools below are one for each, without locks.
+ * Transfers and their ends stay on the virtual CPU that queued them, so lists and pools below are
+ * one for each, without locks.
  */
 #ifndef DISK_IO_H
 #define DISK_IO_H
@@ -52,19 +54,21 @@ struct disk_backend {
 	/* Takes a transfer. Does not sleep. */
 	void (*queue)(struct disk_io *io);
 	/*
-	 * Sends this virtual CPU's transfers on their way and calls disk_io_ended() for those that ended, until there is neither. Does
-	 * not sleep. more: as for host_disk_commit().
+	 * Sends this virtual CPU's transfers on their way and calls disk_io_ended() for those that
+	 * ended, until there is neither. Does not sleep. more: as for host_disk_commit().
 	 */
 	void (*turn)(int more);
 	/*
-	 * Before that sleep, where there are several CPUs: may look for some microseconds whether one ends, but no longer than *stop is 0, and
-	 * makes HOST_IRQ_BLOCK pending then. Returns 0 if none is under way. May be NULL.
+	 * Before that sleep, where there are several CPUs: may look for some microseconds whether
+	 * one ends, but no longer than *stop is 0, and makes HOST_IRQ_BLOCK pending then. Returns 0
+	 * if none is under way. May be NULL.
 	 */
 	int (*look)(const unsigned long *stop);
 	/*
-	 * Sleeps until one of this virtual CPU's has ended; the next turn then finds it. mask: the signals blocked meanwhile, and one that is
-	 * not ends the sleep; NULL: as they are. Returns 0 at once where none is under way or, with a mask, where this
-	 * is no better than to wait for the signal that HOST_IRQ_BLOCK comes with.
+	 * Sleeps until one of this virtual CPU's has ended; the next turn then finds it. mask: the
+	 * signals blocked meanwhile, and one that is not ends the sleep; NULL: as they are. Returns
+	 * 0 at once where none is under way or, with a mask, where this is no better than to wait
+	 * for the signal that HOST_IRQ_BLOCK comes with.
 	 */
 	int (*wait)(const sigset_t *mask);
 };
@@ -78,7 +82,10 @@ struct disk_io *disk_io_new(enum disk_op op, int fd, unsigned long long offset, 
 void disk_io_free(struct disk_io *io);
 /* disk_io.c: page-aligned memory that goes with it, or NULL. */
 void *disk_io_bounce(struct disk_io *io, unsigned long length);
-/* disk_io.c: for backends. result: bytes moved (0 for what moves none) or -errno, as one host call gives it. */
+/*
+ * disk_io.c: for backends. result: bytes moved (0 for what moves none) or -errno, as one host call
+ * gives it.
+ */
 void disk_io_ended(struct disk_io *io, long result);
 /* disk_io.c: the same call made by this thread, for backends that have threads. flags: RWF_ */
 long disk_io_perform(const struct disk_io *io, int flags);

@@ -2,12 +2,14 @@
 /*
  * Images that somebody on the host makes larger while they are in use.
  *
- * The host tells by inotify that a file was written or changed in size; which of the two, and by whom, it does not. So an idle
- * guest is not woken, one that writes is told of its own writes, and who takes news asks for the next ones no sooner than he cares for
- * (drivers/ubd_size.c). Where there is no inotify to be had, on block devices and on file systems that others
- * change from elsewhere, sizes are seen when they are asked for.
+ * The host tells by inotify that a file was written or changed in size; which of the two, and by
+ * whom, it does not. So an idle guest is not woken, one that writes is told of its own writes, and
+ * who takes news asks for the next ones no sooner than he cares for (drivers/ubd_size.c). Where
+ * there is no inotify to be had, on block devices and on file systems that others change from
+ * elsewhere, sizes are seen when they are asked for.
  *
- * A COW file is as large as the disk that it was made for; what it stands on must not change at all.
+ * A COW file is as large as the disk that it was made for; what it stands on must not change at
+ * all.
  *
  * Runs on the thread of a virtual CPU.
  */

@@ -2,12 +2,13 @@
 /*
  * Transfers of disks by a pool of host threads, where the host refuses io_uring.
  *
- * A read whose data the host has cached is served at once on the virtual CPU's own thread, by preadv2(RWF_NOWAIT): waking a thread would cost
- * more than the copy. Everything else, the rest of a read that was only half cached included, goes to the pool. It grows
- * while there is more to do than there are threads waiting for it, and does not shrink.
+ * A read whose data the host has cached is served at once on the virtual CPU's own thread, by
+ * preadv2(RWF_NOWAIT): waking a thread would cost more than the copy. Everything else, the rest of
+ * a read that was only half cached included, goes to the pool. It grows while there is more to do
+ * than there are threads waiting for it, and does not shrink.
  *
- * The lock covers the queues and the counts, and is never held across a transfer. Interrupts: one for all that ends before the virtual
- * CPU has looked.
+ * The lock covers the queues and the counts, and is never held across a transfer. Interrupts: one
+ * for all that ends before the virtual CPU has looked.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -3,20 +3,26 @@
  * Transfers of disks through io_uring: one ring for each virtual CPU, used by its thread alone.
  *
  * How a virtual CPU learns that something ended, from the cheapest way to the dearest:
- *  1. It submits: the same host call brings in what has ended meanwhile, and reads of what the host has cached end within it.
- *  2. It is idle: host_idle() looks at the ring for a while (uring_look), if transfers have been ending that fast and nobody else wants this CPU; for
- *     a virtual machine as a host, to sleep and be woken takes long. Then it sleeps in the ring itself (uring_wait), so the host wakes it directly.
- *  3. It runs guest or kernel code: the ring's eventfd wakes a thread of ours, which raises HOST_IRQ_BLOCK.
- * The eventfd is turned off (a flag in memory that the ring shares with the host) while nobody is to be told: in 1, in 2, and from
- * the interrupt until it has been taken.
+ *  1. It submits: the same host call brings in what has ended meanwhile, and reads of what the host
+ *     has cached end within it.
+ *  2. It is idle: host_idle() looks at the ring for a while (uring_look), if transfers have been
+ *     ending that fast and nobody else wants this CPU; for a virtual machine as a host, to sleep
+ *     and be woken takes long. Then it sleeps in the ring itself (uring_wait), so the host wakes it
+ *     directly.
+ *  3. It runs guest or kernel code: the ring's eventfd wakes a thread of ours, which raises
+ *     HOST_IRQ_BLOCK.
+ * The eventfd is turned off (a flag in memory that the ring shares with the host) while nobody is
+ * to be told: in 1, in 2, and from the interrupt until it has been taken.
  *
- * A virtual CPU that submits one after the other without resting is in a rush. Then transfers are held back until there are a few of
- * them, since most of what it costs to begin one is the host call and telling the host's device, once for all; and 1 does for
- * 3, so the eventfd stays off. Both end when it rests: idle, it sends off what it holds, unless something ends first that more will follow; and where
- * it goes on without submitting, a timer wakes the thread of 3.
+ * A virtual CPU that submits one after the other without resting is in a rush. Then transfers are
+ * held back until there are a few of them, since most of what it costs to begin one is the host
+ * call and telling the host's device, once for all; and 1 does for 3, so the eventfd stays off.
+ * Both end when it rests: idle, it sends off what it holds, unless something ends first that more
+ * will follow; and where it goes on without submitting, a timer wakes the thread of 3.
  *
- * Where the host has it (6.1), ended transfers wait in the host until we ask (DEFER_TASKRUN): it must not interrupt the virtual CPU's other host
- * calls, which would begin again for nothing. Guest RAM is not registered with the ring, since that would pin all of it.
+ * Where the host has it (6.1), ended transfers wait in the host until we ask (DEFER_TASKRUN): it
+ * must not interrupt the virtual CPU's other host calls, which would begin again for nothing. Guest
+ * RAM is not registered with the ring, since that would pin all of it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -60,12 +66,14 @@ static struct ring {
 	int timer;			/* a timerfd */
 	int polled;			/* in a rush: the eventfd is off and the timer set */
 	unsigned int rush;		/* submissions in a row */
-	unsigned int in_row;		/* transfers up to the last one that each go on where another ended */
+	/* transfers up to the last one that each go on where another ended */
+	unsigned int in_row;
 	int last_fd;
 	unsigned long long last_end;
 	unsigned long long submitted;	/* when the last one was over */
 	unsigned long long timer_set;
-	unsigned long long rested;	/* since then it waits for something to end; 0: it does not */
+	/* since then it waits for something to end; 0: it does not */
+	unsigned long long rested;
 	unsigned long long took;	/* until something did: an average */
 	unsigned long held_bytes;	/* of transfers that are held back */
 	unsigned int put_off;		/* how often an end was no reason to send them */
@@ -179,7 +187,9 @@ close:
 	return error;
 }
 
-/* The ring of this virtual CPU; the first use makes it, since it belongs to the thread that does. */
+/*
+ * The ring of this virtual CPU; the first use makes it, since it belongs to the thread that does.
+ */
 static struct ring *this_ring(void)
 {
 	struct ring *ring = &rings[this_vcpu_number()];
@@ -269,8 +279,9 @@ static int may_pass(int error)
 }
 
 /*
- * A host that let the ring be made and tried, and takes no transfers any more, would leave the guest waiting for ever. What it lacks for
- * the moment is waited for, longer where transfers are under way, whose ends may give it back.
+ * A host that let the ring be made and tried, and takes no transfers any more, would leave the
+ * guest waiting for ever. What it lacks for the moment is waited for, longer where transfers are
+ * under way, whose ends may give it back.
  */
 static int submit(struct ring *ring)
 {
@@ -314,8 +325,9 @@ static int host_holds_some(struct ring *ring)
 }
 
 /*
- * Not by the flags alone: the host sets TASKRUN after it has put something in its list, so by then we may have taken that, and the flag
- * stays until the next time. If there is nothing now, what comes later meets the eventfd turned on.
+ * Not by the flags alone: the host sets TASKRUN after it has put something in its list, so by then
+ * we may have taken that, and the flag stays until the next time. If there is nothing now, what
+ * comes later meets the eventfd turned on.
  */
 static int some_ended(struct ring *ring)
 {
@@ -327,7 +339,8 @@ static int some_ended(struct ring *ring)
 static void set_event(struct ring *ring, bool on)
 {
 	io_uring_cq_eventfd_toggle(&ring->uring, on);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* the host adds, then looks at the flag; we the other way round */
+	/* the host adds, then looks at the flag; we the other way round */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 #define LONG_NS (2 * LOOK_NS)	/* as far as it counts */
@@ -378,14 +391,20 @@ static int holds_back(const struct ring *ring)
 	       ring->held_bytes < MOST_HELD_BYTES && !ring->late;
 }
 
-/* What is held back goes with what will follow on the next end: the device has enough to do until then. */
+/*
+ * What is held back goes with what will follow on the next end: the device has enough to do until
+ * then.
+ */
 static int waits_for_more(const struct ring *ring)
 {
 	return ring->polled && io_uring_sq_ready(&ring->uring) && !ring->late && at_device(ring) >= most_held(ring) &&
 	       ring->held_bytes < MOST_HELD_BYTES && ring->put_off < MOST_PUT_OFF;
 }
 
-/* After a submission, sent off or held back. The timer is set for longer than it has to be, and so not each time. */
+/*
+ * After a submission, sent off or held back. The timer is set for longer than it has to be, and so
+ * not each time.
+ */
 static void set_polled(struct ring *ring, int on)
 {
 	static const struct itimerspec rest = { .it_value.tv_nsec = 2 * REST_NS };
@@ -405,7 +424,10 @@ static void note_end(void)
 	__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
 }
 
-/* Whether the host had this CPU do something else between two looks; ends come by an interrupt of its own, which may take a while. */
+/*
+ * Whether the host had this CPU do something else between two looks; ends come by an interrupt of
+ * its own, which may take a while.
+ */
 static int kept_waiting(unsigned long long ns, int ended)
 {
 	return ns > (ended ? KEPT_LONG_NS : KEPT_WAITING_NS);
@@ -450,7 +472,8 @@ static int uring_look(const unsigned long *stop)
 	}
 	if (!ring->polled)
 		set_event(ring, true);
-	if (some_ended(ring))	/* until then, and that is news to nobody where *stop ended the look */
+	/* until then, and that is news to nobody where *stop ended the look */
+	if (some_ended(ring))
 		note_end();
 	return 1;
 }

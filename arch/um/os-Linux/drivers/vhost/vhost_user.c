@@ -2,19 +2,22 @@
 /*
  * vhost-user front end: the host half of virtio_uml, <host/vhost.h>.
  *
- * The server (back end) is a process on the host with a socket. Over it go requests, one at a time: a header, a payload, and
- * descriptors beside them. The server maps guest RAM from the descriptor it is given and then works on the rings by itself;
- * eventfds say "ring n has work" (kick, one a ring) and "something was used" (call, one for all rings: the kernel side looks at all).
- * Message layout, request numbers and their order are those of docs/interop/vhost-user.rst in QEMU.
+ * The server (back end) is a process on the host with a socket. Over it go requests, one at a time:
+ * a header, a payload, and descriptors beside them. The server maps guest RAM from the descriptor
+ * it is given and then works on the rings by itself; eventfds say "ring n has work" (kick, one a
+ * ring) and "something was used" (call, one for all rings: the kernel side looks at all). Message
+ * layout, request numbers and their order are those of docs/interop/vhost-user.rst in QEMU.
  *
- * Requests have an answer if they return something, or if the server knows REPLY_ACK. Nothing that comes from the server is used before
- * it has been compared with what was asked. The first error ends the conversation: it is kept in vhost->error and returned ever after,
- * since a stream that is out of step cannot be used again.
+ * Requests have an answer if they return something, or if the server knows REPLY_ACK. Nothing that
+ * comes from the server is used before it has been compared with what was asked. The first error
+ * ends the conversation: it is kept in vhost->error and returned ever after, since a stream that is
+ * out of step cannot be used again.
  *
- * All of it runs on virtual CPUs; the kernel side keeps requests of one device apart. No socket is ever waited on for more than
- * SOON_MS: a server may be stopped, slow or hostile, in the middle of a message too. What it asks of us is collected in a buffer
- * until it is whole. Who waits for an answer lets other threads of the kernel run (kernel_pause), so interrupts,
- * which collect events, come in between: `waiting` tells them that what arrives on the socket is awaited.
+ * All of it runs on virtual CPUs; the kernel side keeps requests of one device apart. No socket is
+ * ever waited on for more than SOON_MS: a server may be stopped, slow or hostile, in the middle of
+ * a message too. What it asks of us is collected in a buffer until it is whole. Who waits for an
+ * answer lets other threads of the kernel run (kernel_pause), so interrupts, which collect events,
+ * come in between: `waiting` tells them that what arrives on the socket is awaited.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -151,8 +154,9 @@ static int receive(struct host_vhost *vhost, void *data, size_t length)
 }
 
 /*
- * Sends a header and its payload without waiting; passed: a descriptor to go with it, or -1. They fit into a socket buffer that is not
- * full: what goes only in part is a server that does not read. -EAGAIN: there is no room now.
+ * Sends a header and its payload without waiting; passed: a descriptor to go with it, or -1. They
+ * fit into a socket buffer that is not full: what goes only in part is a server that does not read.
+ * -EAGAIN: there is no room now.
  */
 static int try_to_send(int fd, const struct header *header, const void *payload, int passed)
 {
@@ -209,8 +213,8 @@ static int receive_answer(struct host_vhost *vhost, enum request request, void *
 }
 
 /*
- * One exchange: a request, and its answer if there is one. Returns the size of the answer, or -errno, which is the end of
- * the conversation.
+ * One exchange: a request, and its answer if there is one. Returns the size of the answer, or
+ * -errno, which is the end of the conversation.
  */
 static int vhost_exchange(struct host_vhost *vhost, const struct header *header,
 			  const void *payload, int passed, void *answer, size_t size,
@@ -228,7 +232,10 @@ static int vhost_exchange(struct host_vhost *vhost, const struct header *header,
 	return result < 0 ? vhost_fail(vhost, result) : result;
 }
 
-/* Asks for something: payload and answer are of the same size, except that a request without payload has none. */
+/*
+ * Asks for something: payload and answer are of the same size, except that a request without
+ * payload has none.
+ */
 static int ask(struct host_vhost *vhost, enum request request, const void *payload, void *answer, size_t size, int or_nothing)
 {
 	struct header header = { request, VERSION, payload ? size : 0 };
@@ -244,7 +251,10 @@ static int ask_number(struct host_vhost *vhost, enum request request, uint64_t *
 	return size < 0 ? size : 0;
 }
 
-/* Tells something. A server that knows REPLY_ACK says whether it went well; no is -EIO and does no harm to the connection. */
+/*
+ * Tells something. A server that knows REPLY_ACK says whether it went well; no is -EIO and does no
+ * harm to the connection.
+ */
 static int vhost_tell(struct host_vhost *vhost, enum request request, const void *payload,
 		      size_t size, int passed)
 {
@@ -285,7 +295,8 @@ static int connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));	/* connect() waits for a full server */
+	/* connect() waits for a full server */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	do
 		error = connect(fd, (struct sockaddr *)&address, sizeof(address));
 	while (error < 0 && errno == EINTR);
@@ -296,7 +307,9 @@ static int connect_to(const char *path)
 	return error;
 }
 
-/* A socket of its own for requests of the server, of which we want to hear "configuration changed". */
+/*
+ * A socket of its own for requests of the server, of which we want to hear "configuration changed".
+ */
 static int offer_backend_socket(struct host_vhost *vhost)
 {
 	int ends[2], error;
@@ -521,7 +534,10 @@ int host_vhost_set_config(struct host_vhost *vhost, unsigned int offset, const v
 
 /* ---- events ---- */
 
-/* Takes what has come of the server's request. Returns 1 when all of it is there, 0 while it is not, or -errno. */
+/*
+ * Takes what has come of the server's request. Returns 1 when all of it is there, 0 while it is
+ * not, or -errno.
+ */
 static int take_in(struct host_vhost *vhost)
 {
 	struct header *header = &vhost->incoming.header;
