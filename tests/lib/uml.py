@@ -200,6 +200,9 @@ class Instance:
             streams = dict(stdin=stdin, stdout=writer, stderr=writer)
 
         def prepare():
+            # A shell without job control lets what it starts in the background ignore these.
+            for sign in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(sign, signal.SIG_DFL)
             if terminal:
                 fcntl.ioctl(0, 0x540E, 0)   # TIOCSCTTY: ^C reaches it as in a shell
             if closing:
