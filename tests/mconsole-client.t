@@ -244,8 +244,10 @@ def in_tmp(uid, how):
 
 
 def listing(server):
-    with Server(UML, "dead", pid=2 ** 22 - 1) as other, Server(UML, "old", lock=False):
+    with Server(UML, "dead", pid=2 ** 22 - 1) as other, Server(UML, "old", lock=False) as old:
         other.stop()
+        server.answers["config mem"] = str(96 << 20)
+        old.answers["config mem"] = None
         os.mkdir(os.path.join(UML, "empty"))
         listed = {entry["umid"]: entry for entry in json.loads(run("--list", "--json").stdout)}
         text = run("--list").stdout.decode()
@@ -256,6 +258,8 @@ def listing(server):
            entry["folder"] == server.folder, "with pid, state and folder", entry)
     tap.ok(0 < entry["uptime"] < 3600 and entry["cpu_seconds"] > 0 and
            entry["memory_used"] > 1 << 20, "and what it uses, by the host's /proc", entry)
+    tap.equal((entry["memory_given"], listed["old"]["memory_given"]), (96 << 20, None),
+              "and the memory that it was given, if it answers")
     tap.equal((listed["dead"]["state"], listed["dead"]["cpu_seconds"]), ("dead", None),
               "a folder that a killed instance left is told apart")
     tap.equal(listed["old"]["state"], "running", "an instance without a lock lives if it answers")

@@ -7,7 +7,7 @@ struct instance_usage {
 	double uptime;			/* seconds since its process started */
 	double cpu;			/* seconds of CPU time, of all its processes */
 	unsigned long long used;	/* bytes of the host's memory that guest RAM takes */
-	unsigned long long given;	/* size of guest RAM in bytes; 0: not known */
+	unsigned long long given;	/* the most it may take; 0: not known */
 };
 
 /* The instance's main process is @pid. Returns 0, or -1: there is no such process. */

@@ -36,8 +36,15 @@ const char *name_of_state(enum guest_state state)
 
 /* ---- the files ---- */
 
+/* The device is missing in some kernels. A stopped guest keeps the memory that it had. */
+static void read_memory(struct guest *guest)
+{
+	guest->given = strtoull(guest->answer, NULL, 10);
+}
+
 static void read_load(struct guest *guest)
 {
+	guest->has_counters = 1;
 	guest->asked.load = strtod(guest->answer, NULL);
 }
 
@@ -86,6 +93,7 @@ static const struct {
 	const char *request;
 	void (*read)(struct guest *guest);
 } steps[] = {
+	{ "config mem", read_memory },
 	{ "proc loadavg", read_load },
 	{ "proc diskstats", read_disks },
 	{ "proc net/dev", read_networks },
@@ -140,7 +148,6 @@ static void go_on(struct guest *guest)
 	}
 	if (!packet.error)
 		steps[guest->step].read(guest);
-	guest->has_counters = guest->has_counters || !packet.error;
 	guest->step++;
 	begin_step(guest);
 }
@@ -290,6 +297,8 @@ static void measure(struct guest *guest, const struct guest *before)
 	guest->time = seconds_now();
 	guest->has_usage = guest->state != DEAD && guest->state != UNKNOWN &&
 			   !instance_usage(guest->pid, &guest->usage);
+	if (guest->given)
+		guest->usage.given = guest->given;
 	guest->counters = guest->asked;
 	seconds = guest->time - before->time;
 	guest->has_rates = before->time && before->has_usage && guest->has_usage && seconds > 0;

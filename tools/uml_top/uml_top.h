@@ -36,6 +36,7 @@ struct guest {
 	struct mconsole *console;
 	int is_listed, step;
 	struct guest_counters asked;
+	unsigned long long given;	/* bytes of memory, by its last answer; 0: none */
 	char *answer;
 	size_t answer_length;
 };
