@@ -424,7 +424,7 @@ else:
 # Options that are wrong
 for option, pattern in ((f"ubd0x={plain}", "no flag 'x'"), ("ubd0=", "file is missing"),
                         (f"ubd16={plain}", "no such disk"),
-                        (f"ubd0={plain},a,b,c", "after the serial number"),
+                        (f"ubd0={plain},a,b,c", "follows the serial number"),
                         (f"ubd0=/nonexistent", "does not exist"),
                         (f"ubd0={plain},,{'s' * 21}", "longer than 20"),
                         (f"ubd0d={plain},{shared}", "no backing file")):

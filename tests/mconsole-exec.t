@@ -320,6 +320,8 @@ def terminals():
     command.input(b"jobs; kill %1; fg\n")
     command.input(b"echo after-$((1+1))\n")
     tap.ok(command.expect(b"after-2"), "job control works", command.output)
+    # Its editor takes Ctrl-D for the end of input once it has asked for the cursor's place.
+    command.expect(b"\x1b[6n", after=b"after-2\r\n")
     command.send(execsocket.INPUT_END)
     result = command.finish()
     tap.equal(result.failure, None, "and the end of input ends it")

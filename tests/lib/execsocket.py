@@ -73,10 +73,10 @@ class Command:
             raise ValueError(f"a frame of kind {kind}")
         return True
 
-    def expect(self, text, timeout=30):
-        """Wait until @text is in the output; whether it came."""
+    def expect(self, text, timeout=30, after=b""):
+        """Wait until @text is in the output, behind the first @after; whether it came."""
         deadline = time.monotonic() + timeout * uml.PATIENCE
-        while text not in self.output:
+        while text not in (self.output.partition(after)[2] if after else self.output):
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.socket], [], [], left)[0] or \
                     not self.receive():
