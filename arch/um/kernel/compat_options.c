@@ -84,3 +84,11 @@ static int __init refuse_vec(char *rest)
 	return refuse_device("vec", rest, NO_NETWORK);
 }
 __setup("vec", refuse_vec);
+
+#ifndef CONFIG_UML_SERIAL_LINES
+static int __init refuse_ssl(char *rest)
+{
+	return refuse_device("ssl", rest, "this kernel has no serial lines; con1 to con15 are terminals");
+}
+__setup("ssl", refuse_ssl);
+#endif

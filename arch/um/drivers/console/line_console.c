@@ -49,7 +49,9 @@ static int line_console_setup(struct console *console, char *options)
 
 static struct console consoles[] = {
 	LINE_CONSOLE("tty", &con_set),
+#ifdef CONFIG_UML_SERIAL_LINES
 	LINE_CONSOLE("ttyS", &ssl_set),
+#endif
 };
 
 static int __init line_console_register(void)
