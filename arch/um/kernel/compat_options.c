@@ -88,7 +88,7 @@ __setup("vec", refuse_vec);
 #ifndef CONFIG_UML_SERIAL_LINES
 static int __init refuse_ssl(char *rest)
 {
-	return refuse_device("ssl", rest, "this kernel has no serial lines; con1 to con15 are terminals");
+	return refuse_device("ssl", rest, "this kernel has no serial lines; give con1 to con15");
 }
 __setup("ssl", refuse_ssl);
 #endif
