@@ -332,7 +332,8 @@ def terminals():
     result = shell("sleep 91234 & echo done; exit 6", size=TERMINAL)
     tap.equal((result.status, result.output), (6, b"done\r\n"),
               "what is left in the background does not hold the terminal's answer")
-    ask("umount /dev/pts")
+    # The program in the background has the terminal open until its hangup has reached it.
+    tap.ok(becomes_true("umount /dev/pts"), "and is hung up")
     result = shell("true", size=TERMINAL)
     tap.ok(result.failure and "mount devpts on /dev/pts" in result.failure[1],
            "without devpts a line says what to mount", result)
