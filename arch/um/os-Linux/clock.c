@@ -18,6 +18,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "drivers/disk/disk_backend.h"
 #include "engine/spinning.h"
 
 #define NS_PER_SEC 1000000000ULL

@@ -27,6 +27,7 @@
 
 #include "printable.h"
 #include "os.h"
+#include "drivers/mconsole/instance.h"
 
 #define MAX_AT_EXIT 16
 

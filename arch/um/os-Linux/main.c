@@ -25,6 +25,10 @@
 #include <host/time.h>
 
 #include "os.h"
+#include "drivers/mconsole/instance.h"
+#include "drivers/console/rawmode.h"
+#include "drivers/disk/disk_backend.h"
+#include "engine/engines.h"
 
 #define DEFAULT_RAM	(256UL << 20)
 #define LEAST_RAM	(32UL << 20)

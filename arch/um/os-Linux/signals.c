@@ -25,6 +25,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engine/engines.h"
 
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51

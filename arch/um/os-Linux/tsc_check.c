@@ -16,7 +16,6 @@
 #include <host/engine.h>
 #include <host/time.h>
 
-#include "os.h"
 
 struct host_moment host_start;
 

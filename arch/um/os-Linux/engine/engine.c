@@ -11,7 +11,7 @@
 #include <host/engine.h>
 #include <host/process.h>
 
-#include "os.h"
+#include "engines.h"
 
 const struct engine *host_engine;
 const char *host_engine_reason;

@@ -36,6 +36,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engines.h"
 #include "seccomp_stub.h"
 #include "spinning.h"
 

@@ -22,6 +22,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engines.h"
 
 #define AGAIN_NS	10000000
 #define RUN_LIMIT_NS	30000000

@@ -38,6 +38,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engines.h"
 #include "stub_syscall.h"
 #include "stub_process.h"
 

@@ -21,6 +21,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engines.h"
 #include "seccomp_stub.h"
 
 #define CHECK_NS		20000000

@@ -43,6 +43,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engines.h"
 #include "seccomp_stub.h"
 #include "stub_address.h"
 #include "stub_syscall.h"

@@ -35,6 +35,7 @@
 #include <host/vcpu.h>
 
 #include "os.h"
+#include "engines.h"
 #include "seccomp_filter.h"
 #include "seccomp_stub.h"
 #include "stub_address.h"

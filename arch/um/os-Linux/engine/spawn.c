@@ -24,6 +24,7 @@
 #include <host/process.h>
 
 #include "os.h"
+#include "engines.h"
 
 #define MAX_FDS 8
 #define OUT_OF_THE_WAY 16	/* descriptors from here on are in nobody's place */

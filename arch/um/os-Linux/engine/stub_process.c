@@ -27,6 +27,7 @@
 #include <host/process.h>
 
 #include "os.h"
+#include "engines.h"
 #include "stub_process.h"
 
 extern const unsigned char host_ptrace_stub[], host_ptrace_stub_end[];

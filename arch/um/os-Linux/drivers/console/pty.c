@@ -22,7 +22,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "os.h"
 #include "session.h"
 
 struct pty_session {

@@ -38,6 +38,7 @@
 #include <host/process.h>
 
 #include "os.h"
+#include "rawmode.h"
 
 #define MAX_TERMINALS 16
 

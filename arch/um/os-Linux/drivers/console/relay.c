@@ -16,7 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "os.h"
+#include "rawmode.h"
 #include "relay.h"
 
 socklen_t relay_address(struct sockaddr_un *address, const char *name)

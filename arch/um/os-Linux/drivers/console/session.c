@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "os.h"
 #include "session.h"
 
 void *session_new(unsigned long size, const struct handle_kind *handle_kind,

@@ -23,6 +23,7 @@
 
 #include "handles.h"
 #include "os.h"
+#include "rawmode.h"
 
 struct terminal_handle {
 	struct handle handle;

@@ -27,7 +27,7 @@
 #include "drivers/cow/cow.h"
 #include "drivers/cow/image_lock.h"
 #include "disk_cow.h"
-#include "os.h"
+#include "disk_backend.h"
 
 _Static_assert(sizeof(struct host_disk_segment) == sizeof(struct iovec), "segments are passed as iovecs");
 

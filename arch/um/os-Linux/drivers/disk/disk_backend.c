@@ -12,6 +12,7 @@
 #include <host/process.h>
 
 #include "os.h"
+#include "disk_backend.h"
 #include "disk_io.h"
 
 const struct disk_backend *disk_backend;

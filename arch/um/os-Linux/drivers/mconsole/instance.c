@@ -34,7 +34,6 @@
 #include <host/mconsole.h>
 #include <host/process.h>
 
-#include "os.h"
 #include "instance.h"
 
 #define NAME_MAX_LENGTH	63

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The instance's folder, for the host halves that put a socket or a file into it. */
+/*
+ * The instance's folder, for the start and for the host halves that put a socket or a file into it.
+ */
 #ifndef INSTANCE_H
 #define INSTANCE_H
 
@@ -26,5 +28,20 @@ void host_instance_leave(const char *key, int fd);
 int host_instance_socket(const char *entry, int type);
 /* The user asked for a folder by an option: one that cannot be used ends ./linux. */
 int host_instance_is_wanted(void);
+
+/*
+ * instance.c: makes the instance's folder, after umid= and uml_dir=, or ends with host_fatal();
+ * removes it, in any context; leaves it to the program that is started next.
+ */
+extern const char *host_umid_option, *host_uml_dir_option;
+void host_instance_init(void);
+void host_instance_remove(void);
+void host_instance_hand_over(void);
+/* mconsole_socket.c: opens the socket in it; the value of mconsole=, or NULL. */
+extern const char *host_mconsole_option;
+void host_mconsole_init(void);
+const char *host_notify_socket(void);	/* NULL: there is no notify:<socket> */
+/* exec_socket.c: opens the socket exec in the folder. */
+void host_exec_init(void);
 
 #endif

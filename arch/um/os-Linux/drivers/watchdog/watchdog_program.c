@@ -26,6 +26,7 @@
 #include <host/watchdog.h>
 
 #include "os.h"
+#include "drivers/mconsole/instance.h"
 
 #define PROGRAM		"uml_watchdog"
 #define READY_WITHIN	(10 * 1000000000ULL)	/* nanoseconds */
