@@ -91,13 +91,26 @@ tap.ok(os.path.exists(path("prepared/init/mark")), "and what was there stays")
 STUB = os.path.join(uml.TOP, "arch", "um", "stub")
 
 
+def clang(kind, source, result):
+    subprocess.run(["clang", "-m64", "-std=gnu11", "-O2", "-ffreestanding", "-fpie",
+                    "-mgeneral-regs-only", "-fno-stack-protector",
+                    "-fno-asynchronous-unwind-tables", "-I" + folder.name,
+                    "-idirafter", os.path.join(uml.TOP, "arch", "um", "include"),
+                    kind, os.path.join(STUB, source), "-o", result], check=True)
+
+
+def make_offsets():
+    """stub_offsets.h, as Kbuild makes it: of the lines with an arrow."""
+    clang("-S", "stub_offsets.c", path("stub_offsets.s"))
+    with open(path("stub_offsets.s")) as file:
+        said = re.findall(r'\.ascii\s+"->(\S+) [$#]*(\d+)', file.read())
+    write("stub_offsets.h", "".join(f"#define {name} {value}\n" for name, value in said))
+
+
 def links_with_lld(program, *sources):
     objects = [path(source + ".o") for source in sources]
     for source, result in zip(sources, objects):
-        subprocess.run(["clang", "-m64", "-std=gnu11", "-O2", "-ffreestanding", "-fpie",
-                        "-mgeneral-regs-only", "-fno-stack-protector",
-                        "-fno-asynchronous-unwind-tables", "-c", os.path.join(STUB, source),
-                        "-o", result], check=True)
+        clang("-c", source, result)
     link = subprocess.run(["ld.lld", "-m", "elf_x86_64", "-static", "-z", "noexecstack",
                            "-z", "max-page-size=4096", "--build-id=none",
                            "-T", os.path.join(STUB, program + ".lds"), "-o", path(program),
@@ -107,6 +120,7 @@ def links_with_lld(program, *sources):
 
 
 if shutil.which("clang") and shutil.which("ld.lld"):
+    make_offsets()
     links_with_lld("ptrace", "ptrace.S")
     links_with_lld("seccomp", "seccomp.S", "seccomp_start.c")
 else:

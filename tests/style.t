@@ -136,6 +136,8 @@ ROOMS = (
      "vcpu.h:1: side: "),
     ("libc in the stub", "arch/um/stub/seccomp_start.c", "#include <string.h>\n",
      "seccomp_start.c:1: side: "),
+    ("a header that the build makes, outside of its folder", "arch/um/os-Linux/main.c",
+     '#include "stub_offsets.h"\n', "main.c:1: family: "),
     ("a folder's own header in another one", "fs/hostfs/inode.c",
      '#include "../../arch/um/kernel/kernel.h"\n', "inode.c:1: family: "),
     ("a header of a folder that it has no business in", "tools/uml_mkcow/uml_mkcow.c",

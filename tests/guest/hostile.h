@@ -23,6 +23,7 @@
 #include <time.h>
 #include <ucontext.h>
 
+#include "../../arch/um/include/host/regs.h"
 #include "../../arch/um/os-Linux/engine/seccomp_frame.h"
 #include "../../arch/um/stub/seccomp.h"
 #include "check.h"

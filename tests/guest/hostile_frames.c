@@ -473,6 +473,9 @@ static unsigned long nasty(void)
 
 /* ---- 6. calls ---- */
 
+/* The place of a register in the state's regs. */
+#define WORD(name) (offsetof(struct host_regs, name) / sizeof(long))
+
 /*
  * Claims a call that it does not make: exit_group with nonsense in all other registers. The
  * guest's kernel ends it.
@@ -482,8 +485,8 @@ static void claim_call(long nonsense)
 	seed = (nonsense + 1) * 0x9e3779b97f4a7c15UL;
 	for (int i = 0; i < STUB_REGS; i++)
 		stub.state->regs[i] = nasty();
-	stub.state->regs[STUB_REG_AX] = SYS_exit_group;
-	stub.state->regs[STUB_REG_DI] = LANDED;
+	stub.state->regs[WORD(ax)] = SYS_exit_group;
+	stub.state->regs[WORD(di)] = LANDED;
 	for (;;) {
 		stub.state->called = 1;
 		__atomic_store_n(&stub.state->owner, STUB_TRAPPED, __ATOMIC_SEQ_CST);
@@ -528,7 +531,7 @@ static void enter_in_the_middle(long offset)
 
 	if (setresuid(65534, 65534, 65534))
 		_exit(1);
-	stub.state->regs[STUB_REG_AX] = SYS_getpid;
+	stub.state->regs[WORD(ax)] = SYS_getpid;
 	jump((unsigned long)stub.code + stub.entries.fast_entry + offset, &registers);
 }
 
@@ -587,7 +590,7 @@ static void write_at_random(long seeds)
 			stub.frame->context.regs.ip = nasty();
 		if (next() % 2) {	/* or a call, for the next look at the turn */
 			stub.state->regs[next() % STUB_REGS] = nasty();
-			stub.state->regs[STUB_REG_AX] = calls[next() % 6];
+			stub.state->regs[WORD(ax)] = calls[next() % 6];
 			stub.state->kicked = next();
 			stub.state->called = next() % 4;
 		}

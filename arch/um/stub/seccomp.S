@@ -14,12 +14,13 @@
  * control page, and nothing here is worth more to guest code than a trap: to claim one, to wait, to return to registers of its own choice.
  */
 #include "seccomp.h"
+#include "stub_offsets.h"
 
 #define AT_CONTROL(field)	stub_code + STUB_PAGE + CONTROL_##field(%rip)
 #define AT_STATE(field)		stub_code + 2 * STUB_PAGE + STATE_##field(%rip)
 
-#define AT_REG(name)		stub_code + 2 * STUB_PAGE + STATE_REGS + 8 * STUB_REG_##name(%rip)
-#define AT_SETUP(field)		stub_code + STUB_PAGE + CONTROL_REQUESTS + SETUP_##field(%rip)
+#define AT_REG(name)		stub_code + 2 * STUB_PAGE + STATE_regs + REG_##name(%rip)
+#define AT_SETUP(field)		stub_code + STUB_PAGE + CONTROL_setup + SETUP_##field(%rip)
 
 #define NR_write	1
 #define NR_close	3
@@ -34,7 +35,6 @@
 #define NR_exit_group	231
 #define NR_seccomp	317
 #define SIGUSR1		10
-#define FRAME_IP	168		/* in struct ucontext: the instruction that the signal came at */
 #define FUTEX_WAIT	0
 #define FUTEX_WAKE	1
 #define SIG_SETMASK	2
@@ -47,7 +47,7 @@
 .macro call_seccomp			/* %rdx: the program */
 	movl	$NR_seccomp, %eax
 	movl	$FILTER, %edi
-	movl	AT_SETUP(FILTER_FLAGS), %esi
+	movl	AT_SETUP(filter_flags), %esi
 	syscall
 .endm
 
@@ -65,24 +65,24 @@ stub_trap:
 	cld
 	cmpl	$SIGUSR1, %edi
 	je	2f
-1:	movq	%rsp, AT_STATE(FRAME)
-	movl	$0, AT_STATE(CALLED)
+1:	movq	%rsp, AT_STATE(frame)
+	movl	$0, AT_STATE(called)
 	jmp	tell
 
 	/*
 	 * A kick. In a call that is still to be told, or whose turn the kernel has, it must not be a trap of its own: it is noted for the way
 	 * back. Once the turn is given it is one, and the kernel knows what it gave.
 	 */
-2:	movq	FRAME_IP(%rdx), %rax
+2:	movq	FRAME_ip(%rdx), %rax
 	leaq	stub_fast_entry(%rip), %rcx
 	subq	%rcx, %rax
 	cmpq	$stub_back_end - stub_fast_entry, %rax
 	jae	1b
 	cmpq	$stub_told - stub_fast_entry, %rax
 	jb	3f
-	cmpl	$STUB_TRAPPED, AT_STATE(OWNER)
+	cmpl	$STUB_TRAPPED, AT_STATE(owner)
 	jne	1b
-3:	movl	$1, AT_STATE(KICKED)
+3:	movl	$1, AT_STATE(kicked)
 	addq	$8, %rsp
 	movl	$NR_rt_sigreturn, %eax
 	jmp	stub_sys_return
@@ -92,157 +92,157 @@ stub_trap:
  * Guest code's stack is not touched. Extended state is stored for the kernel and stays in the registers.
  */
 stub_fast_entry:
-	movq	%rsp, AT_REG(SP)
+	movq	%rsp, AT_REG(sp)
 	leaq	AT_STATE(STACK), %rsp
 	pushfq
-	popq	AT_REG(FLAGS)
-	movq	%rcx, AT_REG(IP)
-	movq	%rax, AT_REG(AX)
-	movq	%rbx, AT_REG(BX)
-	movq	%rdx, AT_REG(DX)
-	movq	%rsi, AT_REG(SI)
-	movq	%rdi, AT_REG(DI)
-	movq	%rbp, AT_REG(BP)
-	movq	%r8, AT_REG(R8)
-	movq	%r9, AT_REG(R9)
-	movq	%r10, AT_REG(R10)
-	movq	%r12, AT_REG(R12)
-	movq	%r13, AT_REG(R13)
-	movq	%r14, AT_REG(R14)
-	movq	%r15, AT_REG(R15)
-	movl	AT_CONTROL(FEATURES), %eax
-	movl	4 + AT_CONTROL(FEATURES), %edx
-	movq	AT_CONTROL(CALL_XSTATE), %rcx
+	popq	AT_REG(flags)
+	movq	%rcx, AT_REG(ip)
+	movq	%rax, AT_REG(ax)
+	movq	%rbx, AT_REG(bx)
+	movq	%rdx, AT_REG(dx)
+	movq	%rsi, AT_REG(si)
+	movq	%rdi, AT_REG(di)
+	movq	%rbp, AT_REG(bp)
+	movq	%r8, AT_REG(r8)
+	movq	%r9, AT_REG(r9)
+	movq	%r10, AT_REG(r10)
+	movq	%r12, AT_REG(r12)
+	movq	%r13, AT_REG(r13)
+	movq	%r14, AT_REG(r14)
+	movq	%r15, AT_REG(r15)
+	movl	AT_CONTROL(features), %eax
+	movl	4 + AT_CONTROL(features), %edx
+	movq	AT_CONTROL(call_xstate), %rcx
 	xsaveopt64 (%rcx)
 	stmxcsr	24(%rcx)		/* left out where all else of SSE is in its first state */
-	movl	$1, AT_STATE(CALLED)
+	movl	$1, AT_STATE(called)
 	cld
 
 tell:	movl	%ds, %eax
-	movl	%eax, AT_STATE(DS)
+	movl	%eax, AT_STATE(ds)
 	movl	%es, %eax
-	movl	%eax, AT_STATE(ES)
+	movl	%eax, AT_STATE(es)
 	movl	%fs, %eax
-	movl	%eax, AT_STATE(FS)
+	movl	%eax, AT_STATE(fs)
 	movl	%gs, %eax
-	movl	%eax, AT_STATE(GS)
-	cmpl	$0, AT_CONTROL(FSGSBASE)
+	movl	%eax, AT_STATE(gs)
+	cmpl	$0, AT_CONTROL(fsgsbase)
 	je	1f
 	rdfsbase %rax
-	movq	%rax, AT_STATE(FS_BASE)
+	movq	%rax, AT_STATE(fs_base)
 	rdgsbase %rax
-	movq	%rax, AT_STATE(GS_BASE)
+	movq	%rax, AT_STATE(gs_base)
 1:	movl	$STUB_TRAPPED, %eax
-	xchgl	%eax, AT_STATE(OWNER)
+	xchgl	%eax, AT_STATE(owner)
 stub_told:
-	cmpl	$0, AT_STATE(KERNEL_SLEEPS)
+	cmpl	$0, AT_STATE(kernel_sleeps)
 	je	2f
 	movl	$NR_futex, %eax
-	leaq	AT_STATE(OWNER), %rdi
+	leaq	AT_STATE(owner), %rdi
 	movl	$FUTEX_WAKE, %esi
 	movl	$1, %edx
 	xorl	%r10d, %r10d
 stub_sys_wake:
 	syscall
-2:	movl	AT_CONTROL(SPIN_LOOPS), %ecx
+2:	movl	AT_CONTROL(spin_loops), %ecx
 	incl	%ecx			/* once in any case: who was woken may be done already */
-3:	cmpl	$STUB_TRAPPED, AT_STATE(OWNER)
+3:	cmpl	$STUB_TRAPPED, AT_STATE(owner)
 	jne	resume
 	decl	%ecx
 	jz	4f
 	pause
 	jmp	3b
 4:	movl	$1, %eax
-	xchgl	%eax, AT_STATE(STUB_SLEEPS)
+	xchgl	%eax, AT_STATE(stub_sleeps)
 	movl	$NR_futex, %eax
-	leaq	AT_STATE(OWNER), %rdi
+	leaq	AT_STATE(owner), %rdi
 	movl	$FUTEX_WAIT, %esi
 	movl	$STUB_TRAPPED, %edx
 	xorl	%r10d, %r10d
 stub_sys_wait:
 	syscall
-	cmpl	$STUB_TRAPPED, AT_STATE(OWNER)
+	cmpl	$STUB_TRAPPED, AT_STATE(owner)
 	je	4b
-resume:	movl	$0, AT_STATE(STUB_SLEEPS)
+resume:	movl	$0, AT_STATE(stub_sleeps)
 
 	/* Selectors first: to load one of fs or gs loads its base too. */
 	movl	%ds, %eax
-	movl	AT_CONTROL(DS), %edx
+	movl	AT_CONTROL(ds), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %ds
 1:	movl	%es, %eax
-	movl	AT_CONTROL(ES), %edx
+	movl	AT_CONTROL(es), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %es
 1:	movl	%fs, %eax
-	movl	AT_CONTROL(FS), %edx
+	movl	AT_CONTROL(fs), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %fs
 1:	movl	%gs, %eax
-	movl	AT_CONTROL(GS), %edx
+	movl	AT_CONTROL(gs), %edx
 	cmpl	%eax, %edx
 	je	1f
 	movl	%edx, %gs
-1:	cmpl	$0, AT_CONTROL(SET_BASES)
+1:	cmpl	$0, AT_CONTROL(set_bases)
 	je	5f
-	cmpl	$0, AT_CONTROL(FSGSBASE)
+	cmpl	$0, AT_CONTROL(fsgsbase)
 	je	1f
-	movq	AT_CONTROL(FS_BASE), %rax
+	movq	AT_CONTROL(fs_base), %rax
 	wrfsbase %rax
-	movq	AT_CONTROL(GS_BASE), %rax
+	movq	AT_CONTROL(gs_base), %rax
 	wrgsbase %rax
 	jmp	5f
 1:	movl	$NR_arch_prctl, %eax
 	movl	$SET_FS, %edi
-	movq	AT_CONTROL(FS_BASE), %rsi
+	movq	AT_CONTROL(fs_base), %rsi
 stub_sys_fs:
 	syscall
 	movl	$NR_arch_prctl, %eax
 	movl	$SET_GS, %edi
-	movq	AT_CONTROL(GS_BASE), %rsi
+	movq	AT_CONTROL(gs_base), %rsi
 stub_sys_gs:
 	syscall
-5:	movl	AT_CONTROL(TSC), %esi
+5:	movl	AT_CONTROL(tsc), %esi
 	testl	%esi, %esi
 	jz	9f
 	movl	$NR_prctl, %eax
 	movl	$SET_TSC, %edi
 stub_sys_tsc:
 	syscall
-9:	movl	AT_CONTROL(BACK), %eax
+9:	movl	AT_CONTROL(back), %eax
 	testl	%eax, %eax		/* BACK_HANDLER */
 	jz	6f
-	cmpl	$0, AT_STATE(KICKED)
+	cmpl	$0, AT_STATE(kicked)
 	jne	7f
 	cmpl	$BACK_CALL, %eax
 	je	8f
-6:	movq	AT_CONTROL(FRAME), %rsp
+6:	movq	AT_CONTROL(frame), %rsp
 	movl	$NR_rt_sigreturn, %eax
 stub_sys_return:
 	syscall
 7:	ud2				/* the kick comes as a trap here */
-8:	movq	AT_REG(FLAGS), %r11
+8:	movq	AT_REG(flags), %r11
 	leaq	AT_STATE(STACK), %rsp
 	pushq	%r11
 	popfq
-	movq	AT_REG(AX), %rax
-	movq	AT_REG(BX), %rbx
-	movq	AT_REG(DX), %rdx
-	movq	AT_REG(SI), %rsi
-	movq	AT_REG(DI), %rdi
-	movq	AT_REG(BP), %rbp
-	movq	AT_REG(R8), %r8
-	movq	AT_REG(R9), %r9
-	movq	AT_REG(R10), %r10
-	movq	AT_REG(R12), %r12
-	movq	AT_REG(R13), %r13
-	movq	AT_REG(R14), %r14
-	movq	AT_REG(R15), %r15
-	movq	AT_REG(SP), %rsp
-	movq	AT_REG(IP), %rcx
+	movq	AT_REG(ax), %rax
+	movq	AT_REG(bx), %rbx
+	movq	AT_REG(dx), %rdx
+	movq	AT_REG(si), %rsi
+	movq	AT_REG(di), %rdi
+	movq	AT_REG(bp), %rbp
+	movq	AT_REG(r8), %r8
+	movq	AT_REG(r9), %r9
+	movq	AT_REG(r10), %r10
+	movq	AT_REG(r12), %r12
+	movq	AT_REG(r13), %r13
+	movq	AT_REG(r14), %r14
+	movq	AT_REG(r15), %r15
+	movq	AT_REG(sp), %rsp
+	movq	AT_REG(ip), %rcx
 	jmp	*%rcx
 stub_back_end:
 
@@ -264,15 +264,15 @@ stub_enter:
 	js	fail
 	movq	%rax, %rbp		/* the kernel reads the mapper's thread id there */
 	movl	$NR_munmap, %eax
-	movq	AT_SETUP(UNMAP), %rdi
-	movq	AT_SETUP(UNMAP + 8), %rsi
+	movq	AT_SETUP(unmap), %rdi
+	movq	AT_SETUP(unmap + 8), %rsi
 	syscall
 	movl	$STUB_NO_ROOM_BELOW, %r12d
 	testq	%rax, %rax
 	jnz	fail
 	movl	$NR_munmap, %eax
-	movq	AT_SETUP(UNMAP + 16), %rdi
-	movq	AT_SETUP(UNMAP + 24), %rsi
+	movq	AT_SETUP(unmap + 16), %rdi
+	movq	AT_SETUP(unmap + 24), %rsi
 	syscall
 	movl	$STUB_NO_ROOM_ABOVE, %r12d
 	testq	%rax, %rax
@@ -285,11 +285,11 @@ stub_enter:
 	jns	1b
 	movl	$NR_rt_sigprocmask, %eax
 	movl	$SIG_SETMASK, %edi
-	leaq	AT_SETUP(NO_SIGNALS), %rsi
+	leaq	AT_SETUP(no_signals), %rsi
 	xorl	%edx, %edx
 	movl	$8, %r10d
 	syscall
-	leaq	AT_SETUP(GUEST_PROGRAM), %rdx
+	leaq	AT_SETUP(guest_program), %rdx
 	call_seccomp
 	movl	$STUB_NO_FILTER, %r12d
 	testq	%rax, %rax
@@ -311,7 +311,7 @@ stub_mapper:
 	movl	$NR_close, %eax
 	movl	$STUB_FD_CONTROL, %edi
 	syscall
-	leaq	AT_SETUP(MAPPER_PROGRAM), %rdx
+	leaq	AT_SETUP(mapper_program), %rdx
 	call_seccomp
 	movl	$STUB_NO_MAPPER_FILTER, %r12d
 	testq	%rax, %rax
@@ -319,29 +319,29 @@ stub_mapper:
 	xorl	%r12d, %r12d		/* the last sequence number seen */
 	xorl	%r14d, %r14d
 	jmp	5f			/* says that it is there */
-1:	movl	AT_CONTROL(SEQUENCE), %eax
+1:	movl	AT_CONTROL(sequence), %eax
 	cmpl	%eax, %r12d
 	jne	2f
 	movl	$NR_futex, %eax
-	leaq	AT_CONTROL(SEQUENCE), %rdi
+	leaq	AT_CONTROL(sequence), %rdi
 	movl	$FUTEX_WAIT, %esi
 	movl	%r12d, %edx
 	xorl	%r10d, %r10d
 	syscall
 	jmp	1b
 2:	movl	%eax, %r12d
-	movl	AT_CONTROL(COUNT), %r13d
-	leaq	stub_code + STUB_PAGE + CONTROL_REQUESTS(%rip), %rbx
+	movl	AT_CONTROL(count), %r13d
+	leaq	stub_code + STUB_PAGE + CONTROL_requests(%rip), %rbx
 	xorl	%r14d, %r14d
 3:	testl	%r13d, %r13d
 	jz	5f
-	movq	(%rbx), %rax
-	movq	8(%rbx), %rdi
-	movq	16(%rbx), %rsi
-	movq	24(%rbx), %rdx
-	movq	32(%rbx), %r10
-	movq	40(%rbx), %r8
-	movq	48(%rbx), %r9
+	movq	REQUEST_number(%rbx), %rax
+	movq	REQUEST_arguments(%rbx), %rdi
+	movq	REQUEST_arguments + 8(%rbx), %rsi
+	movq	REQUEST_arguments + 16(%rbx), %rdx
+	movq	REQUEST_arguments + 24(%rbx), %r10
+	movq	REQUEST_arguments + 32(%rbx), %r8
+	movq	REQUEST_arguments + 40(%rbx), %r9
 	syscall
 	cmpq	$-4095, %rax
 	jae	4f

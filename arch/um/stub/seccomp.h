@@ -29,69 +29,16 @@
 #define STUB_TRAPPED	1	/* the kernel */
 #define STUB_GONE	2	/* a child process ended: it may be this one (written by the kernel) */
 
-#define STATE_OWNER		0
-#define STATE_KERNEL_SLEEPS	4
-#define STATE_STUB_SLEEPS	8
-#define STATE_FRAME		56
-#define STATE_CALLED		64
-#define STATE_KICKED		68
-#define STATE_REGS		128
-#define STATE_STACK		512	/* its end */
-#define STATE_FS_BASE		16
-#define STATE_GS_BASE		24
-#define STATE_DS		32
-#define STATE_ES		36
-#define STATE_FS		40
-#define STATE_GS		44
+#define STATE_STACK	512	/* the end of the stub's own stack, in the state's page */
 
-#define CONTROL_SEQUENCE		0
-#define CONTROL_COUNT		4
-#define CONTROL_SPIN_LOOPS	8
-#define CONTROL_FSGSBASE		12
-#define CONTROL_FRAME		16
-#define CONTROL_FS_BASE		24
-#define CONTROL_GS_BASE		32
-#define CONTROL_SET_BASES	40
-#define CONTROL_BACK		44
-#define CONTROL_DS		48
-#define CONTROL_ES		52
-#define CONTROL_FS		56
-#define CONTROL_GS		60
-#define CONTROL_FEATURES		64
-#define CONTROL_CALL_XSTATE	72
-#define CONTROL_TSC		80
-#define CONTROL_REQUESTS		88
 #define CONTROL_MAX_REQUESTS	64
-#define REQUEST_SIZE		56
-
-#define SETUP_NO_SIGNALS	64
-#define SETUP_UNMAP		72
-#define SETUP_GUEST_PROGRAM	104
-#define SETUP_MAPPER_PROGRAM	120
-#define SETUP_FILTER_FLAGS	136
 
 /* struct stub_control: how the guest thread goes back to guest code. */
 #define BACK_HANDLER	0	/* it trapped: by rt_sigreturn */
 #define BACK_CALL	1	/* it called: by a jump, with the registers in the state, extended state as it is */
 #define BACK_CALL_FRAME	2	/* it called: by rt_sigreturn all the same */
 
-/* Registers of a call, as indices; the order is that of struct host_regs. */
-#define STUB_REG_R15	0
-#define STUB_REG_R14	1
-#define STUB_REG_R13	2
-#define STUB_REG_R12	3
-#define STUB_REG_BP	4
-#define STUB_REG_BX	5
-#define STUB_REG_R10	7
-#define STUB_REG_R9	8
-#define STUB_REG_R8	9
-#define STUB_REG_AX	10
-#define STUB_REG_DX	12
-#define STUB_REG_SI	13
-#define STUB_REG_DI	14
-#define STUB_REG_IP	16
-#define STUB_REG_FLAGS	18
-#define STUB_REG_SP	19
+/* Registers of a call: the first words of struct host_regs, the last of them the stack pointer. */
 #define STUB_REGS	20
 
 /* Exit statuses of a stub process that could not get ready: the call that failed. */
@@ -180,39 +127,6 @@ struct stub_control {
 	};
 };
 
-#define STUB_SAME(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #field)
-STUB_SAME(stub_state, owner, STATE_OWNER);
-STUB_SAME(stub_state, kernel_sleeps, STATE_KERNEL_SLEEPS);
-STUB_SAME(stub_state, stub_sleeps, STATE_STUB_SLEEPS);
-STUB_SAME(stub_state, frame, STATE_FRAME);
-STUB_SAME(stub_state, fs_base, STATE_FS_BASE);
-STUB_SAME(stub_state, gs_base, STATE_GS_BASE);
-STUB_SAME(stub_state, called, STATE_CALLED);
-STUB_SAME(stub_state, kicked, STATE_KICKED);
-STUB_SAME(stub_state, regs, STATE_REGS);
-STUB_SAME(stub_state, ds, STATE_DS);
-STUB_SAME(stub_state, gs, STATE_GS);
-STUB_SAME(stub_control, sequence, CONTROL_SEQUENCE);
-STUB_SAME(stub_control, count, CONTROL_COUNT);
-STUB_SAME(stub_control, spin_loops, CONTROL_SPIN_LOOPS);
-STUB_SAME(stub_control, fsgsbase, CONTROL_FSGSBASE);
-STUB_SAME(stub_control, frame, CONTROL_FRAME);
-STUB_SAME(stub_control, fs_base, CONTROL_FS_BASE);
-STUB_SAME(stub_control, gs_base, CONTROL_GS_BASE);
-STUB_SAME(stub_control, set_bases, CONTROL_SET_BASES);
-STUB_SAME(stub_control, back, CONTROL_BACK);
-STUB_SAME(stub_control, features, CONTROL_FEATURES);
-STUB_SAME(stub_control, call_xstate, CONTROL_CALL_XSTATE);
-STUB_SAME(stub_control, ds, CONTROL_DS);
-STUB_SAME(stub_control, gs, CONTROL_GS);
-STUB_SAME(stub_control, tsc, CONTROL_TSC);
-STUB_SAME(stub_control, requests, CONTROL_REQUESTS);
-STUB_SAME(stub_setup, no_signals, SETUP_NO_SIGNALS);
-STUB_SAME(stub_setup, unmap, SETUP_UNMAP);
-STUB_SAME(stub_setup, guest_program, SETUP_GUEST_PROGRAM);
-STUB_SAME(stub_setup, mapper_program, SETUP_MAPPER_PROGRAM);
-STUB_SAME(stub_setup, filter_flags, SETUP_FILTER_FLAGS);
-_Static_assert(sizeof(struct stub_syscall) == REQUEST_SIZE, "request");
 _Static_assert(sizeof(struct stub_control) <= STUB_PAGE, "one page");
 _Static_assert(sizeof(struct stub_state) <= STATE_STACK - 16, "room for two words on the stack");
 

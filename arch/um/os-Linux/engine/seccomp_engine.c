@@ -266,8 +266,7 @@ static int jump_will_do(const struct host_space *space, const struct host_regs *
 		r->cx == r->ip && r->r11 == r->flags && r->ip < host_task_size && r->cs == call_cs() && r->ss == call_ss();
 }
 
-/* Words of struct stub_state and of struct host_regs are in one order, up to the stack pointer. */
-_Static_assert(offsetof(struct host_regs, sp) == STUB_REG_SP * sizeof(long) && offsetof(struct host_regs, ax) == STUB_REG_AX * sizeof(long), "order");
+_Static_assert(offsetof(struct host_regs, sp) == (STUB_REGS - 1) * sizeof(long), "the last is sp");
 
 static void put_for_return(struct host_space *space, const struct host_regs *regs, int how)
 {

@@ -145,7 +145,7 @@ static void may_set_tsc(struct program *program, unsigned long base, unsigned in
 
 int host_filter_guest(struct sock_filter *code, const struct stub_entries *entries, unsigned long base, int bases_by_call)
 {
-	unsigned long owner = base + 2 * STUB_PAGE + STATE_OWNER;
+	unsigned long owner = base + 2 * STUB_PAGE + offsetof(struct stub_state, owner);
 	struct program program = { .code = code };
 
 	preamble(&program, base, SECCOMP_RET_TRAP);
@@ -177,7 +177,7 @@ int host_filter_mapper(struct sock_filter *code, unsigned long base)
 
 	preamble(&program, 0, SECCOMP_RET_KILL_PROCESS);
 	begin_call(&program, SYS_futex);
-	expect_argument(&program, 0, base + STUB_PAGE + CONTROL_SEQUENCE);
+	expect_argument(&program, 0, base + STUB_PAGE + offsetof(struct stub_control, sequence));
 	expect_int(&program, 1, FUTEX_WAIT);
 	expect_argument(&program, 3, 0);
 	end_case(&program);
