@@ -2,23 +2,18 @@
 /*
  * Transfers of disks through io_uring: one ring for each virtual CPU, used by its thread alone.
  *
- * How a virtual CPU learns that something ended, from the cheapest way to the dearest:
- *  1. It submits: the same host call brings in what has ended meanwhile, and reads of what the host
- *     has cached end within it.
- *  2. It is idle: host_idle() looks at the ring for a while (uring_look), if transfers have been
- *     ending that fast and nobody else wants this CPU; for a virtual machine as a host, to sleep
- *     and be woken takes long. Then it sleeps in the ring itself (uring_wait), so the host wakes it
- *     directly.
+ * A virtual CPU learns that a transfer completed in one of these ways, the cheapest first:
+ *  1. It submits: the same host call finds what has completed meanwhile, and reads of what the host
+ *     has cached complete within it.
+ *  2. It is idle: host_idle() polls the ring for a while (uring_look), then sleeps in the ring
+ *     itself (uring_wait), so the host wakes it directly.
  *  3. It runs guest or kernel code: the ring's eventfd wakes a thread of ours, which raises
  *     HOST_IRQ_BLOCK.
- * The eventfd is turned off (a flag in memory that the ring shares with the host) while nobody is
- * to be told: in 1, in 2, and from the interrupt until it has been taken.
+ * The eventfd is turned off (a flag in memory that the ring shares with the host) in 1, in 2, and
+ * from the interrupt until the virtual CPU has taken it.
  *
- * A virtual CPU that submits one after the other without resting is in a rush. Then transfers are
- * held back until there are a few of them, since most of what it costs to begin one is the host
- * call and telling the host's device, once for all; and 1 does for 3, so the eventfd stays off.
- * Both end when it rests: idle, it sends off what it holds, unless something ends first that more
- * will follow; and where it goes on without submitting, a timer wakes the thread of 3.
+ * disk_pace.c decides when transfers are sent, how long 2 polls, and when 1 is enough instead of 3.
+ * In that case a timer wakes the thread of 3.
  *
  * Where the host has it (6.1), ended transfers wait in the host until we ask (DEFER_TASKRUN): it
  * must not interrupt the virtual CPU's other host calls, which would begin again for nothing. Guest
@@ -40,23 +35,12 @@
 
 #include "os.h"
 #include "disk_io.h"
+#include "disk_pace.h"
 
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 2048
 
-#define MOST_HELD 4		/* transfers to send at once */
-#define MOST_IN_ROW 16		/* each of which goes on where the last one ends: the host makes few of them */
-#define RUSH 8			/* submissions in a row that are one */
-#define LONGEST_RUSH 64		/* counted; a rest halves it */
-#define MOST_HELD_BYTES 65536	/* of large ones the host call is a small part */
-#define MOST_PUT_OFF 4		/* ends that held transfers stay for while this virtual CPU is busy */
-#define SOON_NS 200000		/* from the end of one to the next */
-#define LOOK_NS 400000		/* at the ring, before sleeping in it */
-#define KEPT_WAITING_NS 50000	/* in it: this CPU has something else to do, so */
-#define KEPT_LONG_NS 1000000
-#define NO_LOOK_NS 100000000ULL	/* none for so long */
 #define REFUSED_NS 5000000000ULL
-#define REST_NS 300000		/* to twice that without a submission: a rush is over */
 
 static struct ring {
 	struct io_uring uring;
@@ -64,20 +48,7 @@ static struct ring {
 	int event;			/* an eventfd */
 	unsigned int under_way;
 	int timer;			/* a timerfd */
-	int polled;			/* in a rush: the eventfd is off and the timer set */
-	unsigned int rush;		/* submissions in a row */
-	/* transfers up to the last one that each go on where another ended */
-	unsigned int in_row;
-	int last_fd;
-	unsigned long long last_end;
-	unsigned long long submitted;	/* when the last one was over */
-	unsigned long long timer_set;
-	/* since then it waits for something to end; 0: it does not */
-	unsigned long long rested;
-	unsigned long long took;	/* until something did: an average */
-	unsigned long held_bytes;	/* of transfers that are held back */
-	unsigned int put_off;		/* how often an end was no reason to send them */
-	unsigned long long no_look;	/* until then */
+	struct disk_pace pace;
 	unsigned long long refused;	/* since then the host takes no transfers; 0: it does */
 	struct disk_io *late;		/* no room in the ring yet */
 } rings[HOST_MAX_VCPUS];
@@ -103,7 +74,7 @@ static void *tell_vcpu(void *argument)
 			raise_block(ring);
 		}
 		if (news[1].revents && read(ring->timer, &count, sizeof(count)) == sizeof(count) &&
-		    __atomic_load_n(&ring->polled, __ATOMIC_SEQ_CST))
+		    disk_pace_is_quiet(&ring->pace))
 			raise_block(ring);
 	}
 	return NULL;
@@ -250,10 +221,7 @@ static int put_in_ring(struct ring *ring, struct disk_io *io)
 	if (!sqe)
 		return 0;
 	prepare(sqe, io);
-	ring->in_row = io->fd == ring->last_fd && io->offset == ring->last_end ? ring->in_row + 1 : 0;
-	ring->last_fd = io->fd;
-	ring->last_end = io->offset + io->length;
-	ring->held_bytes += io->length;
+	disk_pace_queued(&ring->pace, io->fd, io->offset, io->length);
 	ring->under_way++;
 	return 1;
 }
@@ -313,7 +281,7 @@ static void send_off(struct ring *ring)
 			break;
 		}
 	}
-	ring->held_bytes = 0;
+	disk_pace_sent(&ring->pace);
 	while (io_uring_sq_ready(&ring->uring) && submit(ring) > 0)
 		;
 }
@@ -343,23 +311,14 @@ static void set_event(struct ring *ring, bool on)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-#define LONG_NS (2 * LOOK_NS)	/* as far as it counts */
-
-static void note_wait(struct ring *ring, unsigned long long ns)
-{
-	ring->took += (long long)((ns < LONG_NS ? ns : LONG_NS) - ring->took) / 8;
-}
-
 static void collect(struct ring *ring)
 {
 	struct io_uring_cqe *cqe;
 
 	if (host_holds_some(ring))
 		io_uring_get_events(&ring->uring);
-	if (ring->rested && io_uring_cq_ready(&ring->uring)) {
-		note_wait(ring, host_monotonic_ns() - ring->rested);
-		ring->rested = 0;
-	}
+	if (ring->pace.rested && io_uring_cq_ready(&ring->uring))
+		disk_pace_completed(&ring->pace, host_monotonic_ns());
 	while (io_uring_cq_ready(&ring->uring) && !io_uring_peek_cqe(&ring->uring, &cqe)) {
 		struct disk_io *io = io_uring_cqe_get_data(cqe);
 		long result = cqe->res;
@@ -370,109 +329,86 @@ static void collect(struct ring *ring)
 	}
 }
 
-/* ---- rushes ---- */
+/* ---- pace ---- */
 
-static void note_submission(struct ring *ring)
+static struct disk_load load_of(const struct ring *ring)
 {
-	if (host_monotonic_ns() - ring->submitted > SOON_NS)
-		ring->rush = 0;
-	else if (ring->rush < LONGEST_RUSH)
-		ring->rush++;
+	return (struct disk_load){
+		.queued = io_uring_sq_ready(&ring->uring),
+		.sent = at_device(ring),
+		.overflows = ring->late != NULL,
+	};
 }
 
-static unsigned int most_held(const struct ring *ring)
+static int holds_back(struct ring *ring)
 {
-	return ring->in_row >= io_uring_sq_ready(&ring->uring) ? MOST_IN_ROW : MOST_HELD;
+	struct disk_load load = load_of(ring);
+
+	return disk_pace_submits(&ring->pace, host_monotonic_ns(), &load);
 }
 
-static int holds_back(const struct ring *ring)
-{
-	return ring->rush >= RUSH && at_device(ring) && io_uring_sq_ready(&ring->uring) < most_held(ring) &&
-	       ring->held_bytes < MOST_HELD_BYTES && !ring->late;
-}
-
-/*
- * What is held back goes with what will follow on the next end: the device has enough to do until
- * then.
- */
 static int waits_for_more(const struct ring *ring)
 {
-	return ring->polled && io_uring_sq_ready(&ring->uring) && !ring->late && at_device(ring) >= most_held(ring) &&
-	       ring->held_bytes < MOST_HELD_BYTES && ring->put_off < MOST_PUT_OFF;
+	struct disk_load load = load_of(ring);
+
+	return disk_pace_waits(&ring->pace, &load);
 }
 
-/*
- * After a submission, sent off or held back. The timer is set for longer than it has to be, and so
- * not each time.
- */
-static void set_polled(struct ring *ring, int on)
+static void set_timer(struct ring *ring, unsigned int ns)
 {
-	static const struct itimerspec rest = { .it_value.tv_nsec = 2 * REST_NS };
+	struct itimerspec after = { .it_value.tv_nsec = ns };
 
-	__atomic_store_n(&ring->polled, on, __ATOMIC_SEQ_CST);
-	ring->submitted = host_monotonic_ns();
-	if (!on || ring->submitted - ring->timer_set < REST_NS)
-		return;
-	ring->timer_set = ring->submitted;
-	timerfd_settime(ring->timer, 0, &rest, NULL);
+	timerfd_settime(ring->timer, 0, &after, NULL);
 }
 
-/* ---- looking ---- */
+static void end_turn(struct ring *ring, int quiet)
+{
+	if (disk_pace_turned(&ring->pace, host_monotonic_ns(), quiet))
+		set_timer(ring, 2 * disk_pace_rules.timer_ns);
+}
+
+/* ---- polling ---- */
 
 static void note_end(void)
 {
 	__atomic_or_fetch(&this_vcpu()->irq_pending, 1UL << HOST_IRQ_BLOCK, __ATOMIC_SEQ_CST);
 }
 
-/*
- * Whether the host had this CPU do something else between two looks; ends come by an interrupt of
- * its own, which may take a while.
- */
-static int kept_waiting(unsigned long long ns, int ended)
-{
-	return ns > (ended ? KEPT_LONG_NS : KEPT_WAITING_NS);
-}
-
-static void look_until(struct ring *ring, unsigned long long end, const unsigned long *stop)
+static void poll_ring(struct ring *ring, const unsigned long *stop)
 {
 	unsigned long long last = host_monotonic_ns(), now;
+	int completed;
 
 	for (;; last = now) {
-		int ended = io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
-
+		completed = io_uring_cq_ready(&ring->uring) || host_holds_some(ring);
 		now = host_monotonic_ns();
-		if (kept_waiting(now - last, ended))
-			ring->no_look = now + NO_LOOK_NS;
-		if (ended || now > end || now < ring->no_look || __atomic_load_n(stop, __ATOMIC_ACQUIRE))
+		if (!disk_pace_polled(&ring->pace, last, now, completed) ||
+		    __atomic_load_n(stop, __ATOMIC_ACQUIRE))
 			return;
 		__builtin_ia32_pause();
 	}
 }
 
-/* Signals are let in. */
+/* Signals are not blocked. */
 static int uring_look(const unsigned long *stop)
 {
 	struct ring *ring = &rings[this_vcpu_number()];
-	unsigned long long now;
 
 	if (!ring->made || !ring->under_way)
 		return 0;
-	now = host_monotonic_ns();
-	if (!ring->rested)
-		ring->rested = now;
-	if (ring->took >= LOOK_NS || now - ring->rested >= LOOK_NS || now < ring->no_look)
+	if (!disk_pace_rests(&ring->pace, host_monotonic_ns()))
 		return 1;
 	set_event(ring, false);
 	if (!waits_for_more(ring))
 		send_off(ring);
-	look_until(ring, ring->rested + LOOK_NS, stop);
+	poll_ring(ring, stop);
 	if (some_ended(ring)) {
 		note_end();
 		return 1;
 	}
-	if (!ring->polled)
+	if (!ring->pace.quiet)
 		set_event(ring, true);
-	/* until then, and that is news to nobody where *stop ended the look */
+	/* Completed before that, and if *stop ended the poll, no interrupt comes for it. */
 	if (some_ended(ring))
 		note_end();
 	return 1;
@@ -484,31 +420,30 @@ static void uring_turn(int more)
 {
 	struct ring *ring = this_ring();
 	unsigned int left;
+	int quiet;
 
 	if (more) {
-		note_submission(ring);
 		if (holds_back(ring)) {
-			if (!ring->polled)
+			if (!ring->pace.quiet)
 				set_event(ring, false);
-			set_polled(ring, 1);
+			end_turn(ring, 1);
 			return;
 		}
 	} else if (waits_for_more(ring) && some_ended(ring)) {
 		collect(ring);
-		ring->put_off++;
+		disk_pace_put_off(&ring->pace);
 		if (waits_for_more(ring)) {
-			set_polled(ring, 1);
+			end_turn(ring, 1);
 			return;
 		}
 	}
-	more = more && ring->rush >= RUSH && ring->under_way > 1;
-	ring->put_off = 0;
+	quiet = disk_pace_sends(&ring->pace, more, ring->under_way);
 	do {
 		set_event(ring, false);
 		send_off(ring);
 		left = io_uring_sq_ready(&ring->uring);
 		collect(ring);
-		if (!more)
+		if (!quiet)
 			set_event(ring, true);
 		/* Refused for want of memory: soon again. Queued while collecting: now. */
 		if (left && left == io_uring_sq_ready(&ring->uring)) {
@@ -516,7 +451,7 @@ static void uring_turn(int more)
 			break;
 		}
 	} while (some_ended(ring) || io_uring_sq_ready(&ring->uring) || ring->late);
-	set_polled(ring, more);
+	end_turn(ring, quiet);
 }
 
 static int uring_wait(const sigset_t *mask)
@@ -525,10 +460,7 @@ static int uring_wait(const sigset_t *mask)
 
 	if (!ring->made || !ring->under_way)
 		return 0;
-	if (!ring->rested)
-		ring->rested = host_monotonic_ns();
-	__atomic_store_n(&ring->polled, 0, __ATOMIC_SEQ_CST);
-	ring->rush /= 2;
+	disk_pace_sleeps(&ring->pace, host_monotonic_ns());
 	set_event(ring, false);
 	send_off(ring);
 	if (!io_uring_cq_ready(&ring->uring))
