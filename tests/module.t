@@ -92,6 +92,13 @@ if tap.ok(made.returncode == 0, "a module builds", made.stdout[-1500:] + made.st
          "write $(sed -n 's/ [rRdD] sys_call_table$//p' /proc/kallsyms)", r"Oops: page fault"),
         ("a write to the kernel's text", "write $(sed -n 's/ T schedule$//p' /proc/kallsyms)",
          r"Oops: page fault"),
+        ("a jump into vmalloc space", "jump-vmalloc", r"Oops: page fault"),
+        ("a write to a module's text",
+         r"write $(sed -n 's/ t take_wish\t.*//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a write to a module's constants",
+         r"write $(sed -n 's/ [rd] wrong_ops\t.*//p' /proc/kallsyms)", r"Oops: page fault"),
+        ("a jump into a module's data",
+         r"jump $(sed -n 's/ [dD] __this_module\t.*//p' /proc/kallsyms)", r"Oops: page fault"),
         ("a stack overflow", "recurse", r"Oops: stack overflow in kernel code"),
         ("BUG()", "bug", r"kernel BUG at .*wrong\.c"),
     )

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What kernel code does wrong, for tests/module.t, at the wish of who writes to /proc/wrong: "jump
- * <address>", "write <address>" (hexadecimal), "bug", "warn", "recurse", "recurse-softirq", "spin".
+ * <address>", "write <address>" (hexadecimal), "jump-vmalloc", "bug", "warn", "recurse",
+ * "recurse-softirq", "spin".
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 static noinline int recurse(int depth)
 {
@@ -29,6 +31,8 @@ static noinline void do_wrong(const char *what, unsigned long address)
 		((void (*)(void))address)();
 	else if (!strcmp(what, "write"))
 		*(volatile char *)address = 1;
+	else if (!strcmp(what, "jump-vmalloc"))
+		((void (*)(void))vzalloc(PAGE_SIZE))();
 	else if (!strcmp(what, "bug"))
 		BUG();
 	else if (!strcmp(what, "warn"))

@@ -163,7 +163,7 @@ static void die(struct kernel_trap *trap, struct pt_regs *regs)
 static bool was_repaired(struct kernel_trap *trap, struct pt_regs *regs)
 {
 	if (trap->signo == SIGSEGV &&
-	    kernelmap_fault(trap->address, trap->error_code & FAULT_WRITE))
+	    kernelmap_fault(trap->address, trap->error_code))
 		return true;
 	return was_warning(trap, regs) || fixup(regs);
 }

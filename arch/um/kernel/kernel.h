@@ -63,7 +63,7 @@ static inline unsigned long ram_added(void) { return 0; }
 #endif
 
 /* kernelmap.c */
-bool kernelmap_fault(unsigned long address, bool write);
+bool kernelmap_fault(unsigned long address, unsigned long access);
 
 /* fault.c */
 struct fault {

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/set_memory.h>
 #include <linux/vmalloc.h>
 #include <asm/cacheflush.h>
 #include <asm/tlbflush.h>
@@ -101,10 +102,10 @@ void flush_tlb_all(void)
 
 /**
  * kernelmap_fault - brings in the host mapping of a kernel address
- * @write: the access was a write
+ * @access: FAULT_WRITE for a write, FAULT_FETCH for a jump to it
  * Returns whether there was one to bring in that allows the access.
  */
-bool kernelmap_fault(unsigned long address, bool write)
+bool kernelmap_fault(unsigned long address, unsigned long access)
 {
 	pte_t pte;
 
@@ -112,5 +113,63 @@ bool kernelmap_fault(unsigned long address, bool write)
 	if (!is_mapped_space(address))
 		return false;
 	pte = kernel_pte(address);
-	return pte_present(pte) && (!write || pte_write(pte)) && map_range(address, address + PAGE_SIZE);
+	if (!pte_present(pte) || (access & FAULT_WRITE && !pte_write(pte)) ||
+	    (access & FAULT_FETCH && !pte_exec(pte)))
+		return false;
+	return map_range(address, address + PAGE_SIZE);
+}
+
+struct change {
+	unsigned long set, clear;
+};
+
+static int change_page(pte_t *at, unsigned long address, void *data)
+{
+	const struct change *change = data;
+
+	set_pte(at, __pte((pte_val(ptep_get(at)) & ~change->clear) | change->set));
+	return 0;
+}
+
+/*
+ * The rights of pages of vmalloc space or of modules. Those of the linear map are one area of the
+ * host, which is not split. No lock is needed: only the owner of an area changes its entries. The
+ * host's mapping is replaced in one step, so code runs on in pages that stay executable.
+ */
+static int change_rights(unsigned long start, int pages, struct change change)
+{
+	unsigned long length = (unsigned long)pages * PAGE_SIZE;
+	int error;
+
+	if (!is_mapped_space(start) || !is_mapped_space(start + length - 1))
+		return -EINVAL;
+	error = apply_to_existing_page_range(&init_mm, start, length, change_page, &change);
+	if (!error)
+		flush_cache_vmap(start, start + length);
+	return error;
+}
+
+int set_memory_ro(unsigned long address, int pages)
+{
+	return change_rights(address, pages, (struct change) { .clear = _PAGE_RW });
+}
+
+int set_memory_rw(unsigned long address, int pages)
+{
+	return change_rights(address, pages, (struct change) { .set = _PAGE_RW });
+}
+
+int set_memory_x(unsigned long address, int pages)
+{
+	return change_rights(address, pages, (struct change) { .clear = _PAGE_NX });
+}
+
+int set_memory_nx(unsigned long address, int pages)
+{
+	return change_rights(address, pages, (struct change) { .set = _PAGE_NX });
+}
+
+int set_memory_rox(unsigned long address, int pages)
+{
+	return change_rights(address, pages, (struct change) { .clear = _PAGE_RW | _PAGE_NX });
 }

@@ -15,7 +15,7 @@ struct execmem_info __init *execmem_arch_setup(void)
 	module_space.ranges[EXECMEM_DEFAULT] = (struct execmem_range) {
 		.start = MODULES_VADDR,
 		.end = MODULES_END,
-		.pgprot = PAGE_KERNEL_EXEC,
+		.pgprot = PAGE_KERNEL,	/* set_memory_rox() for code, later */
 		.alignment = 1,
 	};
 	return &module_space;
