@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page cache of regular files: reading and writing it back, in batches of neighbouring folios, one host call each. The host
- * caches too, so that neither waits for a disk as a rule.
+ * The page cache of regular files: reading and writing it back, in batches of neighbouring folios,
+ * one host call each. The host caches too, so that neither waits for a disk as a rule.
  *
- * Only whole folios are ever up to date: a write into one that is not cached reads it first, unless it covers all that the file has there.
- * What lies beyond the end of the file is zeroed on the way out.
+ * Only whole folios are ever up to date: a write into one that is not cached reads it first, unless
+ * it covers all that the file has there. What lies beyond the end of the file is zeroed on the way
+ * out.
  */
 #include <linux/pagemap.h>
 #include <linux/writeback.h>
@@ -119,7 +120,8 @@ static void readahead(struct readahead_control *control)
 /* Makes what the write leaves of the folio true. */
 static int addr_prepare(struct inode *inode, struct folio *folio, loff_t pos, unsigned int length)
 {
-	size_t from = offset_in_folio(folio, pos), size = folio_size(folio), end = min(from + length, size);
+	size_t from = offset_in_folio(folio, pos), size = folio_size(folio),
+	       end = min(from + length, size);
 	loff_t file_size = i_size_read(inode);
 
 	if (end - from == size)
@@ -130,10 +132,11 @@ static int addr_prepare(struct inode *inode, struct folio *folio, loff_t pos, un
 	return 0;
 }
 
-static int write_begin(struct file *file, struct address_space *mapping, loff_t pos, unsigned int length, struct folio **result,
-		       void **unused)
+static int write_begin(struct file *file, struct address_space *mapping, loff_t pos,
+		       unsigned int length, struct folio **result, void **unused)
 {
-	struct folio *folio = __filemap_get_folio(mapping, pos >> PAGE_SHIFT, FGP_WRITEBEGIN | fgf_set_order(length),
+	struct folio *folio = __filemap_get_folio(mapping, pos >> PAGE_SHIFT,
+						  FGP_WRITEBEGIN | fgf_set_order(length),
 						  mapping_gfp_mask(mapping));
 	int error;
 
@@ -149,8 +152,8 @@ static int write_begin(struct file *file, struct address_space *mapping, loff_t 
 	return 0;
 }
 
-static int write_end(struct file *file, struct address_space *mapping, loff_t pos, unsigned int length, unsigned int copied,
-		     struct folio *folio, void *unused)
+static int write_end(struct file *file, struct address_space *mapping, loff_t pos,
+		     unsigned int length, unsigned int copied, struct folio *folio, void *unused)
 {
 	struct inode *inode = mapping->host;
 
@@ -209,7 +212,8 @@ static void write_batch(struct pass *pass)
 /* The folio is locked and no longer dirty. */
 static void write_folio(struct pass *pass, struct folio *folio)
 {
-	loff_t from = folio_pos(folio), size = i_size_read(pass->inode), end = min_t(loff_t, from + folio_size(folio), size);
+	loff_t from = folio_pos(folio), size = i_size_read(pass->inode),
+	       end = min_t(loff_t, from + folio_size(folio), size);
 
 	if (end > from && end < from + folio_size(folio))
 		folio_zero_segment(folio, end - from, folio_size(folio));
@@ -265,7 +269,10 @@ static int write_pages(struct address_space *mapping, struct writeback_control *
 	struct folio *folio = NULL;
 	int error = 0;
 
-	/* The inode may be called dirty when its pages are written: perhaps its name is gone by now. */
+	/*
+	 * The inode may be called dirty when its pages are written: perhaps its name is gone by
+	 * now.
+	 */
 	if (!mapping_tagged(mapping, PAGECACHE_TAG_DIRTY))
 		return 0;
 	pass.fd = descriptor_for_writing(pass.inode);

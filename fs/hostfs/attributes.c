@@ -9,16 +9,19 @@
 
 /* ---- reading them ---- */
 
-int hostfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 wanted, unsigned int flags)
+int hostfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 wanted,
+		   unsigned int flags)
 {
 	struct inode *inode = d_inode(path->dentry);
 	struct hostfs_inode *hi = hostfs_i(inode);
 	bool may_ask = !(flags & AT_STATX_DONT_SYNC);
 
 	/* Times and blocks are the host's to say, so it must know all. */
-	if (may_ask && S_ISREG(inode->i_mode) && (wanted & (STATX_MTIME | STATX_CTIME | STATX_BLOCKS)) && hostfs_is_dirty(inode))
+	if (may_ask && S_ISREG(inode->i_mode) &&
+	    (wanted & (STATX_MTIME | STATX_CTIME | STATX_BLOCKS)) && hostfs_is_dirty(inode))
 		filemap_write_and_wait(inode->i_mapping);
-	if (may_ask && (hi->unchecked || (flags & AT_STATX_FORCE_SYNC) || !hostfs_fresh(hostfs_is(inode), hi->checked))) {
+	if (may_ask && (hi->unchecked || (flags & AT_STATX_FORCE_SYNC) ||
+			!hostfs_fresh(hostfs_is(inode), hi->checked))) {
 		int error = hostfs_recheck(path->dentry, NEWS);
 
 		if (error)
@@ -57,7 +60,8 @@ static int resize(struct dentry *dentry, loff_t size)
 
 static struct host_time new_time(const struct timespec64 *time, bool given)
 {
-	return given ? (struct host_time){ time->tv_sec, time->tv_nsec } : (struct host_time){ 0, HOST_TIME_NOW };
+	return given ? (struct host_time){ time->tv_sec, time->tv_nsec } :
+		       (struct host_time){ 0, HOST_TIME_NOW };
 }
 
 static int set_times(struct inode *inode, int fd, const struct iattr *change)
@@ -65,7 +69,8 @@ static int set_times(struct inode *inode, int fd, const struct iattr *change)
 	struct host_time atime = new_time(&change->ia_atime, change->ia_valid & ATTR_ATIME_SET);
 	struct host_time mtime = new_time(&change->ia_mtime, change->ia_valid & ATTR_MTIME_SET);
 
-	return host_fs_utimes(fd, change->ia_valid & ATTR_ATIME ? &atime : NULL, change->ia_valid & ATTR_MTIME ? &mtime : NULL);
+	return host_fs_utimes(fd, change->ia_valid & ATTR_ATIME ? &atime : NULL,
+			      change->ia_valid & ATTR_MTIME ? &mtime : NULL);
 }
 
 static int change_others(struct dentry *dentry, const struct iattr *change)
@@ -123,7 +128,10 @@ static bool is_hidden(struct inode *inode, const char *name)
 	return hostfs_is(inode)->options.recorded && !strcmp(name, HOSTFS_RECORD);
 }
 
-/* A buffer that the host side can use: the caller's, or one instead of it where that is not in the linear map. */
+/*
+ * A buffer that the host side can use: the caller's, or one instead of it where that is not in the
+ * linear map.
+ */
 static void *usable(void *buffer, size_t size)
 {
 	return buffer && is_vmalloc_addr(buffer) ? kmalloc(size, GFP_KERNEL) : buffer;
@@ -139,7 +147,8 @@ static ssize_t read_attribute(struct dentry *dentry, const char *name, void *buf
 		return -ENOMEM;
 	length = hostfs_handle_get(dentry, &handle);
 	if (!length) {
-		length = name ? host_fs_getxattr(handle.fd, name, to, size) : host_fs_listxattr(handle.fd, to, size);
+		length = name ? host_fs_getxattr(handle.fd, name, to, size) :
+				host_fs_listxattr(handle.fd, to, size);
 		hostfs_handle_put(&handle);
 	}
 	if (to != buffer) {
@@ -150,15 +159,16 @@ static ssize_t read_attribute(struct dentry *dentry, const char *name, void *buf
 	return length;
 }
 
-static int get_attribute(const struct xattr_handler *handler, struct dentry *dentry, struct inode *inode, const char *name,
-			 void *buffer, size_t size)
+static int get_attribute(const struct xattr_handler *handler, struct dentry *dentry,
+			 struct inode *inode, const char *name, void *buffer, size_t size)
 {
 	if (!dentry)
 		return -EOPNOTSUPP;
 	return is_hidden(inode, name) ? -ENODATA : read_attribute(dentry, name, buffer, size);
 }
 
-static int write_attribute(struct dentry *dentry, const char *name, const void *value, size_t size, int flags)
+static int write_attribute(struct dentry *dentry, const char *name, const void *value, size_t size,
+			   int flags)
 {
 	struct hostfs_handle handle;
 	int error = hostfs_handle_get(dentry, &handle);
@@ -171,8 +181,9 @@ static int write_attribute(struct dentry *dentry, const char *name, const void *
 	return error;
 }
 
-static int set_attribute(const struct xattr_handler *handler, struct mnt_idmap *idmap, struct dentry *dentry, struct inode *inode,
-			 const char *name, const void *value, size_t size, int flags)
+static int set_attribute(const struct xattr_handler *handler, struct mnt_idmap *idmap,
+			 struct dentry *dentry, struct inode *inode, const char *name,
+			 const void *value, size_t size, int flags)
 {
 	void *from;
 	int error;

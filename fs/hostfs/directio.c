@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Past the guest's page cache, between the program's pages and the host's file: O_DIRECT, writing to files that may not be read, and the
- * first reading of a file. The host's own cache stays in between, so there are no rules of alignment. With O_DIRECT the generic
- * code writes back and drops what the guest had cached of the range.
+ * Past the guest's page cache, between the program's pages and the host's file: O_DIRECT, writing
+ * to files that may not be read, and the first reading of a file. The host's own cache stays in
+ * between, so there are no rules of alignment. With O_DIRECT the generic code writes back and drops
+ * what the guest had cached of the range.
  *
- * First readings: most files are read once or twice, or not again soon. Caching them here costs a page
- * of guest RAM (a fresh one costs the host many times what copying it does) and a copy, and saves
- * nothing, since the host has them cached. So a file of which nothing is cached is read past the cache
- * until several times its size was read; who reads it then finds it cached from then on.
+ * First readings: most files are read once or twice, or not again soon. Caching them here costs a
+ * page of guest RAM (a fresh one costs the host many times what copying it does) and a copy, and
+ * saves nothing, since the host has them cached. So a file of which nothing is cached is read past
+ * the cache until several times its size was read; who reads it then finds it cached from then on.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -17,8 +18,11 @@
 
 #define PAGES 32
 
-/* Segments of the linear map for the next pages of the iterator, which moves on. Bytes or -errno. */
-static ssize_t take_pages(struct iov_iter *iter, struct page **pages, struct host_fs_segment *segment, int *count)
+/*
+ * Segments of the linear map for the next pages of the iterator, which moves on. Bytes or -errno.
+ */
+static ssize_t take_pages(struct iov_iter *iter, struct page **pages,
+			  struct host_fs_segment *segment, int *count)
 {
 	size_t offset, left;
 	ssize_t bytes = iov_iter_extract_pages(iter, &pages, PAGES * PAGE_SIZE, PAGES, 0, &offset);
@@ -29,7 +33,8 @@ static ssize_t take_pages(struct iov_iter *iter, struct page **pages, struct hos
 	for (left = bytes; left; offset = 0) {
 		size_t length = min(left, PAGE_SIZE - offset);
 
-		segment[*count] = (struct host_fs_segment){ page_address(pages[*count]) + offset, length };
+		segment[*count] =
+			(struct host_fs_segment){ page_address(pages[*count]) + offset, length };
 		++*count;
 		left -= length;
 	}
@@ -87,7 +92,8 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 		cond_resched();
 	}
 	if (!reading)
-		hostfs_after_change(inode, fd, max_t(loff_t, i_size_read(inode), iocb->ki_pos + done));
+		hostfs_after_change(inode, fd,
+				    max_t(loff_t, i_size_read(inode), iocb->ki_pos + done));
 	return done ?: moved;
 }
 
@@ -99,7 +105,9 @@ ssize_t hostfs_direct_io(struct kiocb *iocb, struct iov_iter *iter)
 /* So often a file is read past the cache: caching it costs about as much as two such readings. */
 #define PAST_READINGS 3
 
-/* A small read counts as a whole page: so the host is not asked more often than the file has pages. */
+/*
+ * A small read counts as a whole page: so the host is not asked more often than the file has pages.
+ */
 static bool is_first_reading(struct inode *inode, loff_t at, size_t count, loff_t size)
 {
 	return !inode->i_mapping->nrpages && hostfs_i(inode)->read_past < PAST_READINGS * size &&
@@ -112,8 +120,8 @@ bool hostfs_read_past(struct kiocb *iocb, struct iov_iter *to, ssize_t *result)
 	size_t count = iov_iter_count(to), past_end = 0;
 	loff_t at = iocb->ki_pos, size = i_size_read(inode);
 
-	if ((iocb->ki_flags & (IOCB_DIRECT | IOCB_NOWAIT)) || !user_backed_iter(to) || !count || at >= size ||
-	    !is_first_reading(inode, at, count, size))
+	if ((iocb->ki_flags & (IOCB_DIRECT | IOCB_NOWAIT)) || !user_backed_iter(to) || !count ||
+	    at >= size || !is_first_reading(inode, at, count, size))
 		return false;
 	if (count > size - at)
 		past_end = count - (size - at);

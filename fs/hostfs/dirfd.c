@@ -2,14 +2,14 @@
 /*
  * Where names are on the host: descriptors of directories, and how they are kept few and true.
  *
- * 1. Each directory's inode may have one path descriptor. It is opened from its parent's by one name, and only if what is found is the
- *    file that the inode stands for.
+ * 1. Each directory's inode may have one path descriptor. It is opened from its parent's by one
+ *    name, and only if what is found is the file that the inode stands for.
  * 2. A directory is used only if it was seen under its parent within the attribute time-out, and so
- *    were all above it, up to the root, whose descriptor is always open: `placed` is when the one of
- *    them was seen that was seen longest ago. So one that was moved out of the mounted tree on the host
- *    is lost to the guest, also to processes that stand in it.
- * 3. Not more than a part of the descriptors that the host allows are kept, and all go when there are none left; the one not used for
- *    longest goes first. One in use is pinned.
+ *    were all above it, up to the root, whose descriptor is always open: `placed` is when the one
+ *    of them was seen that was seen longest ago. So one that was moved out of the mounted tree on
+ *    the host is lost to the guest, also to processes that stand in it.
+ * 3. Not more than a part of the descriptors that the host allows are kept, and all go when there
+ *    are none left; the one not used for longest goes first. One in use is pinned.
  *
  * place_lock covers dir_fd, pins, recent and generation of all inodes. No host call is made under
  * it.
@@ -20,7 +20,7 @@
 #include "internal.h"
 
 static DEFINE_SPINLOCK(place_lock);
-static LIST_HEAD(recent);		/* directories with a descriptor, the least recently used one first */
+static LIST_HEAD(recent); /* directories with a descriptor, the least recently used one first */
 static int kept, most_kept;
 static atomic64_t generations;
 
@@ -72,8 +72,9 @@ bool hostfs_make_room(void)
 
 int hostfs_no_room(void)
 {
-	pr_warn_ratelimited("hostfs: too many open files: the host leaves %d for hostfs; raise its hard limit ('ulimit -Hn')\n",
-			    host_fs_limit());
+	pr_warn_ratelimited(
+		"hostfs: too many open files: the host leaves %d for hostfs; raise its hard limit ('ulimit -Hn')\n",
+		host_fs_limit());
 	return -ENFILE;
 }
 
@@ -153,7 +154,8 @@ static bool dirfd_is_ready(struct dentry *dir, u64 generation)
 /* Sees a directory under its parent, which is pinned as parent_fd. */
 static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 generation)
 {
-	unsigned long placed = IS_ROOT(parent) ? jiffies : READ_ONCE(hostfs_i(d_inode(parent))->placed);
+	unsigned long placed = IS_ROOT(parent) ? jiffies :
+						 READ_ONCE(hostfs_i(d_inode(parent))->placed);
 	struct hostfs_inode *hi = hostfs_i(d_inode(dir));
 	struct name_snapshot name;
 	struct host_stat stat;
@@ -182,7 +184,10 @@ static int see(struct dentry *dir, struct dentry *parent, int parent_fd, u64 gen
 	return 0;
 }
 
-/* The highest of dir and those above it that is not ready; its parent is. NULL: dir is ready. With a reference, also on *parent. */
+/*
+ * The highest of dir and those above it that is not ready; its parent is. NULL: dir is ready. With
+ * a reference, also on *parent.
+ */
 static struct dentry *highest_unready(struct dentry *dir, u64 generation, struct dentry **parent)
 {
 	struct dentry *at = dget(dir);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Open files. All of an inode's share two descriptors on the host, one to read and one to write (often the same one), which are closed
- * with the last of them. Written data reaches the host at the latest when a descriptor that could write is closed in the guest: so
- * whoever opens the file afterwards, in the guest or on the host, finds it, errors come up at close() and fsync(), and no dirty page needs a
- * descriptor when the file is closed.
+ * Open files. All of an inode's share two descriptors on the host, one to read and one to write
+ * (often the same one), which are closed with the last of them. Written data reaches the host at
+ * the latest when a descriptor that could write is closed in the guest: so whoever opens the file
+ * afterwards, in the guest or on the host, finds it, errors come up at close() and fsync(), and no
+ * dirty page needs a descriptor when the file is closed.
  *
- * Opening asks the host by name, and finds out in passing whether the name still means this file and whether its content is still
- * the one that is cached. -ESTALE makes the VFS look the name up again.
+ * Opening asks the host by name, and finds out in passing whether the name still means this file
+ * and whether its content is still the one that is cached. -ESTALE makes the VFS look the name up
+ * again.
  */
 #include <linux/backing-dev.h>
 #include <linux/falloc.h>
@@ -38,7 +40,10 @@ static void add_descriptor(struct hostfs_inode *hi, int fd, int access)
 		hi->fd[FOR_READING] = fd;
 }
 
-/* Opens what the place names, for writing if so asked and, if the host allows no more, without reading. */
+/*
+ * Opens what the place names, for writing if so asked and, if the host allows no more, without
+ * reading.
+ */
 static int file_open_place(struct hostfs_place *place, int *access, struct host_stat *stat)
 {
 	int fd = hostfs_with_room(host_fs_open(place->dir, place->name, *access, stat));
@@ -51,7 +56,8 @@ static int file_open_place(struct hostfs_place *place, int *access, struct host_
 	return fd == -ELOOP || fd == -ENOENT || fd == -ENXIO || fd == -EISDIR ? -ESTALE : fd;
 }
 
-static int open_by_name(struct inode *inode, struct hostfs_place *place, bool write, struct host_stat *stat)
+static int open_by_name(struct inode *inode, struct hostfs_place *place, bool write,
+			struct host_stat *stat)
 {
 	int access = HOST_FS_READ | (write ? HOST_FS_WRITE : 0);
 	int fd = file_open_place(place, &access, stat);
@@ -67,7 +73,8 @@ static int open_by_name(struct inode *inode, struct hostfs_place *place, bool wr
 	return 0;
 }
 
-static int ensure_by_name(struct inode *inode, struct dentry *dentry, bool write, struct host_stat *stat)
+static int ensure_by_name(struct inode *inode, struct dentry *dentry, bool write,
+			  struct host_stat *stat)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	struct hostfs_place place;
@@ -108,7 +115,8 @@ static int open_again(struct inode *inode, bool write, struct host_stat *stat)
  * that is open needs no name; then the dentry has none, or loses it, so that a path is looked up
  * again and a reference by /proc/self/fd finds what it stands for.
  */
-static int ensure_descriptor(struct inode *inode, struct dentry *dentry, bool write, struct host_stat *stat)
+static int ensure_descriptor(struct inode *inode, struct dentry *dentry, bool write,
+			     struct host_stat *stat)
 {
 	struct hostfs_inode *hi = hostfs_i(inode);
 	int error;
@@ -334,7 +342,8 @@ static ssize_t read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return generic_file_read_iter(iocb, to);
 }
 
-static ssize_t splice_read(struct file *file, loff_t *at, struct pipe_inode_info *pipe, size_t length, unsigned int flags)
+static ssize_t splice_read(struct file *file, loff_t *at, struct pipe_inode_info *pipe,
+			   size_t length, unsigned int flags)
 {
 	int error = recheck_old(file, NEWS);
 
@@ -511,15 +520,19 @@ static long file_allocate(struct file *file, int mode, loff_t offset, loff_t len
 	return error;
 }
 
-static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out, size_t length)
+static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out,
+			   size_t length)
 {
 	int from = hostfs_borrow(in), to = hostfs_borrow_writable(out);
 	ssize_t count = -EBADF;
 
 	if (from >= 0 && to >= 0) {
-		count = filemap_write_and_wait(in->i_mapping) ?: hand_over(out, pos_out, pos_out + length);
+		count = filemap_write_and_wait(in->i_mapping) ?:
+				hand_over(out, pos_out, pos_out + length);
 		hostfs_before_change(out, to);
-		count = count ?: host_fs_copy(hostfs_i(in)->fd[FOR_READING], pos_in, to, pos_out, length);
+		count = count ?:
+				host_fs_copy(hostfs_i(in)->fd[FOR_READING], pos_in, to, pos_out,
+					     length);
 		if (count > 0)
 			changed_on_host(out, to);
 	}

@@ -2,14 +2,17 @@
 /*
  * Inodes: which host file each stands for, and how what is known of it is kept true.
  *
- * A file is known by device, inode number and time of birth, so a number that the host used again is another file (on hosts that tell no birth,
- * an inode without links is never taken for a new file). Directories also by the mount through which they were reached: the
- * host may show one in several places, but a directory has one place here.
+ * A file is known by device, inode number and time of birth, so a number that the host used again
+ * is another file (on hosts that tell no birth, an inode without links is never taken for a new
+ * file). Directories also by the mount through which they were reached: the host may show one in
+ * several places, but a directory has one place here.
  *
- * Whatever the host says about a file passes through hostfs_refresh(). The times and sizes are the host's: nothing here counts
- * time or blocks of its own, and dirty pages are written before somebody asks. When size, mtime or ctime are not those of the version that
- * the page cache holds, somebody on the host changed the file: what is dirty is written, and the cache is dropped. A change within the
- * host's clock tick cannot be seen in the times, so a version that young is doubted the next time.
+ * Whatever the host says about a file passes through hostfs_refresh(). The times and sizes are the
+ * host's: nothing here counts time or blocks of its own, and dirty pages are written before
+ * somebody asks. When size, mtime or ctime are not those of the version that the page cache holds,
+ * somebody on the host changed the file: what is dirty is written, and the cache is dropped. A
+ * change within the host's clock tick cannot be seen in the times, so a version that young is
+ * doubted the next time.
  */
 #include <linux/backing-dev.h>
 #include <linux/hash.h>
@@ -34,8 +37,8 @@ bool hostfs_same_file(const struct inode *inode, const struct host_stat *stat)
 {
 	const struct hostfs_inode *hi = hostfs_i(inode);
 
-	if (hi->host_inode != stat->inode || hi->host_device != stat->device || !same_time(&hi->born, &stat->btime) ||
-	    ((inode->i_mode ^ stat->mode) & S_IFMT))
+	if (hi->host_inode != stat->inode || hi->host_device != stat->device ||
+	    !same_time(&hi->born, &stat->btime) || ((inode->i_mode ^ stat->mode) & S_IFMT))
 		return false;
 	if (S_ISDIR(stat->mode))
 		return hi->host_mount == stat->mount;
@@ -93,7 +96,8 @@ static void set_operations(struct inode *inode, const struct host_stat *stat)
 
 bool hostfs_is_dirty(struct inode *inode)
 {
-	return mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) || mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK);
+	return mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) ||
+	       mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK);
 }
 
 static struct timespec64 to_timespec(struct host_time time)
@@ -122,7 +126,8 @@ static bool has_other_data(const struct hostfs_version *seen, const struct host_
 
 static bool is_other_version(const struct hostfs_inode *hi, const struct host_stat *stat)
 {
-	return hi->missed || hi->seen.unsure || has_other_data(&hi->seen, stat) || !same_time(&hi->seen.ctime, &stat->ctime);
+	return hi->missed || hi->seen.unsure || has_other_data(&hi->seen, stat) ||
+	       !same_time(&hi->seen.ctime, &stat->ctime);
 }
 
 /* The content is not what we have seen: forget it, but nothing of our own. The inode is locked. */
@@ -131,7 +136,7 @@ static void take_over_content(struct inode *inode)
 	loff_t size;
 
 	if (hostfs_is_dirty(inode))
-		filemap_write_and_wait(inode->i_mapping);	/* an error stays with the mapping */
+		filemap_write_and_wait(inode->i_mapping); /* an error stays with the mapping */
 	spin_lock(&inode->i_lock);
 	size = hostfs_i(inode)->seen.size;
 	spin_unlock(&inode->i_lock);
@@ -154,7 +159,8 @@ void hostfs_refresh(struct inode *inode, const struct host_stat *stat, enum host
 	other = is_other_version(hi, stat);
 	if (news != NEWS_DATA)
 		hi->missed = false;
-	hi->seen = (struct hostfs_version){ stat->size, stat->mtime, stat->ctime, stat->recent && news != NEWS_DATA };
+	hi->seen = (struct hostfs_version){ stat->size, stat->mtime, stat->ctime,
+					    stat->recent && news != NEWS_DATA };
 	hi->checked = jiffies;
 	hi->unchecked = false;
 	/* The host's users may have given it rights that a write takes away. */
@@ -183,7 +189,8 @@ void hostfs_before_change(struct inode *inode, int fd)
 		return;
 	spin_lock(&inode->i_lock);
 	/* A new name, or owner, of ours changes ctime, too. */
-	hi->missed = has_other_data(&hi->seen, &stat) || (!hi->unchecked && !same_time(&hi->seen.ctime, &stat.ctime));
+	hi->missed = has_other_data(&hi->seen, &stat) ||
+		     (!hi->unchecked && !same_time(&hi->seen.ctime, &stat.ctime));
 	spin_unlock(&inode->i_lock);
 }
 
@@ -213,7 +220,8 @@ void hostfs_distrust(struct inode *inode)
 
 struct inode *hostfs_iget(struct super_block *sb, const struct host_stat *stat)
 {
-	struct inode *inode = iget5_locked(sb, hostfs_number(sb, stat->inode, stat->device), is_stat, set_stat, (void *)stat);
+	struct inode *inode = iget5_locked(sb, hostfs_number(sb, stat->inode, stat->device),
+					   is_stat, set_stat, (void *)stat);
 
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
@@ -222,7 +230,8 @@ struct inode *hostfs_iget(struct super_block *sb, const struct host_stat *stat)
 		/* Times are the host's to set. */
 		inode->i_flags |= S_NOATIME | S_NOCMTIME;
 		i_size_write(inode, stat->size);
-		hostfs_i(inode)->seen = (struct hostfs_version){ stat->size, stat->mtime, stat->ctime };
+		hostfs_i(inode)->seen =
+			(struct hostfs_version){ stat->size, stat->mtime, stat->ctime };
 		hostfs_refresh(inode, stat, NEWS_LOCKED);
 		unlock_new_inode(inode);
 	} else {
@@ -303,7 +312,8 @@ static void init_once(void *object)
 
 int hostfs_inodes_init(void)
 {
-	inode_cache = kmem_cache_create("hostfs_inode", sizeof(struct hostfs_inode), 0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, init_once);
+	inode_cache = kmem_cache_create("hostfs_inode", sizeof(struct hostfs_inode), 0,
+					SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, init_once);
 	return inode_cache ? 0 : -ENOMEM;
 }
 
@@ -349,7 +359,8 @@ static void show_map(struct seq_file *out, const char *what, const struct hostfs
 	if (map->squash)
 		seq_printf(out, ",%s=%u", what, map->to);
 	for (int i = 0; i < map->ranges; i++)
-		seq_printf(out, ",%smap=%u:%u:%u", what, map->range[i].guest, map->range[i].host, map->range[i].count);
+		seq_printf(out, ",%smap=%u:%u:%u", what, map->range[i].guest, map->range[i].host,
+			   map->range[i].count);
 }
 
 static int show_options(struct seq_file *out, struct dentry *root)

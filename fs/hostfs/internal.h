@@ -29,7 +29,7 @@ struct hostfs_map {
 struct hostfs_options {
 	unsigned int timeout;		/* seconds that attributes and names are believed */
 	struct hostfs_map uids, gids;
-	bool recorded;			/* map=xattr: owners, modes and devices are recorded beside the host's */
+	bool recorded; /* map=xattr: owners, modes and devices are recorded beside the host's */
 };
 
 struct hostfs_super {
@@ -102,13 +102,16 @@ static inline bool hostfs_fresh(const struct hostfs_super *super, unsigned long 
 /* ---- dirfd.c: where names are on the host ---- */
 
 /*
- * A descriptor of a directory that was seen in its place, below the mount's root, within the time-out. It stays open until
- * hostfs_dir_put(). -ESTALE: it is not there any more.
+ * A descriptor of a directory that was seen in its place, below the mount's root, within the
+ * time-out. It stays open until hostfs_dir_put(). -ESTALE: it is not there any more.
  */
 int hostfs_dir_get(struct dentry *dir);
 void hostfs_dir_put(struct dentry *dir);
 void hostfs_dir_forget(struct inode *inode);	/* at its end */
-/* Closes descriptors that are not in use, of directories first, then of listings; whether there were any. */
+/*
+ * Closes descriptors that are not in use, of directories first, then of listings; whether there
+ * were any.
+ */
 bool hostfs_make_room(void);
 /* Says in the log that the host allows no more. -ENFILE. */
 int hostfs_no_room(void);
@@ -151,22 +154,30 @@ static inline bool hostfs_lacks_room(int error)
 /* ---- inode.c ---- */
 
 enum hostfs_news {
-	NEWS,			/* what the host says; may be of someone else's change */
-	NEWS_LOCKED,		/* the same, by who holds the inode's lock */
-	NEWS_DATA,		/* after we wrote data: the new version is ours; hostfs_before_change() came first */
+	NEWS, /* what the host says; may be of someone else's change */
+	NEWS_LOCKED, /* the same, by who holds the inode's lock */
+	NEWS_DATA, /* after we wrote data: the new version is ours; hostfs_before_change() came first */
 };
 
 extern const struct super_operations hostfs_super_operations;
 int hostfs_inodes_init(void);
 struct inode *hostfs_iget(struct super_block *sb, const struct host_stat *stat);
 bool hostfs_same_file(const struct inode *inode, const struct host_stat *stat);
-/* We are about to change a file's data or times: what someone else changed until now must not pass for ours. */
+/*
+ * We are about to change a file's data or times: what someone else changed until now must not pass
+ * for ours.
+ */
 void hostfs_before_change(struct inode *inode, int fd);
-/* We changed data, and the file must not be larger than this: if it is, someone else changed it, too. */
+/*
+ * We changed data, and the file must not be larger than this: if it is, someone else changed it,
+ * too.
+ */
 void hostfs_after_change(struct inode *inode, int fd, loff_t largest);
 /* What is cached is not what the host has: its content and size are taken when it is next asked. */
 void hostfs_distrust(struct inode *inode);
-/* Takes over what the host said; where the content changed there, drops what is cached. May sleep. */
+/*
+ * Takes over what the host said; where the content changed there, drops what is cached. May sleep.
+ */
 void hostfs_refresh(struct inode *inode, const struct host_stat *stat, enum hostfs_news news);
 /* Asks the host; -ESTALE if the name is another file's now. */
 int hostfs_recheck(struct dentry *dentry, enum hostfs_news news);
@@ -207,7 +218,8 @@ bool hostfs_read_past(struct kiocb *iocb, struct iov_iter *to, ssize_t *result);
 extern const struct inode_operations hostfs_inode_operations;
 extern const struct xattr_handler *const hostfs_xattr_handlers[];
 int hostfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *change);
-int hostfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 wanted, unsigned int flags);
+int hostfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat, u32 wanted,
+		   unsigned int flags);
 ssize_t hostfs_listxattr(struct dentry *dentry, char *names, size_t size);
 
 /* ---- owner.c: whose files are ---- */
@@ -219,7 +231,10 @@ int hostfs_stat(struct super_block *sb, int dir, const char *name, struct host_s
 void hostfs_show(struct super_block *sb, int fd, struct host_stat *stat);
 /* The mode that a file is made with on the host. */
 unsigned int hostfs_host_mode(struct super_block *sb, umode_t mode);
-/* Gives a file just made the owner and mode that it should have; fd of any kind. Brings stat up to date. */
+/*
+ * Gives a file just made the owner and mode that it should have; fd of any kind. Brings stat up to
+ * date.
+ */
 int hostfs_settle(struct inode *dir, int fd, umode_t mode, dev_t device, struct host_stat *stat);
 /* Changes mode and owner as ATTR_MODE, ATTR_UID and ATTR_GID in the change say. */
 int hostfs_change_owner(struct inode *inode, int fd, const struct iattr *change);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names: looking up, making, removing, renaming. The host decides, by one call each; what it answers is taken over.
+ * Names: looking up, making, removing, renaming. The host decides, by one call each; what it
+ * answers is taken over.
  *
- * A name, also one that is not there, is believed for the attribute time-out (d_time) and then looked at again. Opening a name that was not
- * there always asks; opening one that was there finds out by itself (fileops.c).
+ * A name, also one that is not there, is believed for the attribute time-out (d_time) and then
+ * looked at again. Opening a name that was not there always asks; opening one that was there finds
+ * out by itself (fileops.c).
  */
 #include <linux/namei.h>
 #include <linux/pagemap.h>
@@ -41,8 +43,8 @@ static int revalidate(struct dentry *dentry, unsigned int flags)
 	struct host_stat stat;
 	int error;
 
-	if (hostfs_fresh(hostfs_s(dentry->d_sb), READ_ONCE(dentry->d_time)) && !(flags & LOOKUP_REVAL) &&
-	    (inode || !(flags & LOOKUP_OPEN)))
+	if (hostfs_fresh(hostfs_s(dentry->d_sb), READ_ONCE(dentry->d_time)) &&
+	    !(flags & LOOKUP_REVAL) && (inode || !(flags & LOOKUP_OPEN)))
 		return 1;
 	if (flags & LOOKUP_RCU)
 		return -ECHILD;
@@ -172,7 +174,8 @@ static int namei_make_file(struct inode *dir, struct dentry *dentry, umode_t mod
 
 	if (dir_fd < 0)
 		return dir_fd;
-	fd = error = hostfs_with_room(host_fs_create(dir_fd, dentry->d_name.name, hostfs_host_mode(dir->i_sb, mode), &stat));
+	fd = error = hostfs_with_room(host_fs_create(dir_fd, dentry->d_name.name,
+						     hostfs_host_mode(dir->i_sb, mode), &stat));
 	if (fd >= 0) {
 		error = hostfs_settle(dir, fd, mode, device, &stat);
 		if (!error)
@@ -198,7 +201,8 @@ static int namei_create(struct mnt_idmap *idmap, struct inode *dir, struct dentr
 	return namei_make_file(dir, dentry, (mode & S_IALLUGO) | S_IFREG, 0);
 }
 
-static int make_on_host(int dir_fd, const char *name, umode_t mode, dev_t device, const char *target)
+static int make_on_host(int dir_fd, const char *name, umode_t mode, dev_t device,
+			const char *target)
 {
 	if (S_ISLNK(mode))
 		return host_fs_symlink(dir_fd, name, target);
@@ -207,8 +211,11 @@ static int make_on_host(int dir_fd, const char *name, umode_t mode, dev_t device
 	return host_fs_mknod(dir_fd, name, mode, MAJOR(device), MINOR(device));
 }
 
-/* Everything else. The name is on the host when this fails half-way only if it cannot be removed. */
-static int make_other(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t device, const char *target)
+/*
+ * Everything else. The name is on the host when this fails half-way only if it cannot be removed.
+ */
+static int make_other(struct inode *dir, struct dentry *dentry, umode_t mode, dev_t device,
+		      const char *target)
 {
 	const char *name = dentry->d_name.name;
 	struct host_stat stat;
@@ -216,7 +223,8 @@ static int make_other(struct inode *dir, struct dentry *dentry, umode_t mode, de
 
 	if (dir_fd < 0)
 		return dir_fd;
-	error = make_on_host(dir_fd, name, S_ISLNK(mode) ? mode : hostfs_host_mode(dir->i_sb, mode), device, target);
+	error = make_on_host(dir_fd, name, S_ISLNK(mode) ? mode : hostfs_host_mode(dir->i_sb, mode),
+			     device, target);
 	if (!error) {
 		error = fd = hostfs_with_room(host_fs_look(dir_fd, name, &stat));
 		if (fd >= 0) {
@@ -239,14 +247,16 @@ static int make_dir(struct mnt_idmap *idmap, struct inode *dir, struct dentry *d
 	return make_other(dir, dentry, (mode & S_IALLUGO) | S_IFDIR, 0, NULL);
 }
 
-static int make_node(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, dev_t device)
+static int make_node(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+		     umode_t mode, dev_t device)
 {
 	if (hostfs_is(dir)->options.recorded)
 		return namei_make_file(dir, dentry, mode, device);
 	return make_other(dir, dentry, mode, device, NULL);
 }
 
-static int make_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, const char *target)
+static int make_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry,
+			const char *target)
 {
 	return make_other(dir, dentry, S_IFLNK | 0777, 0, target);
 }
@@ -397,8 +407,8 @@ static int remove_dir(struct inode *dir, struct dentry *dentry)
 	return namei_remove(dir, dentry, 1);
 }
 
-static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, struct dentry *new, int new_fd, struct inode *new_dir,
-		     unsigned int flags)
+static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, struct dentry *new,
+		     int new_fd, struct inode *new_dir, unsigned int flags)
 {
 	bool kept = !(flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) && keep_if_used(new, 2);
 	int error = host_fs_rename(old_fd, old->d_name.name, new_fd, new->d_name.name, flags);
@@ -421,8 +431,8 @@ static int rename_in(struct dentry *old, int old_fd, struct inode *old_dir, stru
 	return error;
 }
 
-static int rename(struct mnt_idmap *idmap, struct inode *old_dir, struct dentry *old, struct inode *new_dir, struct dentry *new,
-		  unsigned int flags)
+static int rename(struct mnt_idmap *idmap, struct inode *old_dir, struct dentry *old,
+		  struct inode *new_dir, struct dentry *new, unsigned int flags)
 {
 	int old_fd, new_fd, error;
 

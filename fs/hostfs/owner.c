@@ -6,9 +6,10 @@
  *   uid=, gid=   all files are one's; giving them to another is refused
  *   uidmap=, gidmap=   ranges; what is in none is nobody's (65534)
  *
- * and on top of them map=xattr: owner, permissions and kind (devices, pipes, sockets) are recorded in an extended attribute of
- * the host's file, as rootless container tools do, and are what the guest sees. So a guest's root can give files away and make
- * devices although ./linux is run by an ordinary user. Without a record files of that user are root's. A record is
+ * and on top of them map=xattr: owner, permissions and kind (devices, pipes, sockets) are recorded
+ * in an extended attribute of the host's file, as rootless container tools do, and are what the
+ * guest sees. So a guest's root can give files away and make devices although ./linux is run by an
+ * ordinary user. Without a record files of that user are root's. A record is
  * `<uid>:<gid>:0<mode>[:<kind>]` (docs/reference/hostfs-record.md). It is written only when it says
  * something that the host's file does not.
  */
@@ -56,8 +57,8 @@ int hostfs_parse_range(struct hostfs_map *map, const char *text)
 	struct hostfs_range range;
 	char end;
 
-	if (sscanf(text, "%u:%u:%u%c", &range.guest, &range.host, &range.count, &end) != 3 || !range.count ||
-	    map->ranges == HOSTFS_RANGES)
+	if (sscanf(text, "%u:%u:%u%c", &range.guest, &range.host, &range.count, &end) != 3 ||
+	    !range.count || map->ranges == HOSTFS_RANGES)
 		return -EINVAL;
 	map->range[map->ranges++] = range;
 	return 0;
@@ -123,7 +124,8 @@ static void show_record(int fd, struct host_stat *stat)
 static int write_record(int fd, const struct host_stat *wanted)
 {
 	char record[RECORD_SIZE];
-	int length = scnprintf(record, sizeof(record), "%u:%u:0%o", wanted->uid, wanted->gid, wanted->mode & S_IALLUGO);
+	int length = scnprintf(record, sizeof(record), "%u:%u:0%o", wanted->uid, wanted->gid,
+			       wanted->mode & S_IALLUGO);
 	char *end = record + length;
 
 	switch (wanted->mode & S_IFMT) {
@@ -144,14 +146,16 @@ static int write_record(int fd, const struct host_stat *wanted)
 }
 
 /* Sees that a file looks as wanted; on the host it is `host`. */
-static int record(struct super_block *sb, int fd, const struct host_stat *host, const struct host_stat *wanted)
+static int record(struct super_block *sb, int fd, const struct host_stat *host,
+		  const struct host_stat *wanted)
 {
 	struct host_stat plain = *host;
 	bool differs;
 	int error;
 
 	show_plain(sb, &plain);
-	differs = plain.uid != wanted->uid || plain.gid != wanted->gid || plain.mode != wanted->mode;
+	differs = plain.uid != wanted->uid || plain.gid != wanted->gid ||
+		  plain.mode != wanted->mode;
 	if (!can_have_record(host))
 		return differs ? -EPERM : 0;
 	if (differs)
@@ -193,7 +197,10 @@ unsigned int hostfs_host_mode(struct super_block *sb, umode_t mode)
 {
 	if (!hostfs_s(sb)->options.recorded)
 		return mode;
-	/* ./linux itself must always get at it; what makes programs privileged is for the guest alone. */
+	/*
+	 * ./linux itself must always get at it; what makes programs privileged is for the guest
+	 * alone.
+	 */
 	return S_ISDIR(mode) ? S_IFDIR | (mode & 0777) | 0700 : S_IFREG | (mode & 0777) | 0600;
 }
 
@@ -232,14 +239,19 @@ static int change_plain(struct inode *inode, int fd, const struct iattr *change)
 int hostfs_change_owner(struct inode *inode, int fd, const struct iattr *change)
 {
 	struct host_stat wanted = {
-		.uid = from_kuid(&init_user_ns, change->ia_valid & ATTR_UID ? change->ia_uid : inode->i_uid),
-		.gid = from_kgid(&init_user_ns, change->ia_valid & ATTR_GID ? change->ia_gid : inode->i_gid),
-		.mode = (inode->i_mode & S_IFMT) | ((change->ia_valid & ATTR_MODE ? change->ia_mode : inode->i_mode) & S_IALLUGO),
+		.uid = from_kuid(&init_user_ns,
+				 change->ia_valid & ATTR_UID ? change->ia_uid : inode->i_uid),
+		.gid = from_kgid(&init_user_ns,
+				 change->ia_valid & ATTR_GID ? change->ia_gid : inode->i_gid),
+		.mode = (inode->i_mode & S_IFMT) |
+			((change->ia_valid & ATTR_MODE ? change->ia_mode : inode->i_mode) &
+			 S_IALLUGO),
 		.major = MAJOR(inode->i_rdev),
 		.minor = MINOR(inode->i_rdev),
 	};
 
-	return hostfs_is(inode)->options.recorded ? change_recorded(inode, fd, &wanted) : change_plain(inode, fd, change);
+	return hostfs_is(inode)->options.recorded ? change_recorded(inode, fd, &wanted) :
+						    change_plain(inode, fd, change);
 }
 
 /* What a file made in dir by this process should look like. */
@@ -247,7 +259,8 @@ static struct host_stat wanted_in(struct inode *dir, umode_t mode, dev_t device)
 {
 	struct host_stat wanted = {
 		.uid = from_kuid(&init_user_ns, current_fsuid()),
-		.gid = from_kgid(&init_user_ns, dir->i_mode & S_ISGID ? dir->i_gid : current_fsgid()),
+		.gid = from_kgid(&init_user_ns,
+				 dir->i_mode & S_ISGID ? dir->i_gid : current_fsgid()),
 		.mode = mode,
 		.major = MAJOR(device),
 		.minor = MINOR(device),
@@ -258,13 +271,18 @@ static struct host_stat wanted_in(struct inode *dir, umode_t mode, dev_t device)
 	return wanted;
 }
 
-/* Gives the file away where the host lets us; where it does not, it is the user's who runs ./linux, as the host shows it. */
-static void give(struct super_block *sb, int fd, const struct host_stat *wanted, const struct host_stat *stat)
+/*
+ * Gives the file away where the host lets us; where it does not, it is the user's who runs ./linux,
+ * as the host shows it.
+ */
+static void give(struct super_block *sb, int fd, const struct host_stat *wanted,
+		 const struct host_stat *stat)
 {
 	struct hostfs_super *super = hostfs_s(sb);
 	u32 uid, gid;
 
-	if (super->no_chown || to_host(&super->options.uids, wanted->uid, &uid) || to_host(&super->options.gids, wanted->gid, &gid))
+	if (super->no_chown || to_host(&super->options.uids, wanted->uid, &uid) ||
+	    to_host(&super->options.gids, wanted->gid, &gid))
 		return;
 	if (uid == stat->uid)
 		uid = -1U;
@@ -295,7 +313,8 @@ int hostfs_settle(struct inode *dir, int fd, umode_t mode, dev_t device, struct 
 	if (error)
 		return error;
 	/* Ask again only if something was changed above. */
-	if (recorded || before.uid != wanted.uid || before.gid != wanted.gid || before.mode != wanted.mode)
+	if (recorded || before.uid != wanted.uid || before.gid != wanted.gid ||
+	    before.mode != wanted.mode)
 		return hostfs_stat(sb, fd, "", stat);
 	hostfs_show(sb, fd, stat);
 	return 0;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Listing directories. Each open directory has a descriptor of its own on the host, and positions are the host's: what telldir() says holds
- * as it does there, also while names come and go. The buffer is only what the host gave last. When the host has no descriptors left, those
- * that nobody uses at the moment are closed, and the directory is opened again in its place when more of it is wanted.
+ * Listing directories. Each open directory has a descriptor of its own on the host, and positions
+ * are the host's: what telldir() says holds as it does there, also while names come and go. The
+ * buffer is only what the host gave last. When the host has no descriptors left, those that nobody
+ * uses at the moment are closed, and the directory is opened again in its place when more of it is
+ * wanted.
  *
  * listings_lock covers fd, users and `open` of all of them. No host call is made under it.
  */
@@ -14,7 +16,7 @@
 #define BUFFER_SIZE 32768
 
 static DEFINE_SPINLOCK(listings_lock);
-static LIST_HEAD(open_listings);	/* those with a descriptor, the least recently used one first */
+static LIST_HEAD(open_listings); /* those with a descriptor, the least recently used one first */
 
 struct listing {
 	int fd;				/* -1: closed meanwhile */

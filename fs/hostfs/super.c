@@ -2,7 +2,8 @@
 /*
  * Mounting: options, the super block, and booting from a directory. hostfs.5 describes the options.
  *
- * The same directory mounted twice with the same options is one super block, so that both see one page cache.
+ * The same directory mounted twice with the same options is one super block, so that both see one
+ * page cache.
  */
 #include <linux/backing-dev.h>
 #include <linux/fs_context.h>
@@ -31,7 +32,15 @@ struct hostfs_context {
 	char *path;
 };
 
-enum { OPTION_DIR, OPTION_UID, OPTION_GID, OPTION_UIDMAP, OPTION_GIDMAP, OPTION_MAP, OPTION_TIMEOUT };
+enum {
+	OPTION_DIR,
+	OPTION_UID,
+	OPTION_GID,
+	OPTION_UIDMAP,
+	OPTION_GIDMAP,
+	OPTION_MAP,
+	OPTION_TIMEOUT
+};
 
 static const struct constant_table maps[] = {
 	{ "none", 0 },
@@ -58,7 +67,8 @@ static int set_path(struct fs_context *fc, char *path)
 	if (!path)
 		return -ENOMEM;
 	if (context->path) {
-		errorf(fc, "hostfs: %s: there is no such option, or a second directory after %s", path, context->path);
+		errorf(fc, "hostfs: %s: there is no such option, or a second directory after %s",
+		       path, context->path);
 		kfree(path);
 		return -EINVAL;
 	}
@@ -66,7 +76,10 @@ static int set_path(struct fs_context *fc, char *path)
 	return 0;
 }
 
-/* A word that is no option is the directory. So that = may be in it, what follows one belongs to it. */
+/*
+ * A word that is no option is the directory. So that = may be in it, what follows one belongs to
+ * it.
+ */
 static int take_word(struct fs_context *fc, const struct fs_parameter *param)
 {
 	if (param->type == fs_value_is_flag)
@@ -76,12 +89,13 @@ static int take_word(struct fs_context *fc, const struct fs_parameter *param)
 	return -ENOPARAM;
 }
 
-static int parse_range(struct fs_context *fc, struct hostfs_map *map, const struct fs_parameter *param)
+static int parse_range(struct fs_context *fc, struct hostfs_map *map,
+		       const struct fs_parameter *param)
 {
 	if (!hostfs_parse_range(map, param->string))
 		return 0;
-	return invalf(fc, "hostfs: %s=%s: not <guest>:<host>:<count>, or more than %d of them", param->key, param->string,
-		      HOSTFS_RANGES);
+	return invalf(fc, "hostfs: %s=%s: not <guest>:<host>:<count>, or more than %d of them",
+		      param->key, param->string, HOSTFS_RANGES);
 }
 
 static int parse_param(struct fs_context *fc, struct fs_parameter *param)
@@ -115,7 +129,8 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 		return 0;
 	case OPTION_TIMEOUT:
 		if (result.uint_32 > MOST_TIMEOUT)
-			return invalf(fc, "hostfs: actimeo=%u: at most %u seconds", result.uint_32, MOST_TIMEOUT);
+			return invalf(fc, "hostfs: actimeo=%u: at most %u seconds", result.uint_32,
+				      MOST_TIMEOUT);
 		options->timeout = result.uint_32;
 		return 0;
 	}
@@ -143,7 +158,10 @@ static void free_super(struct hostfs_super *super)
 	kfree(super);
 }
 
-/* The directory that is to be mounted: -o, else what is mounted as if it were a device, else what booted, else all. */
+/*
+ * The directory that is to be mounted: -o, else what is mounted as if it were a device, else what
+ * booted, else all.
+ */
 static const char *path_of(struct fs_context *fc)
 {
 	struct hostfs_context *context = fc->fs_private;
@@ -193,9 +211,10 @@ static int is_same_mount(struct super_block *sb, struct fs_context *fc)
 	struct hostfs_super *old = hostfs_s(sb), *new = fc->s_fs_info;
 	struct host_stat stat;
 
-	return sb->s_root && !((sb->s_flags ^ fc->sb_flags) & (SB_RDONLY | SB_SYNCHRONOUS | SB_DIRSYNC)) &&
-	       !memcmp(&old->options, &new->options, sizeof(old->options)) && !host_fs_stat(new->root, "", &stat) &&
-	       hostfs_same_file(d_inode(sb->s_root), &stat);
+	return sb->s_root &&
+	       !((sb->s_flags ^ fc->sb_flags) & (SB_RDONLY | SB_SYNCHRONOUS | SB_DIRSYNC)) &&
+	       !memcmp(&old->options, &new->options, sizeof(old->options)) &&
+	       !host_fs_stat(new->root, "", &stat) && hostfs_same_file(d_inode(sb->s_root), &stat);
 }
 
 static int fill_super(struct super_block *sb, const struct host_stat *root)
@@ -268,7 +287,9 @@ static int reconfigure(struct fs_context *fc)
 
 	wanted.timeout = super->options.timeout;
 	if (memcmp(&wanted, &super->options, sizeof(wanted)))
-		return invalf(fc, "hostfs: of a mounted directory only actimeo, ro, rw and sync can be changed");
+		return invalf(
+			fc,
+			"hostfs: of a mounted directory only actimeo, ro, rw and sync can be changed");
 	sync_filesystem(fc->root->d_sb);
 	super->options.timeout = context->options.timeout;
 	super->timeout = context->options.timeout * HZ;

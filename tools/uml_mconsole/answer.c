@@ -21,7 +21,7 @@ struct shown {
 	int is_terminal, is_quiet;
 	int has_begun;			/* OK or ERR was printed */
 	unsigned int error;		/* the first of the packets */
-	size_t kept;			/* bytes of a character whose end is in the next packet */
+	size_t kept; /* bytes of a character whose end is in the next packet */
 	char text[2 * MCONSOLE_LONGEST];
 };
 

@@ -16,7 +16,7 @@
 #include "cow_files.h"
 #include "cow_tool.h"
 
-#define AT_ONCE	(16UL << 20)		/* by copy_file_range; small enough for progress to be seen */
+#define AT_ONCE (16UL << 20) /* by copy_file_range; small enough for progress to be seen */
 #define BLOCK	4096UL			/* of zeroes that are left out */
 
 /* ---- progress ---- */

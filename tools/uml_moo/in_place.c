@@ -31,7 +31,8 @@
 #include "cow_files.h"
 #include "uml_moo.h"
 
-#define GAP	(16UL << 10)	/* bytes between two pieces that are written along rather than in two writes */
+#define GAP \
+	(16UL << 10) /* bytes between two pieces that are written along rather than in two writes */
 
 static void check(int error, const char *path)
 {
@@ -167,7 +168,8 @@ void merge_in_place(const struct arguments *arguments)
 	uint64_t gap = image->under ? 0 : GAP;
 
 	if (!cow_can_mark(&image->header))
-		die("the path in the header of %s leaves no room to note a merge in place; merge it to a new image", image->path);
+		die("the path in the header of %s leaves no room to note a merge in place; merge it to a new image",
+		    image->path);
 	if (sectors || image->header.merging) {
 		leave_second(image->header.mtime);
 		set_mark(image, 1);

@@ -68,7 +68,8 @@ static void refuse_own(const struct cow_image *image, const char *path)
 {
 	for (; image; image = image->under)
 		if (cow_same_file(path, image->path) || cow_same_file(path, image->backing))
-			die("%s is part of what is to be merged; name a new image, or merge in place with -d", path);
+			die("%s is part of what is to be merged; name a new image, or merge in place with -d",
+			    path);
 }
 
 /* The image's name: where a symbolic link points to, so that the link stays. */

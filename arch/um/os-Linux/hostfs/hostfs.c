@@ -73,7 +73,9 @@ int host_fs_limit(void)
 		getrlimit(RLIMIT_NOFILE, &limit);
 	}
 	all = limit.rlim_cur < MOST_FILES ? limit.rlim_cur : MOST_FILES;
-	others = all / 4 < FEWEST_OTHERS ? FEWEST_OTHERS : all / 4 > MOST_OTHERS ? MOST_OTHERS : all / 4;
+	others = all / 4 < FEWEST_OTHERS ? FEWEST_OTHERS :
+		 all / 4 > MOST_OTHERS	 ? MOST_OTHERS :
+					   all / 4;
 	most_held = all - others > FEWEST ? all - others : FEWEST;
 	return most_held;
 }
@@ -196,7 +198,9 @@ static int is_recent(const struct statx *from)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return (now.tv_sec - from->stx_ctime.tv_sec) * 1000000000LL + now.tv_nsec - from->stx_ctime.tv_nsec < RECENT_NS;
+	return (now.tv_sec - from->stx_ctime.tv_sec) * 1000000000LL + now.tv_nsec -
+		       from->stx_ctime.tv_nsec <
+	       RECENT_NS;
 }
 
 static void translate(struct host_stat *to, const struct statx *from)
@@ -318,7 +322,8 @@ int host_fs_mkdir(int dir, const char *name, unsigned int mode)
 	return mkdirat(dir, name, mode) < 0 ? -errno : 0;
 }
 
-int host_fs_mknod(int dir, const char *name, unsigned int mode, unsigned int major, unsigned int minor)
+int host_fs_mknod(int dir, const char *name, unsigned int mode, unsigned int major,
+		  unsigned int minor)
 {
 	if (!is_component(name))
 		return -EINVAL;

@@ -26,7 +26,8 @@
 #define SYS_fchmodat2 452
 #endif
 
-_Static_assert(sizeof(struct host_fs_segment) == sizeof(struct iovec), "segments are passed as iovecs");
+_Static_assert(sizeof(struct host_fs_segment) == sizeof(struct iovec),
+	       "segments are passed as iovecs");
 
 /*
  * A name for the object of a path descriptor. It is the object itself, not a link that could be
@@ -69,7 +70,8 @@ int host_fs_chown(int fd, unsigned int uid, unsigned int gid)
 
 static struct timespec timespec_of(const struct host_time *time)
 {
-	return time ? (struct timespec){ time->seconds, time->nanoseconds } : (struct timespec){ 0, UTIME_OMIT };
+	return time ? (struct timespec){ time->seconds, time->nanoseconds } :
+		      (struct timespec){ 0, UTIME_OMIT };
 }
 
 int host_fs_utimes(int fd, const struct host_time *atime, const struct host_time *mtime)
@@ -90,9 +92,13 @@ int host_fs_statfs(int fd, struct host_statfs *to)
 	if (fstatfs(fd, &from) < 0)
 		return -errno;
 	*to = (struct host_statfs){
-		.blocks = from.f_blocks, .blocks_free = from.f_bfree, .blocks_available = from.f_bavail,
-		.files = from.f_files, .files_free = from.f_ffree,
-		.block_size = from.f_bsize, .name_length = from.f_namelen,
+		.blocks = from.f_blocks,
+		.blocks_free = from.f_bfree,
+		.blocks_available = from.f_bavail,
+		.files = from.f_files,
+		.files_free = from.f_ffree,
+		.block_size = from.f_bsize,
+		.name_length = from.f_namelen,
 	};
 	return 0;
 }
@@ -124,7 +130,8 @@ int host_fs_setxattr(int fd, const char *name, const void *value, unsigned long 
 
 	if (again_by_path(result)) {
 		self(&path, fd);
-		result = value ? setxattr(path.text, name, value, size, flags) : removexattr(path.text, name);
+		result = value ? setxattr(path.text, name, value, size, flags) :
+				 removexattr(path.text, name);
 	}
 	return result < 0 ? -errno : 0;
 }
@@ -159,7 +166,8 @@ long host_fs_read(int fd, struct host_fs_segment *segment, int segments, unsigne
 	unsigned long done = 0;
 
 	while (segments) {
-		long bytes = preadv(fd, (struct iovec *)segment, segments < IOV_MAX ? segments : IOV_MAX, offset + done);
+		long bytes = preadv(fd, (struct iovec *)segment,
+				    segments < IOV_MAX ? segments : IOV_MAX, offset + done);
 
 		if (bytes < 0 && errno == EINTR)
 			continue;
@@ -197,8 +205,8 @@ unsigned long host_fs_write(int fd, struct host_fs_segment *segment, int segment
 
 	*error = host_fs_append ? append_at(fd, offset) : 0;
 	while (!*error && segments) {
-		long bytes = pwritev(fd, (struct iovec *)segment, segments < IOV_MAX ? segments : IOV_MAX,
-				     offset + done);
+		long bytes = pwritev(fd, (struct iovec *)segment,
+				     segments < IOV_MAX ? segments : IOV_MAX, offset + done);
 
 		if (bytes < 0 && errno == EINTR)
 			continue;
@@ -268,7 +276,8 @@ long long host_fs_seek(int fd, long long offset, int whence)
 	return at < 0 ? -errno : at;
 }
 
-long host_fs_copy(int from, unsigned long long from_offset, int to, unsigned long long to_offset, unsigned long length)
+long host_fs_copy(int from, unsigned long long from_offset, int to, unsigned long long to_offset,
+		  unsigned long length)
 {
 	off64_t source = from_offset, target = to_offset;
 	long bytes;

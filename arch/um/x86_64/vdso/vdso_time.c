@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The clock functions of the vDSO, by the names that libc looks for and, as natively, by those of libc itself.
+ * The clock functions of the vDSO, by the names that libc looks for and, as natively, by those of
+ * libc itself.
  *
  * The work is done by lib/vdso/gettimeofday.c, which the Makefile includes. Runs in guest programs.
  */
@@ -29,7 +30,10 @@ __kernel_old_time_t __vdso_time(__kernel_old_time_t *time)
 	return __cvdso_time(time);
 }
 
-int clock_gettime(clockid_t clock, struct __kernel_timespec *time) ALSO_CALLED(__vdso_clock_gettime);
-int clock_getres(clockid_t clock, struct __kernel_timespec *resolution) ALSO_CALLED(__vdso_clock_getres);
-int gettimeofday(struct __kernel_old_timeval *time, struct timezone *zone) ALSO_CALLED(__vdso_gettimeofday);
+int clock_gettime(clockid_t clock, struct __kernel_timespec *time)
+	ALSO_CALLED(__vdso_clock_gettime);
+int clock_getres(clockid_t clock, struct __kernel_timespec *resolution)
+	ALSO_CALLED(__vdso_clock_getres);
+int gettimeofday(struct __kernel_old_timeval *time, struct timezone *zone)
+	ALSO_CALLED(__vdso_gettimeofday);
 __kernel_old_time_t time(__kernel_old_time_t *time) ALSO_CALLED(__vdso_time);

@@ -114,7 +114,8 @@ char *cow_absolute(const char *path)
 	char *folder = length ? strndup(path, length) : strdup(".");
 	char *real = folder ? realpath(folder, NULL) : NULL, *result = NULL;
 
-	if (real && asprintf(&result, "%s%s%s", real, strcmp(real, "/") ? "/" : "", path + length) < 0)
+	if (real &&
+	    asprintf(&result, "%s%s%s", real, strcmp(real, "/") ? "/" : "", path + length) < 0)
 		result = NULL;
 	free(folder);
 	free(real);
@@ -125,23 +126,27 @@ int cow_same_file(const char *one, const char *other)
 {
 	struct stat a, b;
 
-	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
 }
 
 /* ---- the backing file ---- */
 
-static int open_image(struct cow_image **result, const struct cow_options *options, int depth, char *why);
+static int open_image(struct cow_image **result, const struct cow_options *options, int depth,
+		      char *why);
 
 /*
  * Opens the file at image->backing: as a COW file if it is one, unless its size as raw data is the
  * one wanted, as other programs would have noted it. wanted: bytes, or ~0 if not known. Returns its
  * size as a disk, and its time stamp.
  */
-int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth, uint64_t wanted, uint64_t *size,
-			struct stat *file, char *why)
+int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth,
+		     uint64_t wanted, uint64_t *size, struct stat *file, char *why)
 {
 	int write = options->flags & COW_MERGE, error;
-	struct cow_options below = { .path = image->backing, .lock = options->lock, .argument = options->argument,
+	struct cow_options below = { .path = image->backing,
+				     .lock = options->lock,
+				     .argument = options->argument,
 				     .flags = write ? 0 : COW_READ_ONLY };
 	char start[8];
 	unsigned long got;
@@ -188,23 +193,29 @@ static void text_of_time(char text[64], uint32_t seconds)
  * Whether this is the file that the header is about. The time of a block device's node says
  * nothing.
  */
-static int check_backing(const struct cow_image *image, uint64_t size, const struct stat *file, int flags, char *why)
+static int check_backing(const struct cow_image *image, uint64_t size, const struct stat *file,
+			 int flags, char *why)
 {
 	uint32_t mtime = file->st_mtime;
 	char is[64], was[64];
 
 	if (size != image->header.size)
-		return cow_error(-ESTALE, why, "backing file %s has changed: its size is %llu bytes, and was %llu when %s was made",
-				 image->backing, (unsigned long long)size, (unsigned long long)image->header.size, image->path);
+		return cow_error(
+			-ESTALE, why,
+			"backing file %s has changed: its size is %llu bytes, and was %llu when %s was made",
+			image->backing, (unsigned long long)size,
+			(unsigned long long)image->header.size, image->path);
 	if (mtime == image->header.mtime || S_ISBLK(file->st_mode))
 		return 0;
 	if (image->header.merging && (flags & COW_MERGE))
 		return 0;
 	text_of_time(is, mtime);
 	text_of_time(was, image->header.mtime);
-	return cow_error(-ESTALE, why, "backing file %s has changed: it was modified at %s, and %s was made for %s "
-			 "(if its content is the same: touch -d @%u %s)",
-			 image->backing, is, image->path, was, image->header.mtime, image->backing);
+	return cow_error(
+		-ESTALE, why,
+		"backing file %s has changed: it was modified at %s, and %s was made for %s "
+		"(if its content is the same: touch -d @%u %s)",
+		image->backing, is, image->path, was, image->header.mtime, image->backing);
 }
 
 /*
@@ -227,8 +238,8 @@ static int choose_backing(struct cow_image *image, const struct cow_options *opt
 	image->backing = locate(image->path, image->header.backing);
 	other = given && image->backing && !cow_same_file(given, image->backing);
 	if (other && !(options->flags & (COW_SWITCH | COW_OVERRIDE)))
-		return cow_error(-EREMCHG, why, "%s stands on the backing file %s, not on %s", image->path,
-				 image->header.backing, given);
+		return cow_error(-EREMCHG, why, "%s stands on the backing file %s, not on %s",
+				 image->path, image->header.backing, given);
 	if (other) {
 		free(image->backing);
 		image->backing = strdup(given);
@@ -244,7 +255,8 @@ static int write_path(struct cow_image *image)
 	int error = bytes ? 0 : -ENOMEM;
 
 	if (!error)
-		error = cow_write(image->fd, bytes, cow_format_path(&image->header, bytes), image->header.path_offset);
+		error = cow_write(image->fd, bytes, cow_format_path(&image->header, bytes),
+				  image->header.path_offset);
 	if (!error && fdatasync(image->fd) < 0)
 		error = -errno;
 	free(bytes);
@@ -264,7 +276,8 @@ static int switch_backing(struct cow_image *image, char *why)
 		strcpy(image->header.backing, path);
 		error = write_path(image);
 		if (error)
-			cow_error(0, why, "%s: its header cannot be written: %s", image->path, strerror(-error));
+			cow_error(0, why, "%s: its header cannot be written: %s", image->path,
+				  strerror(-error));
 	}
 	free(path);
 	return error;
@@ -316,7 +329,9 @@ static void find_data(const struct cow_image *image, uint64_t *from, uint64_t *t
 static int load_bitmap(struct cow_image *image, char *why)
 {
 	uint64_t from = 0, to;
-	unsigned long most = image->header.bitmap_length < COW_STAGE_BYTES ? image->header.bitmap_length + 1 : COW_STAGE_BYTES;
+	unsigned long most = image->header.bitmap_length < COW_STAGE_BYTES ?
+				     image->header.bitmap_length + 1 :
+				     COW_STAGE_BYTES;
 	unsigned char *buffer = malloc(most);
 	int error = buffer ? 0 : -ENOMEM;
 
@@ -325,7 +340,8 @@ static int load_bitmap(struct cow_image *image, char *why)
 			uint64_t left = image->header.bitmap_length - from;
 			unsigned long got, length = left < most ? left : most;
 
-			error = cow_read(image->fd, buffer, length, image->header.bitmap_offset + from, &got);
+			error = cow_read(image->fd, buffer, length,
+					 image->header.bitmap_offset + from, &got);
 			if (!error)
 				error = cow_bitmap_fill(&image->present, from, buffer, got);
 			from += length;
@@ -334,10 +350,13 @@ static int load_bitmap(struct cow_image *image, char *why)
 			break;
 	}
 	free(buffer);
-	return error ? cow_error(error, why, "the bitmap of %s cannot be read: %s", image->path, strerror(-error)) : 0;
+	return error ? cow_error(error, why, "the bitmap of %s cannot be read: %s", image->path,
+				 strerror(-error)) :
+		       0;
 }
 
-static int open_below(struct cow_image *image, const struct cow_options *options, const struct stat *cow, int depth, char *why)
+static int open_below(struct cow_image *image, const struct cow_options *options,
+		      const struct stat *cow, int depth, char *why)
 {
 	uint64_t size;
 	struct stat file;
@@ -346,9 +365,12 @@ static int open_below(struct cow_image *image, const struct cow_options *options
 	if (options->flags & COW_NO_BACKING)
 		return 0;
 	if (!options->backing && is_from_stranger(cow))
-		return cow_error(-EACCES, why, "%s belongs to another user (number %u), so its word for the backing file %s does not count: %s",
-				 image->path, cow->st_uid, image->header.backing,
-				 depth ? "make it yours first" : "give that file too, if it is the right one");
+		return cow_error(
+			-EACCES, why,
+			"%s belongs to another user (number %u), so its word for the backing file %s does not count: %s",
+			image->path, cow->st_uid, image->header.backing,
+			depth ? "make it yours first" :
+				"give that file too, if it is the right one");
 	change = choose_backing(image, options, why);
 	if (change < 0)
 		return change;
@@ -367,7 +389,9 @@ static int fill_in(struct cow_image *image, const struct cow_options *options, i
 	if (!image->path)
 		return cow_error(-ENOMEM, why, "there is no memory for %s", options->path);
 	if (depth >= COW_MAX_DEPTH)
-		return cow_error(-ELOOP, why, "%s: more than %d COW files stand on each other, or in a circle", image->path, depth);
+		return cow_error(-ELOOP, why,
+				 "%s: more than %d COW files stand on each other, or in a circle",
+				 image->path, depth);
 	image->fd = cow_open_file(image->path, write, &file, why);
 	if (image->fd < 0)
 		return image->fd;
@@ -375,16 +399,22 @@ static int fill_in(struct cow_image *image, const struct cow_options *options, i
 	if (!error)
 		error = read_header(image, why);
 	if (!error && image->header.merging && !(options->flags & (COW_MERGE | COW_NO_BACKING)))
-		error = cow_error(-EINPROGRESS, why, "merging %s into its backing file was interrupted; `uml_moo -d %s` completes it",
-				  image->path, image->path);
-	if (!error && cow_bitmap_init(&image->present, (image->header.size + image->header.sector_size - 1) / image->header.sector_size))
-		error = cow_error(-ENOMEM, why, "there is no memory for the bitmap of %s", image->path);
+		error = cow_error(
+			-EINPROGRESS, why,
+			"merging %s into its backing file was interrupted; `uml_moo -d %s` completes it",
+			image->path, image->path);
+	if (!error &&
+	    cow_bitmap_init(&image->present, (image->header.size + image->header.sector_size - 1) /
+						     image->header.sector_size))
+		error = cow_error(-ENOMEM, why, "there is no memory for the bitmap of %s",
+				  image->path);
 	if (!error)
 		error = load_bitmap(image, why);
 	return error ? error : open_below(image, options, &file, depth, why);
 }
 
-static int open_image(struct cow_image **result, const struct cow_options *options, int depth, char *why)
+static int open_image(struct cow_image **result, const struct cow_options *options, int depth,
+		      char *why)
 {
 	struct cow_image *image = calloc(1, sizeof(*image));
 	int error;
@@ -429,7 +459,8 @@ int cow_write_mark(struct cow_image *image)
 int cow_write_mtime(struct cow_image *image)
 {
 	unsigned char bytes[8];
-	int error = cow_write(image->fd, bytes, cow_format_mtime(&image->header, bytes), image->header.mtime_offset);
+	int error = cow_write(image->fd, bytes, cow_format_mtime(&image->header, bytes),
+			      image->header.mtime_offset);
 
 	return error ? error : fdatasync(image->fd) < 0 ? -errno : 0;
 }

@@ -74,7 +74,7 @@ struct cow_header {
 	/* the version 3 of some 64-bit programs, with a longer time stamp */
 	int padded_v3;
 	int little_endian;		/* the byte order of the numbers */
-	int merging;			/* a merge in place was begun and has not been completed */
+	int merging; /* a merge in place was begun and has not been completed */
 	uint32_t mtime;			/* backing file, seconds */
 	/*
 	 * of the disk, which is that of the backing file (of its disk, if it is a COW file); bytes
@@ -83,7 +83,7 @@ struct cow_header {
 	uint32_t sector_size;		/* 512 to 4096 */
 	uint32_t alignment;		/* of bitmap and data; bytes */
 	uint64_t bitmap_offset, bitmap_length, data_offset;	/* bytes */
-	unsigned int mtime_offset, path_offset, path_size;	/* where these lie in the header */
+	unsigned int mtime_offset, path_offset, path_size; /* where these lie in the header */
 	char backing[COW_PATH];		/* path as it is in the header */
 };
 
@@ -96,9 +96,11 @@ int cow_is_cow(const void *start, unsigned long length);
  * Reads the header in the first length bytes of a file. Nothing in them is trusted. -EMEDIUMTYPE:
  * not a COW file; -EBADMSG: one with a header that makes no sense, or too short.
  */
-int cow_parse(struct cow_header *header, const void *start, unsigned long length, char why[COW_WHY]);
+int cow_parse(struct cow_header *header, const void *start, unsigned long length,
+	      char why[COW_WHY]);
 /* A header of version 3 for a disk of size bytes. -EFBIG: too large; -ENAMETOOLONG. */
-int cow_make_header(struct cow_header *header, uint64_t size, uint32_t mtime, const char *backing, char why[COW_WHY]);
+int cow_make_header(struct cow_header *header, uint64_t size, uint32_t mtime, const char *backing,
+		    char why[COW_WHY]);
 /* Writes it down: COW_V3_HEADER bytes. */
 void cow_format(const struct cow_header *header, unsigned char bytes[COW_V3_HEADER]);
 /*
@@ -112,14 +114,14 @@ int cow_can_mark(const struct cow_header *header);
 
 /* ---- cow_bitmap.c: the bitmap in memory; no host calls but for memory ---- */
 
-#define COW_CHUNK	4096U			/* bytes of the bitmap that are kept and written at once */
+#define COW_CHUNK 4096U /* bytes of the bitmap that are kept and written at once */
 #define COW_CHUNK_BITS	(8 * COW_CHUNK)
 
 struct cow_bitmap {
 	uint64_t bits, chunks;
 	uint64_t made_to;		/* chunks from here on are NULL */
 	unsigned char **chunk;		/* NULL: all bits are 0 */
-	unsigned char *dirty;		/* a byte a chunk: it is not in the file as it is here */
+	unsigned char *dirty; /* a byte a chunk: it is not in the file as it is here */
 	uint64_t dirty_from, dirty_to;	/* all dirty chunks are in here; from >= to: none */
 };
 
@@ -130,11 +132,13 @@ void cow_bitmap_free(struct cow_bitmap *bitmap);
  * How many of the bits from first on, at most limit (which must be inside), are like the first,
  * which comes back in *value.
  */
-uint64_t cow_bitmap_run(const struct cow_bitmap *bitmap, uint64_t first, uint64_t limit, int *value);
+uint64_t cow_bitmap_run(const struct cow_bitmap *bitmap, uint64_t first, uint64_t limit,
+			int *value);
 /* Sets bits; chunks that change by it become dirty. -ENOMEM: some may be set already. */
 int cow_bitmap_set(struct cow_bitmap *bitmap, uint64_t first, uint64_t count);
 /* Takes length bytes of the file's bitmap from its byte at on (a multiple of COW_CHUNK). -ENOMEM */
-int cow_bitmap_fill(struct cow_bitmap *bitmap, uint64_t at, const unsigned char *bytes, unsigned long length);
+int cow_bitmap_fill(struct cow_bitmap *bitmap, uint64_t at, const unsigned char *bytes,
+		    unsigned long length);
 /* How many bits are set. */
 uint64_t cow_bitmap_count(const struct cow_bitmap *bitmap);
 void cow_bitmap_mark_dirty(struct cow_bitmap *bitmap, uint64_t chunk);
@@ -207,7 +211,8 @@ struct cow_extent {
  * Where the disk's bytes from offset on are to be read: the first extent of the range, which may be
  * shorter than length. The range must lie inside the disk; it may begin and end anywhere.
  */
-void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, struct cow_extent *extent);
+void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length,
+	      struct cow_extent *extent);
 /* Where in image->fd they are to be written. */
 static inline uint64_t cow_data(const struct cow_image *image, uint64_t offset)
 {

@@ -17,7 +17,8 @@
 
 static void *map_zeroes(uint64_t bytes)
 {
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -58,7 +59,8 @@ static uint64_t word_of(const unsigned char *chunk, unsigned int bit)
 }
 
 /* How many of the limit bits from first on, all in the chunk, have the value. */
-static unsigned int run_in_chunk(const unsigned char *chunk, unsigned int first, unsigned int limit, int value)
+static unsigned int run_in_chunk(const unsigned char *chunk, unsigned int first, unsigned int limit,
+				 int value)
 {
 	unsigned int bit = first, end = first + limit;
 
@@ -175,7 +177,8 @@ static void clear_rest(struct cow_bitmap *bitmap)
 	memset(chunk + bit / 8 + 1, 0, COW_CHUNK - bit / 8 - 1);
 }
 
-int cow_bitmap_fill(struct cow_bitmap *bitmap, uint64_t at, const unsigned char *bytes, unsigned long length)
+int cow_bitmap_fill(struct cow_bitmap *bitmap, uint64_t at, const unsigned char *bytes,
+		    unsigned long length)
 {
 	uint64_t number = at / COW_CHUNK;
 

@@ -20,11 +20,14 @@ static int check_target(const struct cow_options *options, const struct cow_imag
 	int fd, error;
 
 	if (stat(options->path, &file) < 0)
-		return errno == ENOENT ? 0 : cow_error(-errno, why, "%s: %s", options->path, strerror(errno));
+		return errno == ENOENT ?
+			       0 :
+			       cow_error(-errno, why, "%s: %s", options->path, strerror(errno));
 	if (!(options->flags & COW_REPLACE))
 		return cow_error(-EEXIST, why, "%s is there already", options->path);
 	if (cow_same_file(options->path, image->backing))
-		return cow_error(-EINVAL, why, "%s would take the place of its own backing file", options->path);
+		return cow_error(-EINVAL, why, "%s would take the place of its own backing file",
+				 options->path);
 	if (!S_ISREG(file.st_mode))
 		return cow_error(-EINVAL, why, "%s is not a file", options->path);
 	fd = cow_open_file(options->path, 1, &file, why);
@@ -43,7 +46,9 @@ static int write_new(int fd, const struct cow_header *header)
 	if (!bytes)
 		return -ENOMEM;
 	cow_format(header, bytes);
-	error = ftruncate(fd, header->data_offset + header->size) < 0 ? -errno : cow_write(fd, bytes, COW_V3_HEADER, 0);
+	error = ftruncate(fd, header->data_offset + header->size) < 0 ?
+			-errno :
+			cow_write(fd, bytes, COW_V3_HEADER, 0);
 	free(bytes);
 	return error ? error : fsync(fd) < 0 ? -errno : 0;
 }
@@ -54,7 +59,8 @@ static int cow_give_name(const char *from, const char *to, int replace)
 	int length = cow_folder_length(to), fd, error = 0;
 	char *folder;
 
-	if (replace ? rename(from, to) < 0 : renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
+	if (replace ? rename(from, to) < 0 :
+		      renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
 		error = -errno;
 	if (error == -EINVAL && !replace) {	/* a file system without that flag */
 		error = link(from, to) < 0 ? -errno : 0;
@@ -100,7 +106,9 @@ static int cow_make_file(const struct cow_options *options, const struct cow_hea
 			unlink(name);
 	}
 	free(name);
-	return error ? cow_error(error, why, "%s cannot be made: %s", options->path, strerror(-error)) : 0;
+	return error ? cow_error(error, why, "%s cannot be made: %s", options->path,
+				 strerror(-error)) :
+		       0;
 }
 
 /* Finds out about the backing file, with image for a scratch pad, and makes the COW file. */
@@ -116,7 +124,8 @@ static int create_file(struct cow_image *image, const struct cow_options *option
 	image->backing = strdup(options->backing);
 	path = cow_absolute(options->backing);
 	if (!image->backing || !path) {
-		error = cow_error(errno == ENOENT ? -ENOLINK : -errno, why, "backing file %s: %s", options->backing, strerror(errno));
+		error = cow_error(errno == ENOENT ? -ENOLINK : -errno, why, "backing file %s: %s",
+				  options->backing, strerror(errno));
 		goto out;
 	}
 	error = cow_open_backing(image, &below, 0, ~0ULL, &size, &file, why);

@@ -46,7 +46,8 @@ int cow_write(int fd, const void *buffer, unsigned long length, uint64_t offset)
 
 /* ---- where data lie ---- */
 
-void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length, struct cow_extent *extent)
+void cow_find(const struct cow_image *image, uint64_t offset, uint64_t length,
+	      struct cow_extent *extent)
 {
 	extent->depth = 0;
 	for (;; image = image->under, extent->depth++) {
@@ -74,23 +75,30 @@ int cow_set(struct cow_image *image, uint64_t offset, uint64_t length)
 {
 	uint64_t first = offset / image->header.sector_size;
 
-	return length ? cow_bitmap_set(&image->present, first, (offset + length - 1) / image->header.sector_size - first + 1) : 0;
+	return length ? cow_bitmap_set(&image->present, first,
+				       (offset + length - 1) / image->header.sector_size - first +
+					       1) :
+			0;
 }
 
 /* ---- flushing ---- */
 
-static void copy_chunk(struct cow_image *image, struct cow_stage *stage, uint64_t chunk, unsigned char *to)
+static void copy_chunk(struct cow_image *image, struct cow_stage *stage, uint64_t chunk,
+		       unsigned char *to)
 {
 	struct cow_stage_write *last = stage->count ? &stage->writes[stage->count - 1] : NULL;
 	/* What is between bitmap and data is padding, and may be written. */
-	uint64_t offset = image->header.bitmap_offset + chunk * COW_CHUNK, left = image->header.data_offset - offset;
+	uint64_t offset = image->header.bitmap_offset + chunk * COW_CHUNK,
+		 left = image->header.data_offset - offset;
 	unsigned long length = left < COW_CHUNK ? left : COW_CHUNK;
 
 	memcpy(to, image->present.chunk[chunk], COW_CHUNK);
-	if (last && last->offset + last->length == offset && last->length + length <= COW_STAGE_BYTES)
+	if (last && last->offset + last->length == offset &&
+	    last->length + length <= COW_STAGE_BYTES)
 		last->length += length;
 	else
-		stage->writes[stage->count++] = (struct cow_stage_write){ offset, length, to, chunk };
+		stage->writes[stage->count++] =
+			(struct cow_stage_write){ offset, length, to, chunk };
 	image->present.dirty[chunk] = 0;
 }
 
@@ -132,7 +140,8 @@ void cow_stage_done(struct cow_image *image, struct cow_stage *stage, int error)
 {
 	for (unsigned int n = 0; error && n < stage->count; n++)
 		for (unsigned long done = 0; done < stage->writes[n].length; done += COW_CHUNK)
-			cow_bitmap_mark_dirty(&image->present, stage->writes[n].chunk + done / COW_CHUNK);
+			cow_bitmap_mark_dirty(&image->present,
+					      stage->writes[n].chunk + done / COW_CHUNK);
 	free(stage->writes);
 	free(stage->buffer);
 	memset(stage, 0, sizeof(*stage));
@@ -163,7 +172,8 @@ int cow_flush(struct cow_image *image)
 	count = stage.count;
 	error = sync_file(image);
 	for (unsigned int n = 0; !error && n < stage.count; n++)
-		error = cow_write(image->fd, stage.writes[n].bytes, stage.writes[n].length, stage.writes[n].offset);
+		error = cow_write(image->fd, stage.writes[n].bytes, stage.writes[n].length,
+				  stage.writes[n].offset);
 	if (!error && count)
 		error = sync_file(image);
 	cow_stage_done(image, &stage, error);

@@ -32,7 +32,7 @@ char *cow_absolute(const char *path);
  * one wanted, as other programs would have noted it. wanted: bytes, or ~0 if not known. Returns its
  * size as a disk, and its time stamp.
  */
-int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth, uint64_t wanted, uint64_t *size,
-		     struct stat *file, char *why);
+int cow_open_backing(struct cow_image *image, const struct cow_options *options, int depth,
+		     uint64_t wanted, uint64_t *size, struct stat *file, char *why);
 
 #endif

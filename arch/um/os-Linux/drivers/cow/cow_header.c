@@ -24,7 +24,8 @@
 #define V3_ALIGNMENT	4096
 #define MAX_ALIGNMENT	(1U << 24)
 
-static const unsigned char magic_be[4] = { 'O', 'O', 'O', 'M' }, magic_le[4] = { 'M', 'O', 'O', 'O' };
+static const unsigned char magic_be[4] = { 'O', 'O', 'O', 'M' },
+			   magic_le[4] = { 'M', 'O', 'O', 'O' };
 /* At the very end of the path's field, after the path's NUL. */
 static const char merge_mark[16] = "\0merging to back";
 
@@ -33,14 +34,35 @@ struct format {
 	unsigned int length, path, path_size, mtime, size, sector_size, alignment, kind;
 };
 
-static const struct format
-	version_1 = { .length = 280, .path = 8, .path_size = 256, .mtime = 264, .size = 268, .sector_size = 276 },
-	version_2 = { .length = 4120, .path = 8, .path_size = 4096, .mtime = 4104, .size = 4108, .sector_size = 4116 },
-	version_3 = { .length = 4128, .mtime = 8, .size = 12, .sector_size = 20, .alignment = 24, .kind = 28,
-		      .path = 32, .path_size = 4096 },
-	/* A compiler's padding of version 3 with eight bytes of time. */
-	padded_3 = { .length = 4136, .mtime = 8, .size = 16, .sector_size = 24, .alignment = 28, .kind = 32,
-		     .path = 36, .path_size = 4096 };
+static const struct format version_1 = { .length = 280,
+					 .path = 8,
+					 .path_size = 256,
+					 .mtime = 264,
+					 .size = 268,
+					 .sector_size = 276 },
+			   version_2 = { .length = 4120,
+					 .path = 8,
+					 .path_size = 4096,
+					 .mtime = 4104,
+					 .size = 4108,
+					 .sector_size = 4116 },
+			   version_3 = { .length = 4128,
+					 .mtime = 8,
+					 .size = 12,
+					 .sector_size = 20,
+					 .alignment = 24,
+					 .kind = 28,
+					 .path = 32,
+					 .path_size = 4096 },
+			   /* A compiler's padding of version 3 with eight bytes of time. */
+	padded_3 = { .length = 4136,
+		     .mtime = 8,
+		     .size = 16,
+		     .sector_size = 24,
+		     .alignment = 28,
+		     .kind = 32,
+		     .path = 36,
+		     .path_size = 4096 };
 
 int cow_error(int error, char *why, const char *format, ...)
 {
@@ -113,9 +135,11 @@ static void lay_out(struct cow_header *header)
 	header->mtime_offset = format->mtime;
 	header->path_offset = format->path;
 	header->path_size = format->path_size;
-	header->bitmap_offset = header->version == 3 ? round_up(format->length, header->alignment) : format->length;
+	header->bitmap_offset = header->version == 3 ? round_up(format->length, header->alignment) :
+						       format->length;
 	header->bitmap_length = round_up(header->size, bits) / bits;
-	header->data_offset = round_up(header->bitmap_offset + header->bitmap_length, header->alignment);
+	header->data_offset =
+		round_up(header->bitmap_offset + header->bitmap_length, header->alignment);
 }
 
 int cow_is_cow(const void *start, unsigned long length)
@@ -140,27 +164,34 @@ static int take_path(struct cow_header *header, const unsigned char *field, char
 
 	memcpy(header->backing, field, size);
 	if (!memchr(field, '\0', size))
-		return cow_error(-EBADMSG, why, "its header has a path of a backing file without an end");
+		return cow_error(-EBADMSG, why,
+				 "its header has a path of a backing file without an end");
 	if (!*field)
 		return cow_error(-EBADMSG, why, "its header names no backing file");
-	header->merging = !memcmp(field + size - sizeof(merge_mark), merge_mark, sizeof(merge_mark));
+	header->merging =
+		!memcmp(field + size - sizeof(merge_mark), merge_mark, sizeof(merge_mark));
 	return 0;
 }
 
-static int take_numbers(struct cow_header *header, const struct format *format, const unsigned char *bytes, char *why)
+static int take_numbers(struct cow_header *header, const struct format *format,
+			const unsigned char *bytes, char *why)
 {
 	uint32_t kind = format->kind ? get32(header, bytes + format->kind) : 0;
 
 	header->sector_size = get32(header, bytes + format->sector_size);
-	header->alignment = format->alignment ? get32(header, bytes + format->alignment) : header->sector_size;
+	header->alignment = format->alignment ? get32(header, bytes + format->alignment) :
+						header->sector_size;
 	header->size = get64(header, bytes + format->size);
 	header->mtime = mtime_of(header, bytes + format->mtime);
 	if (!power_of_2(header->sector_size, 512, 4096))
-		return cow_error(-EBADMSG, why, "its header has an impossible sector size (%u)", header->sector_size);
+		return cow_error(-EBADMSG, why, "its header has an impossible sector size (%u)",
+				 header->sector_size);
 	if (!power_of_2(header->alignment, 512, MAX_ALIGNMENT))
-		return cow_error(-EBADMSG, why, "its header has an impossible alignment (%u)", header->alignment);
+		return cow_error(-EBADMSG, why, "its header has an impossible alignment (%u)",
+				 header->alignment);
 	if (kind)
-		return cow_error(-EBADMSG, why, "its header has an unknown format (%u; 0 is a bitmap)", kind);
+		return cow_error(-EBADMSG, why,
+				 "its header has an unknown format (%u; 0 is a bitmap)", kind);
 	if (header->size > COW_MAX_SIZE)
 		return cow_error(-EBADMSG, why, "its header has an impossible size (%llu bytes)",
 				 (unsigned long long)header->size);
@@ -181,15 +212,19 @@ int cow_parse(struct cow_header *header, const void *start, unsigned long length
 		return cow_error(-EBADMSG, why, "it is cut off within its header");
 	header->little_endian = !memcmp(bytes, magic_le, 4);
 	header->version = get32(header, bytes + 4);
-	header->padded_v3 = header->version == 3 && length >= 36 && !memcmp(bytes + version_3.path, nothing, 4);
+	header->padded_v3 = header->version == 3 && length >= 36 &&
+			    !memcmp(bytes + version_3.path, nothing, 4);
 	format = format_of(header);
 	if (!format)
-		return cow_error(-EBADMSG, why, "its header has an unknown version (%u; 1 to 3 are known)", header->version);
+		return cow_error(-EBADMSG, why,
+				 "its header has an unknown version (%u; 1 to 3 are known)",
+				 header->version);
 	if (length < format->length)
 		return cow_error(-EBADMSG, why, "it is cut off within its header");
 	if (header->version > 1 && header->little_endian) {
 		/* Big-endian, unless only the other order makes sense. */
-		header->little_endian = power_of_2(get32(header, bytes + format->sector_size), 512, 4096);
+		header->little_endian =
+			power_of_2(get32(header, bytes + format->sector_size), 512, 4096);
 	}
 	error = take_numbers(header, format, bytes, why);
 	if (error)
@@ -198,13 +233,16 @@ int cow_parse(struct cow_header *header, const void *start, unsigned long length
 	return take_path(header, bytes + format->path, why);
 }
 
-int cow_make_header(struct cow_header *header, uint64_t size, uint32_t mtime, const char *backing, char why[COW_WHY])
+int cow_make_header(struct cow_header *header, uint64_t size, uint32_t mtime, const char *backing,
+		    char why[COW_WHY])
 {
 	memset(header, 0, sizeof(*header));
 	if (size > COW_MAX_SIZE)
-		return cow_error(-EFBIG, why, "a COW file's disk has at most %llu bytes", COW_MAX_SIZE);
+		return cow_error(-EFBIG, why, "a COW file's disk has at most %llu bytes",
+				 COW_MAX_SIZE);
 	if (strlen(backing) >= COW_PATH)
-		return cow_error(-ENAMETOOLONG, why, "the backing file's path is longer than %u bytes", COW_PATH - 1);
+		return cow_error(-ENAMETOOLONG, why,
+				 "the backing file's path is longer than %u bytes", COW_PATH - 1);
 	strcpy(header->backing, backing);
 	header->version = 3;
 	header->size = size;
@@ -240,7 +278,8 @@ unsigned int cow_format_path(const struct cow_header *header, unsigned char byte
 	memset(bytes, 0, header->path_size);
 	memcpy(bytes, header->backing, strnlen(header->backing, header->path_size - 1));
 	if (header->merging)
-		memcpy(bytes + header->path_size - sizeof(merge_mark), merge_mark, sizeof(merge_mark));
+		memcpy(bytes + header->path_size - sizeof(merge_mark), merge_mark,
+		       sizeof(merge_mark));
 	return header->path_size;
 }
 

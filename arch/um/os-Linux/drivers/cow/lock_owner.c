@@ -45,8 +45,10 @@ static int locks(const char *pid, const struct stat *file)
 	if (!descriptors)
 		return 0;
 	while (!found && (entry = readdir(descriptors)))
-		found = isdigit(entry->d_name[0]) && fstatat(dirfd(descriptors), entry->d_name, &other, 0) == 0 &&
-			other.st_ino == file->st_ino && other.st_dev == file->st_dev && holds_lock(pid, entry->d_name);
+		found = isdigit(entry->d_name[0]) &&
+			fstatat(dirfd(descriptors), entry->d_name, &other, 0) == 0 &&
+			other.st_ino == file->st_ino && other.st_dev == file->st_dev &&
+			holds_lock(pid, entry->d_name);
 	closedir(descriptors);
 	return found;
 }
