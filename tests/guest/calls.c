@@ -35,10 +35,10 @@ long call_loaded(void), call_moved(int unused, int fd),
 extern const char call_loaded_end[], call_sixth_end[], call_read_end[];
 asm(".text\n.balign 4096\n"
     "	.skip 64\n"
-    "call_loaded:	movl $110, %eax\n	syscall\n"		/* getppid */
+    "call_loaded:	movl $110, %eax\n	syscall\n" /* getppid */
     "call_loaded_end:	ret\n"
-    "call_moved:	movl $1, %edx\n	xchgl %edx, %esi\n	movl $72, %eax\n	movl %edx, %edi\n	syscall\n	ret\n"	/* fcntl(fd, F_GETFD) */
-    "call_fourth:	movl $17, %eax\n	movq %rcx, %r10\n	syscall\n	ret\n"	/* pread64 */
+    "call_moved:	movl $1, %edx\n	xchgl %edx, %esi\n	movl $72, %eax\n	movl %edx, %edi\n	syscall\n	ret\n" /* fcntl(fd, F_GETFD) */
+    "call_fourth:	movl $17, %eax\n	movq %rcx, %r10\n	syscall\n	ret\n" /* pread64 */
     "call_sixth:	movq %rdi, %rax\n	movq %rsi, %rdi\n	movq %rdx, %rsi\n	movq %rcx, %rdx\n"
     "	xorl %r10d, %r10d\n	xorl %r8d, %r8d\n"
     "	movq 8(%rsp), %r9\n	syscall\n"
@@ -207,8 +207,11 @@ static void steps_itself(void)
 	long result;
 
 	sigaction(SIGTRAP, &action, NULL);
-	asm volatile("pushfq\n	orl $0x100, (%%rsp)\n	popfq\n	call call_loaded\n	pushfq\n	andl $~0x100, (%%rsp)\n	popfq"
-		     : "=a"(result) : : "rcx", "r11", "memory", "cc");
+	asm volatile(
+		"pushfq\n	orl $0x100, (%%rsp)\n	popfq\n	call call_loaded\n	pushfq\n	andl $~0x100, (%%rsp)\n	popfq"
+		: "=a"(result)
+		:
+		: "rcx", "r11", "memory", "cc");
 	check_equal(result, getppid(),
 		    "a program that sets the trap flag itself goes through a call that was hot");
 	check(steps >= 4 && steps < 40 && sites_seen == 1, "and sees each of its instructions");
@@ -306,7 +309,9 @@ static void stopped(void)
 		bad += is_strange(regs.rip);
 	}
 	end(child);
-	check_equal(bad, 0, "a debugger that stops it at any moment sees no instruction that is not the program's");
+	check_equal(
+		bad, 0,
+		"a debugger that stops it at any moment sees no instruction that is not the program's");
 }
 
 /* ---- processes and threads ---- */

@@ -147,8 +147,11 @@ static void unmap_everything(void)
 
 static void no_stack(void)
 {
-	asm volatile("xor %%esp, %%esp\n\tmov $39, %%eax\n\tsyscall\n\tmov $39, %%eax\n\tsyscall\n\tmov %%eax, (%%rsp)"
-		     : : : "rax", "rcx", "r11", "memory");
+	asm volatile(
+		"xor %%esp, %%esp\n\tmov $39, %%eax\n\tsyscall\n\tmov $39, %%eax\n\tsyscall\n\tmov %%eax, (%%rsp)"
+		:
+		:
+		: "rax", "rcx", "r11", "memory");
 }
 
 static void block_all_and_spin(void)

@@ -24,7 +24,7 @@ struct file {
 	int zeroes_past_end; /* shows nobody what a mapping wrote there (tmpfs does, ext4 may) */
 	long size;			/* as the model has it; beyond it the model is zero */
 	unsigned char model[MOST];
-	unsigned char *held;		/* a shared mapping of all of it that outlives operations */
+	unsigned char *held; /* a shared mapping of all of it that outlives operations */
 };
 
 static struct file files[FILES];
@@ -202,7 +202,7 @@ static void open_all(struct file *file)
 {
 	file->fd = open(file->path, O_RDWR | (file->device ? 0 : O_CREAT), 0600);
 	file->append_fd = file->device ? -1 : open(file->path, O_WRONLY | O_APPEND);
-	file->direct_fd = open(file->path, O_RDWR | O_DIRECT);	/* where the file system has that */
+	file->direct_fd = open(file->path, O_RDWR | O_DIRECT); /* where the file system has that */
 	need(file->fd >= 0 && (file->device || file->append_fd >= 0));
 }
 

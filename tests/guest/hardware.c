@@ -26,7 +26,14 @@
 
 /* ---- extended state in a frame ---- */
 
-enum change { NOTHING, NO_MAGIC, AVX_NOT_LISTED, SSE_NOT_PRESENT, UNKNOWN_FEATURE, RESERVED_HEADER };
+enum change {
+	NOTHING,
+	NO_MAGIC,
+	AVX_NOT_LISTED,
+	SSE_NOT_PRESENT,
+	UNKNOWN_FEATURE,
+	RESERVED_HEADER
+};
 
 /* Offsets in the frame's XSAVE area: the words that software keeps there, and the header. */
 #define MAGIC		464

@@ -69,7 +69,9 @@ static void jump_randomly(int count)
 		ended += status != ENDLESS;
 	}
 	say("# %d of %d ended by themselves\n", ended, count);
-	check_innocent("an innocent process goes on while others jump to random bytes of the stub with random registers", GAP_LIMIT_US);
+	check_innocent(
+		"an innocent process goes on while others jump to random bytes of the stub with random registers",
+		GAP_LIMIT_US);
 }
 
 /* ---- 2. memory ---- */
@@ -175,7 +177,8 @@ static void memory(void)
 	check(!shared->result[1],
 	      "nothing but the stub's own pages can be read around it or at the host's addresses");
 	for (int value = 0; value < 256; value += 0x33)
-		check(attack(scribble_everything, value) != ENDLESS, "a process that fills the stub's state and signal stack harms itself at most");
+		check(attack(scribble_everything, value) != ENDLESS,
+		      "a process that fills the stub's state and signal stack harms itself at most");
 	check_equal(attack(change_stub, 0), LANDED << 8,
 		    "a process tries to map, unmap, move and protect the stub's pages");
 	check(!shared->result[0] && shared->result[1], "and changes nothing");

@@ -31,7 +31,7 @@
 #define PAGE 4096UL
 #define FLAG_TF 0x100UL
 #define FLAGS 0x202UL
-#define LANDED 42		/* exit status of what went on as an ordinary guest program after its attack */
+#define LANDED 42 /* exit status of what went on as an ordinary guest program after its attack */
 
 /* ---- the stub ---- */
 
@@ -63,7 +63,14 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 }
 
 /* The signal that action raises, 0 if none. */
-#define FAULT_OF(action) ({ outcome.signo = 0; if (!sigsetjmp(back, 1)) { action; } outcome.signo; })
+#define FAULT_OF(action)                   \
+	({                                 \
+		outcome.signo = 0;         \
+		if (!sigsetjmp(back, 1)) { \
+			action;            \
+		}                          \
+		outcome.signo;             \
+	})
 
 static inline int can_read(unsigned long address)
 {
@@ -134,7 +141,7 @@ static inline __attribute__((noreturn)) void jump(unsigned long place,
 
 static struct {
 	volatile int stop, rest;	/* told to the innocent */
-	volatile unsigned long rounds, gap_us;	/* what it did; the longest that it did nothing */
+	volatile unsigned long rounds, gap_us; /* what it did; the longest that it did nothing */
 	volatile unsigned long counter, result[8];	/* for attacks */
 	volatile unsigned char page[PAGE] __attribute__((aligned(4096)));
 } *shared;
@@ -203,7 +210,7 @@ static pid_t start_innocent(void)
 	return child;
 }
 
-#define GAP_LIMIT_US 2000000UL	/* well above what is meant, 100 ms: this machine may be busy */
+#define GAP_LIMIT_US 2000000UL /* well above what is meant, 100 ms: this machine may be busy */
 
 static void check_innocent(const char *sentence, unsigned long limit_us)
 {

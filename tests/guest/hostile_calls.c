@@ -43,7 +43,7 @@ struct call {
 	const char *name;
 	long number, arguments[6];
 	long wanted;			/* what the guest's kernel answers */
-	unsigned int own;		/* offset of the stub's instruction that may make it on the host; 0: none */
+	unsigned int own; /* offset of the stub's instruction that may make it on the host; 0: none */
 };
 
 static pid_t traced;
@@ -148,37 +148,97 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "fstat 1", SYS_fstat, { 1, to }, -EBADF, 0 },
 		{ "fstat 2", SYS_fstat, { 2, to }, -EBADF, 0 },
 		{ "fstat 3", SYS_fstat, { 3, to }, -EBADF, 0 },
-		{ "openat", SYS_openat, { AT_FDCWD, (long)host_path, O_CREAT | O_RDWR, 0600 }, -ENOENT, 0 },
+		{ "openat",
+		  SYS_openat,
+		  { AT_FDCWD, (long)host_path, O_CREAT | O_RDWR, 0600 },
+		  -ENOENT,
+		  0 },
 		{ "mkdir", SYS_mkdir, { (long)host_path, 0700 }, -ENOENT, 0 },
 		{ "unlink", SYS_unlink, { (long)host_path }, -ENOENT, 0 },
-		{ "execve", SYS_execve, { (long)"/proc/self/exe/no", (long)none, (long)none }, -ENOTDIR, 0 },
-		{ "mmap", SYS_mmap, { hole, PAGE, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0 }, -ENOMEM, 0 },
-		{ "mmap of RAM", SYS_mmap, { hole, PAGE, 3, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_FD_RAM, 0 }, -EBADF, 0 },
+		{ "execve",
+		  SYS_execve,
+		  { (long)"/proc/self/exe/no", (long)none, (long)none },
+		  -ENOTDIR,
+		  0 },
+		{ "mmap",
+		  SYS_mmap,
+		  { hole, PAGE, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0 },
+		  -ENOMEM,
+		  0 },
+		{ "mmap of RAM",
+		  SYS_mmap,
+		  { hole, PAGE, 3, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_FD_RAM, 0 },
+		  -EBADF,
+		  0 },
 		{ "munmap", SYS_munmap, { stub.end - PAGE, PAGE }, -EINVAL, 0 },
 		{ "mprotect", SYS_mprotect, { control, PAGE, PROT_READ | PROT_WRITE }, -ENOMEM, 0 },
-		{ "mremap", SYS_mremap, { control, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, hole }, ANY, 0 },
+		{ "mremap",
+		  SYS_mremap,
+		  { control, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, hole },
+		  ANY,
+		  0 },
 		{ "madvise", SYS_madvise, { (long)stub.state, PAGE, MADV_REMOVE }, ANY, 0 },
 		{ "brk", SYS_brk, { 0 }, (long)sbrk(0), 0 },
 		{ "kill", SYS_kill, { host_pid, SIGKILL }, -ESRCH, 0 },
 		{ "tkill", SYS_tkill, { host_pid, SIGKILL }, -ESRCH, 0 },
 		{ "ptrace", SYS_ptrace, { 16, host_pid }, -ESRCH, 0 },
-		{ "process_vm_readv", SYS_process_vm_readv, { host_pid, (long)none, 0, (long)none, 0, 0 }, ANY, 0 },
-		{ "process_vm_writev", SYS_process_vm_writev, { host_pid, (long)none, 0, (long)none, 0, 0 }, ANY, 0 },
+		{ "process_vm_readv",
+		  SYS_process_vm_readv,
+		  { host_pid, (long)none, 0, (long)none, 0, 0 },
+		  ANY,
+		  0 },
+		{ "process_vm_writev",
+		  SYS_process_vm_writev,
+		  { host_pid, (long)none, 0, (long)none, 0, 0 },
+		  ANY,
+		  0 },
 		{ "socketpair", SYS_socketpair, { 1, 1, 0, to }, -EFAULT, 0 },
 		{ "pipe", SYS_pipe, { to }, -EFAULT, 0 },
-		{ "futex wake 4 GiB further", SYS_futex, { owner + (1L << 32), FUTEX_WAKE, 1 }, ANY, 0 },
+		{ "futex wake 4 GiB further",
+		  SYS_futex,
+		  { owner + (1L << 32), FUTEX_WAKE, 1 },
+		  ANY,
+		  0 },
 		{ "futex wake elsewhere", SYS_futex, { to, FUTEX_WAKE, 1 }, -EFAULT, 0 },
 		{ "futex wake all", SYS_futex, { owner, FUTEX_WAKE, 0x7fffffff }, -EFAULT, 0 },
-		{ "futex private wake", SYS_futex, { owner, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1 }, -EFAULT, 0 },
+		{ "futex private wake",
+		  SYS_futex,
+		  { owner, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1 },
+		  -EFAULT,
+		  0 },
 		{ "futex wake op", SYS_futex, { owner, FUTEX_WAKE_OP, 1, 1, to, 0 }, -EFAULT, 0 },
 		{ "futex requeue", SYS_futex, { owner, FUTEX_REQUEUE, 0, 1, to, 0 }, -EFAULT, 0 },
-		{ "futex compare and requeue", SYS_futex, { owner, FUTEX_CMP_REQUEUE, 0, 1, to, 0 }, -EFAULT, 0 },
+		{ "futex compare and requeue",
+		  SYS_futex,
+		  { owner, FUTEX_CMP_REQUEUE, 0, 1, to, 0 },
+		  -EFAULT,
+		  0 },
 		{ "futex lock", SYS_futex, { owner, FUTEX_LOCK_PI, 0, 0 }, -EFAULT, 0 },
-		{ "futex wait for another value", SYS_futex, { owner, FUTEX_WAIT, 0, 0 }, -EFAULT, 0 },
-		{ "futex wait with a limit", SYS_futex, { owner, FUTEX_WAIT, STUB_TRAPPED, (long)&soon }, -EFAULT, 0 },
-		{ "futex wait with a limit at 4 GiB", SYS_futex, { owner, FUTEX_WAIT, STUB_TRAPPED, 1L << 32 }, -EFAULT, 0 },
-		{ "futex wait elsewhere", SYS_futex, { to, FUTEX_WAIT, STUB_TRAPPED, 0 }, -EFAULT, 0 },
-		{ "futex wait bitset", SYS_futex, { owner, FUTEX_WAIT_BITSET, STUB_TRAPPED, 0, 0, -1 }, -EFAULT, 0 },
+		{ "futex wait for another value",
+		  SYS_futex,
+		  { owner, FUTEX_WAIT, 0, 0 },
+		  -EFAULT,
+		  0 },
+		{ "futex wait with a limit",
+		  SYS_futex,
+		  { owner, FUTEX_WAIT, STUB_TRAPPED, (long)&soon },
+		  -EFAULT,
+		  0 },
+		{ "futex wait with a limit at 4 GiB",
+		  SYS_futex,
+		  { owner, FUTEX_WAIT, STUB_TRAPPED, 1L << 32 },
+		  -EFAULT,
+		  0 },
+		{ "futex wait elsewhere",
+		  SYS_futex,
+		  { to, FUTEX_WAIT, STUB_TRAPPED, 0 },
+		  -EFAULT,
+		  0 },
+		{ "futex wait bitset",
+		  SYS_futex,
+		  { owner, FUTEX_WAIT_BITSET, STUB_TRAPPED, 0, 0, -1 },
+		  -EFAULT,
+		  0 },
 		{ "arch_prctl", SYS_arch_prctl, { 0x1003, to }, -EFAULT, 0 },
 		{ "arch_prctl of gs", SYS_arch_prctl, { 0x1004, to }, -EFAULT, 0 },
 		{ "arch_prctl cpuid", SYS_arch_prctl, { 0x1012, 0 }, ANY, 0 },
@@ -201,12 +261,32 @@ static unsigned long call_everywhere(unsigned long page, int *wrong)
 		{ "x32 rt_sigreturn", 0x40000000 + 513, { 0 }, -ENOSYS, 0 },
 		{ "no call", -1, { 0 }, -ENOSYS, 0 },
 		/* What the stub does, and may do, at one place each. */
-		{ "the stub's wake", SYS_futex, { owner, FUTEX_WAKE, 1 }, -EFAULT, stub.entries.sys_wake },
-		{ "the stub's wait", SYS_futex, { owner, FUTEX_WAIT, STUB_TRAPPED }, -EFAULT, stub.entries.sys_wait },
+		{ "the stub's wake",
+		  SYS_futex,
+		  { owner, FUTEX_WAKE, 1 },
+		  -EFAULT,
+		  stub.entries.sys_wake },
+		{ "the stub's wait",
+		  SYS_futex,
+		  { owner, FUTEX_WAIT, STUB_TRAPPED },
+		  -EFAULT,
+		  stub.entries.sys_wait },
 		{ "the stub's return", SYS_rt_sigreturn, { 0 }, SKIPPED, stub.entries.sys_return },
-		{ "the stub's TSC", SYS_prctl, { PR_SET_TSC, PR_TSC_ENABLE }, 0, stub.entries.sys_tsc },
-		{ "the stub's fs", SYS_arch_prctl, { SET_FS, 0 }, SKIPPED, stub.control->fsgsbase ? 0 : stub.entries.sys_fs },
-		{ "the stub's gs", SYS_arch_prctl, { SET_GS, 0 }, SKIPPED, stub.control->fsgsbase ? 0 : stub.entries.sys_gs },
+		{ "the stub's TSC",
+		  SYS_prctl,
+		  { PR_SET_TSC, PR_TSC_ENABLE },
+		  0,
+		  stub.entries.sys_tsc },
+		{ "the stub's fs",
+		  SYS_arch_prctl,
+		  { SET_FS, 0 },
+		  SKIPPED,
+		  stub.control->fsgsbase ? 0 : stub.entries.sys_fs },
+		{ "the stub's gs",
+		  SYS_arch_prctl,
+		  { SET_GS, 0 },
+		  SKIPPED,
+		  stub.control->fsgsbase ? 0 : stub.entries.sys_gs },
 	};
 
 	unsigned long count = 0;
@@ -263,7 +343,9 @@ static void calls(void)
 	struct sigaction action = { .sa_handler = on_alarm };
 
 	sigaction(SIGALRM, &action, NULL);
-	check_calls((unsigned long)stub.code, "each system call instruction of the stub makes the guest's call but for the one that it is there for");
+	check_calls(
+		(unsigned long)stub.code,
+		"each system call instruction of the stub makes the guest's call but for the one that it is there for");
 	check_calls(copy_stub(), "calls as the stub makes them are the guest's elsewhere");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
@@ -286,7 +368,9 @@ static void exits(void)
 		calls++;
 		own += status != ENDLESS && WIFEXITED(status) && WEXITSTATUS(status) == LANDED;
 	}
-	check_equal(own, calls, "exit_group at every system call instruction of the stub ends the guest process as the guest's own call does");
+	check_equal(
+		own, calls,
+		"exit_group at every system call instruction of the stub ends the guest process as the guest's own call does");
 }
 
 static void by_int80(long number)
@@ -321,8 +405,13 @@ static void old_entries(void)
 static const struct clone_kind {
 	long number, flags;
 } kinds[] = {
-	{ SYS_fork, 0 }, { SYS_vfork, 0 }, { SYS_clone, SIGCHLD }, { SYS_clone, CLONE_VM | SIGCHLD },
-	{ SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM }, { SYS_clone3, 0 },
+	{ SYS_fork, 0 },
+	{ SYS_vfork, 0 },
+	{ SYS_clone, SIGCHLD },
+	{ SYS_clone, CLONE_VM | SIGCHLD },
+	{ SYS_clone,
+	  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM },
+	{ SYS_clone3, 0 },
 };
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 

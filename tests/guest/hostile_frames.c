@@ -98,7 +98,8 @@ static void blocked(void)
 
 /* ---- 2. odd frames ---- */
 
-#define REGISTER(name) offsetof(struct signal_frame, context.regs.name), sizeof(forged.context.regs.name)
+#define REGISTER(name) \
+	offsetof(struct signal_frame, context.regs.name), sizeof(forged.context.regs.name)
 #define CONTEXT(name) offsetof(struct signal_frame, context.name), sizeof(forged.context.name)
 
 static const struct edit {
@@ -107,26 +108,48 @@ static const struct edit {
 	unsigned long value;
 } edits[] = {
 	{ "nothing odd", REGISTER(ax), 0 },
-	{ "cs 0", REGISTER(cs), 0 }, { "cs of the kernel", REGISTER(cs), 0x10 }, { "cs of 32-bit code", REGISTER(cs), 0x23 },
-	{ "cs of data", REGISTER(cs), 0x2b }, { "cs of an LDT", REGISTER(cs), 7 }, { "cs beyond the GDT", REGISTER(cs), 0xffff },
-	{ "ss 0", REGISTER(ss), 0 }, { "ss of the kernel", REGISTER(ss), 0x18 }, { "ss of code", REGISTER(ss), 0x33 },
-	{ "ss of an LDT", REGISTER(ss), 7 }, { "ss beyond the GDT", REGISTER(ss), 0xfffb },
+	{ "cs 0", REGISTER(cs), 0 },
+	{ "cs of the kernel", REGISTER(cs), 0x10 },
+	{ "cs of 32-bit code", REGISTER(cs), 0x23 },
+	{ "cs of data", REGISTER(cs), 0x2b },
+	{ "cs of an LDT", REGISTER(cs), 7 },
+	{ "cs beyond the GDT", REGISTER(cs), 0xffff },
+	{ "ss 0", REGISTER(ss), 0 },
+	{ "ss of the kernel", REGISTER(ss), 0x18 },
+	{ "ss of code", REGISTER(ss), 0x33 },
+	{ "ss of an LDT", REGISTER(ss), 7 },
+	{ "ss beyond the GDT", REGISTER(ss), 0xfffb },
 	{ "fs and gs selectors", REGISTER(fs), 0xffff },
-	{ "ip not canonical", REGISTER(ip), 0x800000000000 }, { "ip of the kernel", REGISTER(ip), 0xffffffff81000000 },
-	{ "ip 0", REGISTER(ip), 0 }, { "ip of vsyscall", REGISTER(ip), 0xffffffffff600000 }, { "ip at the end", REGISTER(ip), 0x7fffffffefff },
-	{ "sp not canonical", REGISTER(sp), 0x800000000000 }, { "sp of the kernel", REGISTER(sp), 0xffff888000000000 },
-	{ "sp 0", REGISTER(sp), 0 }, { "sp odd", REGISTER(sp), 0x7ffffffff001 },
-	{ "trap flag", REGISTER(flags), FLAGS | FLAG_TF }, { "alignment check", REGISTER(flags), FLAGS | 0x40000 },
-	{ "nested task", REGISTER(flags), FLAGS | 0x4000 }, { "direction", REGISTER(flags), FLAGS | 0x400 },
-	{ "IOPL", REGISTER(flags), FLAGS | 0x3000 }, { "virtual 8086", REGISTER(flags), FLAGS | 0x20000 },
-	{ "resume", REGISTER(flags), FLAGS | 0x10000 }, { "no interrupts", REGISTER(flags), 0 }, { "all flags", REGISTER(flags), -1 },
-	{ "no extended state", REGISTER(fpstate), 0 }, { "extended state at 1", REGISTER(fpstate), 1 },
+	{ "ip not canonical", REGISTER(ip), 0x800000000000 },
+	{ "ip of the kernel", REGISTER(ip), 0xffffffff81000000 },
+	{ "ip 0", REGISTER(ip), 0 },
+	{ "ip of vsyscall", REGISTER(ip), 0xffffffffff600000 },
+	{ "ip at the end", REGISTER(ip), 0x7fffffffefff },
+	{ "sp not canonical", REGISTER(sp), 0x800000000000 },
+	{ "sp of the kernel", REGISTER(sp), 0xffff888000000000 },
+	{ "sp 0", REGISTER(sp), 0 },
+	{ "sp odd", REGISTER(sp), 0x7ffffffff001 },
+	{ "trap flag", REGISTER(flags), FLAGS | FLAG_TF },
+	{ "alignment check", REGISTER(flags), FLAGS | 0x40000 },
+	{ "nested task", REGISTER(flags), FLAGS | 0x4000 },
+	{ "direction", REGISTER(flags), FLAGS | 0x400 },
+	{ "IOPL", REGISTER(flags), FLAGS | 0x3000 },
+	{ "virtual 8086", REGISTER(flags), FLAGS | 0x20000 },
+	{ "resume", REGISTER(flags), FLAGS | 0x10000 },
+	{ "no interrupts", REGISTER(flags), 0 },
+	{ "all flags", REGISTER(flags), -1 },
+	{ "no extended state", REGISTER(fpstate), 0 },
+	{ "extended state at 1", REGISTER(fpstate), 1 },
 	{ "extended state in the kernel", REGISTER(fpstate), 0xffff888000000000 },
 	{ "extended state at the end", REGISTER(fpstate), 0x7fffffffefc0 },
-	{ "context flags 0", CONTEXT(flags), 0 }, { "all context flags", CONTEXT(flags), -1 },
-	{ "signal stack disabled", CONTEXT(stack[1]), 2 }, { "signal stack with odd flags", CONTEXT(stack[1]), -1 },
-	{ "signal stack of no size", CONTEXT(stack[2]), 0 }, { "signal stack of 2 KiB", CONTEXT(stack[2]), 2048 },
-	{ "endless signal stack", CONTEXT(stack[2]), -1 }, { "signal stack at 0", CONTEXT(stack[0]), 0 },
+	{ "context flags 0", CONTEXT(flags), 0 },
+	{ "all context flags", CONTEXT(flags), -1 },
+	{ "signal stack disabled", CONTEXT(stack[1]), 2 },
+	{ "signal stack with odd flags", CONTEXT(stack[1]), -1 },
+	{ "signal stack of no size", CONTEXT(stack[2]), 0 },
+	{ "signal stack of 2 KiB", CONTEXT(stack[2]), 2048 },
+	{ "endless signal stack", CONTEXT(stack[2]), -1 },
+	{ "signal stack at 0", CONTEXT(stack[0]), 0 },
 	{ "signal stack in the kernel", CONTEXT(stack[0]), 0xffff888000000000 },
 	{ "signal stack at the end", CONTEXT(stack[0]), 0x7fffffff0000 },
 };
@@ -153,7 +176,9 @@ static void odd_frames(void)
 	}
 	check_equal(attack(return_odd, 0), LANDED << 8,
 		    "a process that forges a sound frame goes on as a guest program");
-	check_equal(ended, count, "one that forges an odd frame ends: selectors, flags, addresses, extended state, signal stacks");
+	check_equal(
+		ended, count,
+		"one that forges an odd frame ends: selectors, flags, addresses, extended state, signal stacks");
 	check_innocent("an innocent process goes on meanwhile", GAP_LIMIT_US);
 }
 
@@ -249,7 +274,8 @@ static void turns(void)
 
 /* ---- 5. forged traps ---- */
 
-#define USER_FLAGS 0x254fd7UL		/* all but IOPL, virtual 8086 mode, virtual interrupts, reserved ones */
+#define USER_FLAGS \
+	0x254fd7UL /* all but IOPL, virtual 8086 mode, virtual interrupts, reserved ones */
 
 static void write_trap(int signo, int code, int number)
 {
@@ -368,7 +394,7 @@ static void claimed_registers(void)
 	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++) {
 		memset((void *)shared->result, 0, sizeof(shared->result));
 		for (int tries = 0; tries < 3 && !shared->result[0]; tries++)
-			attack(see_claim, values[i]);	/* the host's own faults may come between */
+			attack(see_claim, values[i]); /* the host's own faults may come between */
 		taken += shared->result[0];
 		if ((shared->result[1] & 3) != 3 || (shared->result[1] >> 48 & 3) != 3 ||
 		    (shared->result[2] & ~USER_FLAGS)) {
@@ -435,7 +461,9 @@ static void forged_traps(void)
 	claimed_registers();
 	for (unsigned int i = 0; i < sizeof(values) / sizeof(*values); i++)
 		finish(begin(be_interrupted, values[i]), 100);
-	check_innocent("an innocent process goes on while others claim to be interrupted, with selectors of the kernel, for ever", GAP_LIMIT_US);
+	check_innocent(
+		"an innocent process goes on while others claim to be interrupted, with selectors of the kernel, for ever",
+		GAP_LIMIT_US);
 	for (long i = 0; i < 20; i++)
 		ended += attack(claim_breakpoint, i * 500) != ENDLESS;
 	check_equal(ended, 20, "a process that claims a breakpoint and dies is missed");
@@ -548,7 +576,9 @@ static void calls(void)
 	landed = 0;
 	for (long i = 0; i < 40; i++)
 		landed += attack(make_call, i) == LANDED << 8;
-	check_equal(landed, 40, "who jumps to the entry for calls makes the guest's call, whatever the other registers hold");
+	check_equal(
+		landed, 40,
+		"who jumps to the entry for calls makes the guest's call, whatever the other registers hold");
 	for (unsigned int i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
 		int status = attack(return_badly, addresses[i]);
 
@@ -604,7 +634,9 @@ static void at_random(int count)
 	for (int i = 0; i < count; i++)
 		ended += finish(begin(write_at_random, i), 100) != ENDLESS;
 	say("# %d of %d ended by themselves\n", ended, count);
-	check_innocent("an innocent process goes on while others write nonsense to frame and state as the kernel reads them", GAP_LIMIT_US);
+	check_innocent(
+		"an innocent process goes on while others write nonsense to frame and state as the kernel reads them",
+		GAP_LIMIT_US);
 }
 
 int main(int argc, char **argv)

@@ -37,7 +37,14 @@ static void faulted(int sig, siginfo_t *info, void *context)
 }
 
 /* The signal that @action raises, 0 if none. */
-#define FAULT_OF(action) ({ fault_signal = fault_code = 0; if (!sigsetjmp(back, 1)) { action; } fault_signal; })
+#define FAULT_OF(action)                       \
+	({                                     \
+		fault_signal = fault_code = 0; \
+		if (!sigsetjmp(back, 1)) {     \
+			action;                \
+		}                              \
+		fault_signal;                  \
+	})
 
 static volatile char *anonymous(size_t pages, int protection)
 {

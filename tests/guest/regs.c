@@ -35,7 +35,7 @@
 
 #define XSTATE_MASK	0xe7UL		/* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM */
 #define XSAVE_BYTES	16384
-#define FLAGS_KEPT	0xcd5UL		/* CF PF AF ZF SF DF OF; ID is left out: ptrace cannot set it */
+#define FLAGS_KEPT 0xcd5UL /* CF PF AF ZF SF DF OF; ID is left out: ptrace cannot set it */
 #define RCX 1
 #define RSP 4
 
@@ -476,7 +476,8 @@ static const struct kind {
 	{ "registers are kept across a sleep", round_sleep, 1 },
 	{ "registers are kept across a page fault", round_fault, 1 },
 	{ "registers are kept across a signal whose handler ruins them", round_tgkill, 1 },
-	{ "registers that a handler edits in its frame come back edited, the others kept", round_tgkill_edit, 1 },
+	{ "registers that a handler edits in its frame come back edited, the others kept",
+	  round_tgkill_edit, 1 },
 	{ "registers are kept across an exception that a handler steps over", round_trap, 1 },
 	{ "registers are kept while running", round_run, 1 },
 	{ "registers are kept on both sides of a fork", round_fork, 0 },
@@ -571,7 +572,8 @@ static void under_load(int seconds)
 		}
 	}
 	say("# %lu rounds in %d seconds in this process\n", rounds, seconds);
-	check(kept && rounds > 10, "registers are kept in 10 threads of 3 processes with a timer signal every millisecond");
+	check(kept && rounds > 10,
+	      "registers are kept in 10 threads of 3 processes with a timer signal every millisecond");
 	check(ruined > 0 && !stale_handlers,
 	      "a handler starts with x87 and SSE control as a fresh process has them");
 }

@@ -133,11 +133,12 @@ static void edits(void)
 	uint32_t xmm;
 
 	handle(SIGTRAP, move_on, 0);
-	asm volatile("mov %[stack], %%r14\n\tmov %%rsp, %%r12\n\tlea 1f(%%rip), %%rbx\n\tpxor %%xmm5, %%xmm5\n\tint3\n\tud2\n"
-		     "1:	mov %%rsp, %[rsp]\n\tmov %%r15, %%rsp\n\tmovd %%xmm5, %[xmm]\n\tmov %%r12, %[old]\n"
-		     : "=a"(rax), [rsp] "=&c"(rsp), [xmm] "=&d"(xmm), [old] "=&S"(old)
-		     : [stack] "r"(&other_stack[32])
-		     : "rbx", "r12", "r14", "r15", "xmm5", "memory");
+	asm volatile(
+		"mov %[stack], %%r14\n\tmov %%rsp, %%r12\n\tlea 1f(%%rip), %%rbx\n\tpxor %%xmm5, %%xmm5\n\tint3\n\tud2\n"
+		"1:	mov %%rsp, %[rsp]\n\tmov %%r15, %%rsp\n\tmovd %%xmm5, %[xmm]\n\tmov %%r12, %[old]\n"
+		: "=a"(rax), [rsp] "=&c"(rsp), [xmm] "=&d"(xmm), [old] "=&S"(old)
+		: [stack] "r"(&other_stack[32])
+		: "rbx", "r12", "r14", "r15", "xmm5", "memory");
 	check(rax == 0x1122334455667788 && rsp == (uint64_t)&other_stack[32] && xmm == 0xabcdef01,
 	      "a handler can edit rip, rsp, rax and xmm");
 	signal(SIGTRAP, SIG_DFL);
@@ -222,9 +223,11 @@ static void sigreturns(void)
 	      "returning with reserved MXCSR bits gives SIGSEGV or no such bits");
 
 	handle(SIGUSR1, no_pointer, 0);
-	asm volatile("mov $-1, %%eax\n\tmovd %%eax, %%xmm9\n\tmov %[n], %%eax\n\tsyscall\n\tmovd %%xmm9, %[xmm]"
-		     : [xmm] "=r"(xmm) : [n] "i"(SYS_tkill), "D"(getpid()), "S"(SIGUSR1)
-		     : "rax", "rcx", "r11", "xmm9", "memory");
+	asm volatile(
+		"mov $-1, %%eax\n\tmovd %%eax, %%xmm9\n\tmov %[n], %%eax\n\tsyscall\n\tmovd %%xmm9, %[xmm]"
+		: [xmm] "=r"(xmm)
+		: [n] "i"(SYS_tkill), "D"(getpid()), "S"(SIGUSR1)
+		: "rax", "rcx", "r11", "xmm9", "memory");
 	check_equal(xmm, 0, "returning without an extended state pointer clears it");
 
 	handle(SIGUSR1, edit_one, 0);
@@ -308,8 +311,11 @@ static void exceptions(void)
 			   :
 			   : "eax", "ecx", "edx"));
 	trap_is(SIGFPE, FPE_INTDIV, NULL, 0, -1, "division by zero: SIGFPE, INTDIV");
-	TRAPS(asm volatile("fninit\n\tpushq $0x37b\n\tfldcw (%%rsp)\n\tpopq %%rax\n\tfld1\n\tfldz\n\tfdivrp\n\tfwait\n\tfninit"
-			   : : : "rax"));
+	TRAPS(asm volatile(
+		"fninit\n\tpushq $0x37b\n\tfldcw (%%rsp)\n\tpopq %%rax\n\tfld1\n\tfldz\n\tfdivrp\n\tfwait\n\tfninit"
+		:
+		:
+		: "rax"));
 	asm volatile("fninit");
 	trap_is(SIGFPE, FPE_FLTDIV, NULL, 16, -1, "an x87 division by zero: SIGFPE, FLTDIV");
 	TRAPS(asm volatile(

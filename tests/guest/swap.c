@@ -13,7 +13,7 @@
 #endif
 
 #define PAGE		4096UL
-#define MOST_ROUNDS	1000	/* pages that a round leaves are being written, or were just used */
+#define MOST_ROUNDS 1000 /* pages that a round leaves are being written, or were just used */
 
 /* In KiB. */
 static unsigned long swapped_out(void)

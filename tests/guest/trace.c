@@ -488,8 +488,12 @@ static void dump(void)
 
 	setrlimit(RLIMIT_CORE, &all);
 	mark[0] = 'W';
-	asm volatile("mov $0x0123456789abcdef, %%rbx\n\tmov $0x77, %%r15\n\tmov $0x33445566, %%eax\n\tmovd %%eax, %%xmm6\n\t"
-		     ".globl dump_here\ndump_here:\tud2" : : : "rbx", "r15", "rax", "xmm6");
+	asm volatile(
+		"mov $0x0123456789abcdef, %%rbx\n\tmov $0x77, %%r15\n\tmov $0x33445566, %%eax\n\tmovd %%eax, %%xmm6\n\t"
+		".globl dump_here\ndump_here:\tud2"
+		:
+		:
+		: "rbx", "r15", "rax", "xmm6");
 }
 extern char dump_here[];
 

@@ -68,8 +68,9 @@ static const struct name { const char *name; int number; } calls[] = {
 #define CALLS (sizeof(calls) / sizeof(calls[0]))
 
 static const struct name errors[] = {
-	{ "EPERM", EPERM }, { "ENOSYS", ENOSYS }, { "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EMFILE", EMFILE }, { "EACCES", EACCES },
-	{ "EINVAL", EINVAL }, { "EIO", EIO }, { "EDQUOT", EDQUOT },
+	{ "EPERM", EPERM },   { "ENOSYS", ENOSYS }, { "EAGAIN", EAGAIN },
+	{ "ENOMEM", ENOMEM }, { "EMFILE", EMFILE }, { "EACCES", EACCES },
+	{ "EINVAL", EINVAL }, { "EIO", EIO },	    { "EDQUOT", EDQUOT },
 };
 
 static int number_of(const struct name *names, size_t count, const char *name)

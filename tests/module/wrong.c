@@ -20,7 +20,8 @@ static noinline int recurse(int depth)
 
 static void recurse_in_softirq(struct tasklet_struct *tasklet)
 {
-	pr_info("wrong: %s\n", in_serving_softirq() ? "recursion in a soft interrupt" : "no soft interrupt");
+	pr_info("wrong: %s\n",
+		in_serving_softirq() ? "recursion in a soft interrupt" : "no soft interrupt");
 	recurse(1);
 }
 static DECLARE_TASKLET(deep, recurse_in_softirq);

@@ -34,7 +34,7 @@
 #include "../guest/check.h"
 
 #define SECTOR		512
-#define STRIPES		14		/* places that are written to, with one request under way at a time in each */
+#define STRIPES 14 /* places that are written to, with one request under way at a time in each */
 #define STRIPE		24		/* sectors */
 #define SEGMENTS	4		/* of a request, at most */
 #define FLUSHES		3		/* that may be under way */
@@ -88,7 +88,7 @@ struct version {
 	long begun, ended;
 	long sure; /* from this position on: durable (file); answered for by a flush (disk) */
 	int lost;		/* file: was there when an fdatasync failed */
-	int optional;		/* disk: what it does may or may not be seen (a discard, a write that failed) */
+	int optional; /* disk: what it does may or may not be seen (a discard, a write that failed) */
 };
 
 struct history {
@@ -699,7 +699,8 @@ int main(void)
 	}
 	say("# %lu states of a COW file, %lu flushes answered, %lu sectors read\n", states,
 	    flushes_answered, sectors_read);
-	check(right[PLAIN], "a COW file holds what was flushed, whenever the power fails, and reads as what was written last");
+	check(right[PLAIN],
+	      "a COW file holds what was flushed, whenever the power fails, and reads as what was written last");
 	check(right[SYNC_FAILS], "also when an fdatasync failed before");
 	check(right[NO_SPACE], "also when there was no space for a part of the bitmap");
 	check(right[SYNCHRONOUS], "a synchronous one holds what was answered");

@@ -33,7 +33,10 @@ static const struct site sites[] = {
 	{ "mov %rcx, %r10 between, of the other form", 0, 0, { LOAD, 0x4c, 0x8b, 0xd1, CALL } },
 	{ "mov %ecx, %edx between", 0, 0, { LOAD, 0x89, 0xca, CALL } },
 	{ "mov %ecx, %edx between, of the other form", 0, 0, { LOAD, 0x8b, 0xd1, CALL } },
-	{ "mov %r9, %r10 between, whose fields look like %rcx", -10, 8, { LOAD, 0x4d, 0x89, 0xca, CALL } },
+	{ "mov %r9, %r10 between, whose fields look like %rcx",
+	  -10,
+	  8,
+	  { LOAD, 0x4d, 0x89, 0xca, CALL } },
 	{ "mov %r9, %r10 between, of the other form", -10, 8, { LOAD, 0x4d, 0x8b, 0xd1, CALL } },
 	{ "mov %rdx, %rcx between", -10, 8, { LOAD, 0x48, 0x89, 0xd1, CALL } },
 	{ "mov (%rdi), %rsi between", 0, 0, { LOAD, 0x48, 0x8b, 0x37, CALL } },
@@ -44,7 +47,10 @@ static const struct site sites[] = {
 	{ "movl $39, -0x47ffff00(%rbp)", 0, 0, { 0xc7, 0x85, 0x00, 0x01, 0x00, LOAD, CALL } },
 	{ "movl $39, -0x47ffff00(%rip)", 0, 0, { 0xc7, 0x05, 0x00, 0x01, 0x00, LOAD, CALL } },
 	{ "movl $39, -0x47ffff00(%rsp)", 0, 0, { 0xc7, 0x84, 0x24, 0x00, 0x01, 0x00, LOAD, CALL } },
-	{ "movl $39, -0x47ffff00(,%rdi,4)", 0, 0, { 0xc7, 0x04, 0xbd, 0x00, 0x01, 0x00, LOAD, CALL } },
+	{ "movl $39, -0x47ffff00(,%rdi,4)",
+	  0,
+	  0,
+	  { 0xc7, 0x04, 0xbd, 0x00, 0x01, 0x00, LOAD, CALL } },
 };
 
 static int length_of(const struct site *site)
