@@ -74,7 +74,7 @@ def real():
     result = uml.run("while :; do sleep 1; done", mem="128M", arguments=["umid=perlreal"],
                      drive=drive)
     pid, ended = said[0] if said else (0, None)
-    tap.equal(ended and ended.stdout, f"pid {pid}\nversion\nlong\nkernel 2\n",
+    tap.equal(ended and ended.stdout, f"pid {pid}\nversion\nlong\nkernel 1\n",
               "list, version, a long file and an error come from ./linux")
     tap.equal(result.exit, 0, "which halt ends", result.tail)
     uml.clean(result)

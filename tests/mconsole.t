@@ -190,8 +190,12 @@ def commands():
     words = ("version halt reboot cad sysrq stop go log config remove proc stack").split()
     tap.ok(error == 0 and all(re.search(rf"^ +{word} ", text, re.M) for word in words),
            "help lists the commands", text)
-    for bad in ("nonsense", "versions", ""):
-        tap.ok(mconsole.ask(at, bad)[0] != 0, f"'{bad}' is an error")
+    for bad in ("nonsense", "versions", "", "sysrq", "stack x", "stack 99999", "proc none",
+                "config nothing", "config nothing=1", "config ubd99", "remove ubd3", "remove mem",
+                "config con1=nosuch:x", "exec", "exec -l0 true", "stop 0"):
+        error, text = mconsole.ask(at, bad)
+        tap.ok(error == 1 and len(text.splitlines()) == 1, f"'{bad}' has the error 1, and a line",
+               (error, text))
 
     tap.ok(mconsole.ask(at, "log a line from the host")[0] == 0
            and type_line(guest, "dmesg | tail -n 1", r"\] a line from the host$"),
@@ -325,6 +329,8 @@ def stopped():
     tap.ok(used <= 5, "a stopped instance uses no CPU", f"{used} ticks in 3 s")
     tap.equal(mconsole.ask(at, "version")[0], 0, "but answers version")
     tap.ok(mconsole.ask(at, "proc uptime")[0] != 0, "and says why it does not answer proc")
+    tap.equal(mconsole.ask(at, "proc uptime"), (1, "the instance is stopped: send go first"),
+              "in the words that clients look for")
     tap.equal(mconsole.ask(at, "stop")[0], 0, "a second stop changes nothing")
     mconsole.ask(at, "go")
     after = monotonic(at)
@@ -356,7 +362,7 @@ def hostile():
                            ("an empty packet", b""), ("half a header", b"\xbe\xba\xfe\xca\x02"),
                            ("text alone", b"halt")):
         client.send(data)
-        tap.ok(client.answer()[0] != 0, f"{sentence} is an error")
+        tap.equal(client.answer()[0], 1, f"{sentence} is an error")
     tap.equal(client.ask("version")[0], 0, "and was not carried out")
     client.send(mconsole.packet("version", size=8))
     tap.equal(client.answer()[0], 0, "a packet may end after its text")

@@ -100,7 +100,8 @@ def once():
     try:
         with guest("alice", pid=burner.pid), guest("bob") as bob, guest("mute") as mute, \
                 guest("dead", pid=2 ** 22 - 1) as dead:
-            bob.answers.update({"default": packets("the instance is stopped", error=16)})
+            refusal = "the instance is stopped: send go first"
+            bob.answers.update({"default": packets(refusal, error=1)})
             for request in ("proc loadavg", "proc diskstats", "proc net/dev", "config mem"):
                 del bob.answers[request]
             mute.answers.update({"config mem": None})

@@ -4,7 +4,7 @@
  *
  * version: sysname, nodename, release, version, machine. config: device, value (null after one was
  * set). proc: file, text, and values where each line has the form "name: value". An answer with an
- * error: error, its number of errno.h, and text.
+ * error: error, the number that the kernel sends, and text.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

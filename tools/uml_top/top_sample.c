@@ -7,7 +7,6 @@
  * that does not answer costs no more than the time limit.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +124,14 @@ static void append(struct guest *guest, const struct mconsole_packet *packet)
 	guest->answer_length += packet->length;
 }
 
+/* Whether it is the answer of an instance that is stopped. */
+static int says_stopped(const struct guest *guest, const struct mconsole_packet *packet)
+{
+	static const char start[] = "the instance is stopped";
+
+	return packet->error && !strncmp(guest->answer, start, sizeof(start) - 1);
+}
+
 /* A packet may have come. A kernel without one of the files still has the others. */
 static void go_on(struct guest *guest)
 {
@@ -141,7 +148,7 @@ static void go_on(struct guest *guest)
 	append(guest, &packet);
 	if (packet.more)
 		return;
-	if (packet.error == EBUSY) {
+	if (says_stopped(guest, &packet)) {
 		guest->state = STOPPED;
 		guest->step = STEPS;
 		return;

@@ -89,7 +89,7 @@ struct mconsole;
 struct mconsole_packet {
 	const char *text;	/* and a NUL; may have NULs in it; valid until the next call */
 	size_t length;		/* of text, in bytes */
-	unsigned int error;	/* 0, or an errno; the exit status in the last packet of exec */
+	unsigned int error;	/* 0; 1: see text; the exit status in the last packet of exec */
 	int more;		/* other than 0: further packets follow */
 };
 

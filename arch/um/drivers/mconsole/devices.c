@@ -36,7 +36,7 @@ static void answer(struct mconsole_request *request, int error, struct seq_buf *
 	if (error && !seq_buf_used(text))
 		seq_buf_puts(text, error == -EOPNOTSUPP ? "this device has no such operation" :
 			     host_error_text(error));
-	mconsole_end(request, error, text->buffer, seq_buf_used(text));
+	mconsole_end(request, error ? HOST_MCONSOLE_ERROR : 0, text->buffer, seq_buf_used(text));
 }
 
 /* value: NULL for a query. */

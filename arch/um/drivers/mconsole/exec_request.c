@@ -183,7 +183,7 @@ static void answer(struct run *run, int status)
 		mconsole_answer(run->request, run->command.error, "%s: %s", failed,
 				host_error_text(run->command.error));
 	else
-		mconsole_end(run->request, -status, "", 0);
+		mconsole_end(run->request, status, "", 0);
 }
 
 static void run_command(struct run *run)

@@ -36,7 +36,7 @@ static atomic_t under_way = ATOMIC_INIT(0);
 
 /* ---- answers ---- */
 
-static int send(struct mconsole_request *request, int error, bool more, const char *text,
+static int send(struct mconsole_request *request, unsigned int status, bool more, const char *text,
 		size_t length)
 {
 	bool can_wait = request->command && request->command->in_process;
@@ -44,7 +44,7 @@ static int send(struct mconsole_request *request, int error, bool more, const ch
 	int result;
 
 	for (;;) {
-		result = host_mconsole_reply(&request->client, -error, more, text, length,
+		result = host_mconsole_reply(&request->client, status, more, text, length,
 					     !can_wait);
 		if (result != -EAGAIN || !can_wait || time_after(jiffies, deadline))
 			return result;
@@ -66,14 +66,15 @@ int mconsole_part(struct mconsole_request *request, const char *text, size_t len
 	return error;
 }
 
-void mconsole_end(struct mconsole_request *request, int error, const char *text, size_t length)
+void mconsole_end(struct mconsole_request *request, unsigned int status, const char *text,
+		  size_t length)
 {
 	while (length >= HOST_MCONSOLE_TEXT) {
-		send(request, error, true, text, HOST_MCONSOLE_TEXT - 1);
+		send(request, status, true, text, HOST_MCONSOLE_TEXT - 1);
 		text += HOST_MCONSOLE_TEXT - 1;
 		length -= HOST_MCONSOLE_TEXT - 1;
 	}
-	send(request, error, false, text, length);
+	send(request, status, false, text, length);
 }
 
 void mconsole_done(struct mconsole_request *request)
@@ -90,7 +91,7 @@ void mconsole_answer(struct mconsole_request *request, int error, const char *fo
 	va_start(arguments, format);
 	length = vscnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	mconsole_end(request, error, text, length);
+	mconsole_end(request, error ? HOST_MCONSOLE_ERROR : 0, text, length);
 }
 
 /* ---- requests ---- */

@@ -29,12 +29,14 @@ struct mconsole_command {
 /*
  * Answers: any number of parts of text of any length, then the end. With an error the client shows
  * what was sent as its reason. In a process they wait for a client that is slow. mconsole_part()
- * returns 0, or -errno once the client is gone or takes nothing for long.
+ * returns 0, or -errno once the client is gone or takes nothing for long. @status is the error that
+ * the client sees: 0, HOST_MCONSOLE_ERROR, or the exit status of a command.
  */
 int mconsole_part(struct mconsole_request *request, const char *text, size_t length);
-void mconsole_end(struct mconsole_request *request, int error, const char *text, size_t length);
+void mconsole_end(struct mconsole_request *request, unsigned int status, const char *text,
+		  size_t length);
 void mconsole_done(struct mconsole_request *request);	/* an answer without text */
-/* The whole answer. */
+/* The whole answer. @error: 0 or -errno, of which the client sees that there is one. */
 void __printf(3, 4) mconsole_answer(struct mconsole_request *request, int error,
 				    const char *format, ...);
 

@@ -11,6 +11,8 @@
 #define HOST_MCONSOLE_H
 
 #define HOST_MCONSOLE_TEXT	512	/* bytes in a packet, the NUL at the end among them */
+/* The error of every failure: clients exit with it, and 1 is what scripts know. */
+#define HOST_MCONSOLE_ERROR	1
 
 /* Whom to answer. */
 struct host_mconsole_client {
@@ -30,11 +32,11 @@ long host_mconsole_receive(struct host_mconsole_client *client, char *text);
 /* Sleeps until there may be a request, a signal came or so much time has passed; 0: no limit. */
 void host_mconsole_wait(int milliseconds);
 /*
- * Sends a packet of at most HOST_MCONSOLE_TEXT - 1 bytes of text. @error: 0 or what the client is
- * to see as failure; @more: others follow. A client that does not read is waited for by a thread.
- * Returns 0; -EAGAIN: so much waits for it already that the packet was not taken (with @must, it is
- * taken as long as there is room for all); or -errno: the client is gone. -ETIMEDOUT, not with
- * @must: it has read nothing for so long that packets of its answer were dropped.
+ * Sends a packet of at most HOST_MCONSOLE_TEXT - 1 bytes of text. @error: 0, HOST_MCONSOLE_ERROR or
+ * the exit status of a command; @more: others follow. A client that does not read is waited for by
+ * a thread. Returns 0; -EAGAIN: so much waits for it already that the packet was not taken (with
+ * @must, it is taken as long as there is room for all); or -errno: the client is gone. -ETIMEDOUT,
+ * not with @must: it has read nothing for so long that packets of its answer were dropped.
  */
 int host_mconsole_reply(const struct host_mconsole_client *client, unsigned int error, int more,
 			const char *text, unsigned int length, int must);

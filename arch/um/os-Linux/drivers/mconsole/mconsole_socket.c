@@ -192,7 +192,8 @@ long host_mconsole_receive(struct host_mconsole_client *client, char *text)
 		memcpy(client->name, &from, client->length);
 		length = length_of(&packet, got);
 		if (length < 0) {
-			host_mconsole_reply(client, EINVAL, 0, strange, strlen(strange), 0);
+			host_mconsole_reply(client, HOST_MCONSOLE_ERROR, 0, strange,
+					    strlen(strange), 0);
 			continue;
 		}
 		find_again(client);

@@ -373,7 +373,8 @@ The name that was given to new(), the path of the socket, and the time limit.
 =head1 ERRORS
 
 Methods die with an object of UML::MConsole::Error, which is a line as a string. Its methods are
-C<text>, C<errno> (a number of errno(3), or 0), and C<kind>:
+C<text>, C<errno> (the number that the kernel sent, as a rule 1; of errno(3) when a system call
+failed; else 0), and C<kind>:
 
 =over
 
