@@ -616,7 +616,8 @@ def real():
         for words in (["version"], ["help"], ["nonsense"], ["config", "ubd0"], ["proc", "version"],
                       ["proc", "none"], ["proc", "filesystems"], ["sysrq"], ["go"],
                       ["stack", "x"], ["remove", "nothing"]):
-            as_debian(f"{' '.join(words)}: as Debian's against ./linux", name, *words)
+            as_debian(f"{' '.join(words)}: as Debian's against ./linux, with the same status", name,
+                      *words, same_status=True)
         shown = json.loads(run("--json", name, "proc", "meminfo").stdout)
         total = shown["values"]["MemTotal"]
         tap.ok(64 << 20 < total <= 128 << 20, "--json proc meminfo has the guest's memory", total)

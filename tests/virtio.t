@@ -5,6 +5,7 @@ go away or lie."""
 import errno
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import mconsole
 import tap
 import uml
 import vhost
@@ -352,4 +354,203 @@ for option, sentence in ((f"{uml.scratch('none')}:2", "no such socket"),
     last = ([line for line in result.console.splitlines() if line.strip()] or [""])[-1]
     tap.ok(result.exit == 1 and sentence in last,
            f"virtio_uml.device= without what it needs ends with a line: {sentence}", result.tail)
+
+
+# At run time, by the management console
+class Console:
+    """The management console of a guest that waits for its end."""
+
+    def __init__(self, instance, at):
+        self.pid, self.at = instance.pid, at
+
+    def ask(self, request, timeout=20):
+        """(error, text) of the answer."""
+        return mconsole.ask(self.at, request, timeout)
+
+    def shell(self, line):
+        """(status, output) of a line in the guest."""
+        return self.ask(f"exec {line}", 60)
+
+    def has(self, device):
+        return self.shell(f"ls /dev/{device}")[0] == 0
+
+
+def with_console(drive, *arguments, **how):
+    """The Result of a guest while whose run drive(console) is called."""
+    folder = uml.scratch("instances")
+
+    def drive_instance(instance):
+        drive(Console(instance, os.path.join(folder, "hot", "mconsole")))
+        instance.type("go\n")
+
+    return uml.run("mkdir -p /data; read go; exit 0", mem="64M", timeout=120, terminal=True,
+                   arguments=[f"uml_dir={folder}", "umid=hot", *arguments], drive=drive_instance,
+                   **how)
+
+
+def wait_until(condition, seconds=30):
+    deadline = time.monotonic() + seconds * uml.PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def add_and_remove(console):
+    path = socket_name()
+    disk = vhost.Disk(path, sectors=8192)
+    tap.equal(console.ask("config virtio_uml0"), (0, f"{BOOTED.path}:2"),
+              "the management console shows a device of the command line")
+    tap.equal(console.ask("config virtio_uml1")[0], 1, "and none that is not there")
+    tap.equal(console.ask(f"config virtio_uml1={path}:2"), (0, ""), "it adds one")
+    tap.equal(console.ask("config virtio_uml1"), (0, f"{path}:2"), "which it shows then")
+    status, text = console.shell("mke2fs -q /dev/vdb && mount /dev/vdb /data && "
+                                 "echo kept >/data/file && sync && cat /data/file")
+    tap.equal((status, text.strip().splitlines()[-1:]), (0, ["kept"]),
+              "a disk that was added holds a file system")
+    tap.equal([console.ask(request) for request in
+               ("remove virtio_uml1", f"config virtio_uml1={path}:2")],
+              [(1, "Device is currently open")] * 2, "mounted, it is not removed and not replaced")
+    console.shell("umount /data")
+    tap.equal(console.ask("remove virtio_uml1"), (0, ""), "unmounted, it is removed")
+    disk.thread.join(10 * uml.PATIENCE)
+    tap.ok(not console.has("vdb") and not disk.thread.is_alive(),
+           "it is gone from the guest, and its server is hung up on")
+    tap.equal(console.ask("remove virtio_uml1")[0], 1, "and cannot be removed again")
+    data, path = disk.data, socket_name()
+    disk = vhost.Disk(path, sectors=8192)
+    disk.data = data
+    console.ask(f"config virtio_uml1={path}:2:1")
+    tap.equal(console.shell("mount /dev/vdb /data && cat /data/file && umount /data"),
+              (0, "kept\n"), "it comes back with what is on it")
+    tap.equal(console.ask(f"config virtio_uml1={path}:2"),
+              (1, "virtio_uml1 has a server; remove virtio_uml1 first"), "a number is given once")
+    disk.close()
+    tap.ok(wait_until(lambda: "is broken" in console.shell("dmesg")[1])
+           and console.ask("remove virtio_uml1") == (0, "") and not console.has("vdb"),
+           "a disk whose server is lost can be removed")
+    tap.equal(console.ask("remove virtio_uml0"), (0, ""),
+              "a device of the command line can be removed")
+    tap.ok(not console.has("vda"), "and is gone")
+
+
+BOOTED = vhost.Disk(socket_name())
+BOOTED.path = BOOTED.listener.getsockname()
+result = with_console(add_and_remove, f"virtio_uml.device={BOOTED.path}:2")
+tap.equal(result.status, 0, "the guest goes on all the while", result.tail)
+uml.clean(result, allowed="I/O error|the device is broken")
+BOOTED.close()
+
+
+# Servers that cannot be used
+def refused(console, value, why, sentence):
+    """One line, and nothing stays of it."""
+    error, text = console.ask(f"config virtio_uml3={value}")
+    tap.ok(error == 1 and why in text and len(text.splitlines()) == 1
+           and console.ask("config virtio_uml3")[0] == 1
+           and console.shell("ls -d /sys/bus/platform/devices/virtio-uml.*")[0] != 0
+           and not console.has("vda"),
+           f"{sentence} is refused in a line, and nothing stays of it", (error, text))
+
+
+class Gone(vhost.Disk):
+    """Hangs up when it is asked about its disk."""
+
+    def reply(self, request, answer):
+        if request == vhost.GET_CONFIG:
+            raise EOFError
+        super().reply(request, answer)
+
+
+def full_server():
+    """(a listener that accepts nothing, its clients, which fill its queue)"""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(socket_name())
+    listener.listen(0)
+    clients = []
+    while True:
+        client = socket.socket(socket.AF_UNIX)
+        client.setblocking(False)
+        clients.append(client)
+        if client.connect_ex(listener.getsockname()):
+            return listener, clients
+
+
+def silent_server(console):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(socket_name())
+    listener.listen(1)
+    refused(console, f"{listener.getsockname()}:2", "does not answer", "a server that is silent")
+    listener.close()
+
+
+def busy_server(console):
+    """Who waits for it does so alone."""
+    listener, clients = full_server()
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(
+        console.ask(f"config virtio_uml3={listener.getsockname()}:2", 60)))
+    asking.start()
+    lives = console.shell("sleep 0.1; echo lives") == (0, "lives\n")
+    waited = not answers
+    listener.close()
+    asking.join(60 * uml.PATIENCE)
+    for client in clients:
+        client.close()
+    tap.ok(lives and waited and answers and answers[0][0] == 1,
+           "while the management console waits for a server that is busy, the guest goes on",
+           (lives, waited, answers))
+
+
+def wrong_servers(console):
+    nobody = socket.socket(socket.AF_UNIX)
+    nobody.bind(socket_name())
+    with open(uml.scratch("file"), "w"):
+        pass
+    for value, why, sentence in (
+            (f"{uml.scratch('none')}:2", "there is no such socket", "a socket that is not there"),
+            (f"{nobody.getsockname()}:2", "no server listens there", "a socket without a server"),
+            (f"{uml.scratch('file')}:2", "no server listens there", "a file"),
+            (f"/{'x' * 200}:2", "too long", "a path that is too long"),
+            (uml.scratch("none"), "give <socket>:<virtio id>", "a socket without a virtio id"),
+            (f"{uml.scratch('none')}:2:7", "give <socket>:<virtio id>", "another platform id")):
+        refused(console, value, why, sentence)
+    nobody.close()
+    for server, why, sentence in (
+            (Liar(socket_name(), vhost.GET_FEATURES, "long"), "does not talk vhost-user", "a liar"),
+            (Liar(socket_name(), vhost.GET_CONFIG, "long"), "gave a wrong answer",
+             "a server that lies later"),
+            (Gone(socket_name()), "is gone", "a server that goes away")):
+        refused(console, f"{server.listener.getsockname()}:2", why, sentence)
+        server.close()
+    tap.equal(console.ask("config virtio_uml=x:2")[0], 1, "a device without a number is refused")
+    silent_server(console)
+    busy_server(console)
+
+
+result = with_console(wrong_servers)
+tap.equal(result.status, 0, "the guest goes on all the while", result.tail)
+uml.clean(result, allowed="the device is broken")
+
+
+# Many times
+def descriptors(console):
+    return len(os.listdir(f"/proc/{console.pid}/fd"))
+
+
+def many_times(console):
+    console.shell("true")
+    before, added = descriptors(console), 0
+    for _ in range(30):
+        path = socket_name()
+        disk = vhost.Disk(path)
+        added += (console.ask(f"config virtio_uml7={path}:2") == (0, "") and console.has("vda")
+                  and console.ask("remove virtio_uml7") == (0, ""))
+        disk.close()
+    tap.equal((added, descriptors(console) - before), (30, 0),
+              "a device is added and removed thirty times, and no descriptor stays on the host")
+
+
+result = with_console(many_times)
+tap.equal(result.status, 0, "the guest goes on", result.tail)
+uml.clean(result)
 tap.done()

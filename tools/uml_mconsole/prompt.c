@@ -81,6 +81,7 @@ static void add_devices(void)
 {
 	static const struct { const char *name; int count; } devices[] = {
 		{ "con", 16 }, { "ssl", 64 }, { "ubd", 16 }, { "eth", 16 }, { "vec", 16 },
+		{ "virtio_uml", 32 },
 	};
 	char name[16];
 

@@ -45,8 +45,8 @@ const char *local_command(int index);
 int begins_with(const char *line, const char *word, const char **rest);
 
 /*
- * config_files.c: the request with the file names in "config ubdN=" absolute, to be freed. Any
- * other request is copied. NULL, with *@why set: that cannot be.
+ * config_files.c: the request with the file names in "config ubdN=" and "config virtio_umlN="
+ * absolute, to be freed. Any other request is copied. NULL, with *@why set: that cannot be.
  */
 char *with_absolute_files(const char *request, const char **why);
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * virtio_uml.device=<socket>:<virtio id>[:<platform id>]: virtio devices whose other half is a vhost-user server on the host.
+ * Virtio devices whose other half is a vhost-user server on the host.
  *
- * The option, which may be given many times, makes a platform device; its probe connects to the server and registers a virtio device with
- * the transport operations below. The rings lie in guest RAM, which the server shares; <host/vhost.h> carries everything
- * else. The device status is ours alone: the server learns of a reset as "stop these rings".
+ * The option, or the management console, makes a platform device (virtio_uml_setup.c). Its probe
+ * connects to the server and registers a virtio device with the transport operations below. The
+ * rings lie in guest RAM, which the server shares; <host/vhost.h> carries everything else. The
+ * device status is ours alone: the server learns of a reset as "stop these rings".
  *
  * Requests to the server run one at a time, under transport->lock. Who makes one sleeps until the server has answered, and nobody else
  * does: drivers may ask for configuration only where they can sleep. HOST_IRQ_VIRTIO is shared by all devices; each asks its host half what happened.
@@ -40,18 +41,12 @@
 struct transport {
 	struct virtio_device vdev;
 	struct host_vhost *vhost;
-	const char *socket;	/* name of the platform device's server, for messages */
+	const char *socket;	/* of the platform device's data, for messages */
 	struct mutex lock;	/* one request to the server at a time */
 	u8 status;
-	bool broken;
+	int broken;		/* the error that ended the connection */
 	struct work_struct breaking;	/* tells the rings, which an interrupt may not */
 	struct ring_follower *followers[HOST_VHOST_RINGS];	/* of a disk */
-};
-
-/* What the option says; the platform device's data. */
-struct server {
-	u32 virtio_id;
-	char socket[];
 };
 
 static struct transport *transport_of(struct virtio_device *vdev)
@@ -71,15 +66,20 @@ static void break_rings(struct work_struct *work)
 	local_irq_enable();
 }
 
-/* The connection is of no more use. Any context. */
+static const char *transport_fault(int error)
+{
+	return error == -ECONNRESET || error == -EPIPE ? "is gone" :
+	       error == -ETIMEDOUT ? "does not answer" : "gave a wrong answer";
+}
+
+/* The connection cannot be used any more. Any context. */
 static void break_transport(struct transport *transport, int error)
 {
 	if (transport->broken)
 		return;
-	transport->broken = true;
-	dev_err(&transport->vdev.dev, "server %s %s (%s): the device is broken\n", transport->socket,
-		error == -ECONNRESET || error == -EPIPE ? "is gone" :
-		error == -ETIMEDOUT ? "does not answer" : "gave a wrong answer", host_error_text(error));
+	transport->broken = error;
+	dev_err(&transport->vdev.dev, "server %s %s (%s): the device is broken\n",
+		transport->socket, transport_fault(error), host_error_text(error));
 	schedule_work(&transport->breaking);
 }
 
@@ -315,23 +315,31 @@ static void virtio_release(struct device *dev)
 	kfree(transport);
 }
 
-/* Says why there is no connection, and ends. */
-static void __noreturn virtio_refuse(const char *socket, int error)
+/* Says why there is no connection: at the start of the guest, that is its end. */
+static int virtio_refuse(struct platform_device *platform, int error)
 {
+	const struct virtio_uml_server *server = dev_get_platdata(&platform->dev);
 	const char *why = error == -ENOENT ? "there is no such socket; start the server first" :
 			  error == -ECONNREFUSED ? "no server listens there; start it first" :
 			  error == -EACCES ? "you may not connect to it" :
 			  error == -ENAMETOOLONG ? "the path is too long for a socket" :
-			  error == -ETIMEDOUT ? "the server does not answer; does it serve someone else?" :
-			  error == -ECONNRESET || error == -EPIPE ? "the server hung up; see what it says" :
+			  error == -ETIMEDOUT ?
+			  "the server does not answer; does it serve someone else?" :
+			  error == -ECONNRESET || error == -EPIPE ?
+			  "the server hung up; see what it says" :
 			  "the server does not talk vhost-user";
 
-	host_fatal("virtio_uml.device=%s: %s (%s)", socket, why, host_error_text(error));
+	if (!server->why)
+		host_fatal("virtio_uml.device=%s: %s (%s)", server->socket, why,
+			   host_error_text(error));
+	seq_buf_printf(server->why, "virtio_uml%d=%s: %s (%s)", platform->id, server->socket, why,
+		       host_error_text(error));
+	return -ENODEV;		/* the driver core has a line of its own for other errors */
 }
 
 static int probe(struct platform_device *platform)
 {
-	const struct server *server = dev_get_platdata(&platform->dev);
+	const struct virtio_uml_server *server = dev_get_platdata(&platform->dev);
 	struct transport *transport;
 	int error;
 
@@ -347,8 +355,10 @@ static int probe(struct platform_device *platform)
 	transport->vdev.dev.release = virtio_release;
 	transport->vdev.config = &transport_ops;
 	error = host_vhost_open(&transport->vhost, server->socket);
-	if (error)
-		virtio_refuse(server->socket, error);
+	if (error) {
+		kfree(transport);
+		return virtio_refuse(platform, error);
+	}
 	/* Before the first interrupt: its handler goes through the list of rings. */
 	INIT_LIST_HEAD(&transport->vdev.vqs);
 	error = request_irq(HOST_IRQ_VIRTIO, transport_interrupt, IRQF_SHARED, dev_name(&platform->dev), transport);
@@ -358,6 +368,7 @@ static int probe(struct platform_device *platform)
 	error = register_virtio_device(&transport->vdev);
 	if (error) {
 		free_irq(HOST_IRQ_VIRTIO, transport);
+		cancel_work_sync(&transport->breaking);
 		put_device(&transport->vdev.dev);
 	}
 	return error;
@@ -375,7 +386,17 @@ static void virtio_remove(struct platform_device *platform)
 	flush_work(&transport->breaking);
 	unregister_virtio_device(&transport->vdev);
 	free_irq(HOST_IRQ_VIRTIO, transport);
+	/* The server may have been lost since the rings were deleted. */
+	cancel_work_sync(&transport->breaking);
 	put_device(&transport->vdev.dev);
+}
+
+const char *virtio_uml_fault(struct platform_device *platform)
+{
+	struct transport *transport = platform_get_drvdata(platform);
+
+	return !transport ? "has no device: see the kernel's log" :
+	       transport->broken ? transport_fault(transport->broken) : NULL;
 }
 
 static struct platform_driver virtio_uml = {
@@ -383,100 +404,7 @@ static struct platform_driver virtio_uml = {
 	.remove = virtio_remove,
 	.driver.name = "virtio-uml",
 	.driver.suppress_bind_attrs = true,
+	.driver.probe_type = PROBE_FORCE_SYNCHRONOUS,	/* virtio_uml_setup.c asks what came of it */
 };
-
-/* ---- the option ---- */
-
-static int next_id;
-static struct platform_device *devices[32];
-
-/* Takes a number off the end of text, behind a colon; the text gets shorter. */
-static bool take_number(char *text, unsigned int *number)
-{
-	char *colon = strrchr(text, ':');
-
-	if (!colon || kstrtouint(colon + 1, 10, number))
-		return false;
-	*colon = 0;
-	return true;
-}
-
-/* <socket>:<virtio id>[:<platform id>]; a colon in the socket's name is fine as long as no number follows it. */
-static int virtio_parse(struct server *server, int *id)
-{
-	unsigned int last, before;
-
-	if (!take_number(server->socket, &last))
-		return -EINVAL;
-	server->virtio_id = last;
-	*id = next_id;
-	if (take_number(server->socket, &before)) {
-		server->virtio_id = before;
-		*id = last;
-	}
-	return *server->socket && server->virtio_id ? 0 : -EINVAL;
-}
-
-static int add_device(const char *option)
-{
-	size_t size = sizeof(struct server) + strlen(option) + 1;
-	struct platform_device *platform;
-	struct server *server;
-	int slot, id, error;
-
-	for (slot = 0; slot < ARRAY_SIZE(devices) && devices[slot]; slot++)
-		;
-	if (slot == ARRAY_SIZE(devices))
-		return -ENOSPC;
-	server = kzalloc(size, GFP_KERNEL);
-	if (!server)
-		return -ENOMEM;
-	strcpy(server->socket, option);
-	error = virtio_parse(server, &id);
-	if (!error) {
-		platform = platform_device_register_data(NULL, "virtio-uml", id, server, size);
-		error = PTR_ERR_OR_ZERO(platform);
-	}
-	kfree(server);
-	if (error)
-		return error;
-	devices[slot] = platform;
-	next_id = max(next_id, id) + 1;
-	return 0;
-}
-
-static int set_device(const char *option, const struct kernel_param *parameter)
-{
-	int error = add_device(option);
-
-	if (error)
-		host_fatal("virtio_uml.device=%s: %s", option,
-			   error == -ENOSPC ? "there are 32 devices already" :
-			   error == -EEXIST ? "another device has that platform id" :
-			   "give <socket>:<virtio id>[:<platform id>], with virtio id 2 for a disk");
-	return error;
-}
-
-static int get_devices(char *page, const struct kernel_param *parameter)
-{
-	int length = 0;
-
-	for (int slot = 0; slot < ARRAY_SIZE(devices); slot++)
-		if (devices[slot]) {
-			const struct server *server = dev_get_platdata(&devices[slot]->dev);
-
-			length += scnprintf(page + length, PAGE_SIZE - length, "%s:%u:%d\n", server->socket,
-					    server->virtio_id, devices[slot]->id);
-		}
-	return length;
-}
-
-/*
- * Root in the guest can read it and not write it, by no change of rights either: it would connect ./linux to any socket that the user on
- * the host may use, and hand all of guest RAM to it.
- */
-static const struct kernel_param_ops device_ops = { .set = set_device, .get = get_devices };
-device_param_cb(device, &device_ops, NULL, 0400);
-MODULE_PARM_DESC(device, "a vhost-user server: <socket>:<virtio id>[:<platform id>]; may be repeated");
 
 builtin_platform_driver(virtio_uml);

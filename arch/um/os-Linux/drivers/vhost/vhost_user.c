@@ -28,7 +28,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -283,27 +282,25 @@ static int tell_state(struct host_vhost *vhost, enum request request, uint32_t i
 
 /* ---- starting ---- */
 
-static int connect_to(const char *path)
+/* A server whose queue of connections is full is waited for. */
+static int connect_to(struct host_vhost *vhost, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = PATIENCE };
-	int fd, error;
+	struct patience patience = { 0 };
+	int error = 0;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
+	vhost->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (vhost->socket < 0)
 		return -errno;
-	/* connect() waits for a full server */
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	do
-		error = connect(fd, (struct sockaddr *)&address, sizeof(address));
-	while (error < 0 && errno == EINTR);
-	if (error == 0)
-		return fd;
-	error = -errno;
-	close(fd);
+	while (!error && connect(vhost->socket, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (errno == EAGAIN)
+			error = wait_for_server(vhost, POLLOUT, &patience);
+		else if (errno != EINTR)
+			error = -errno;
+	}
 	return error;
 }
 
@@ -362,13 +359,12 @@ int host_vhost_open(struct host_vhost **result, const char *path)
 		return -ENOMEM;
 	for (int i = 0; i < HOST_VHOST_RINGS; i++)
 		vhost->kick[i] = -1;
-	vhost->backend = -1;
+	vhost->socket = vhost->backend = -1;
 	vhost->rings = HOST_VHOST_RINGS;
 	vhost->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = vhost->call < 0 ? -errno : 0;
-	vhost->socket = connect_to(path);
-	if (!error && vhost->socket < 0)
-		error = vhost->socket;
+	if (!error)
+		error = connect_to(vhost, path);
 	if (!error)
 		error = agree(vhost);
 	if (error) {
