@@ -83,11 +83,25 @@ class Command:
                 return False
         return True
 
-    def finish(self):
-        """Read to the end and close; the Result."""
-        while self.receive():
-            pass
-        self.close()
+    def read_to_end(self, timeout=60):
+        """Take all frames; TimeoutError when the end has not come after PATIENCE times @timeout
+        seconds."""
+        deadline = time.monotonic() + timeout * uml.PATIENCE
+        while (left := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            if not self.receive():
+                return
+        raise TimeoutError(f"the command has not ended after {timeout * uml.PATIENCE} seconds")
+
+    def finish(self, timeout=60):
+        """Read to the end, as above, and close; the Result."""
+        try:
+            self.read_to_end(timeout)
+        finally:
+            self.close()
+        return self.result()
+
+    def result(self):
         return Result(self.status, bytes(self.output), bytes(self.errors), self.failure)
 
     def close(self):
@@ -113,7 +127,11 @@ def run(path, *arguments, data=b"", **how):
             command.send(INPUT_END)
     feeder = threading.Thread(target=feed)
     feeder.start()
-    while command.receive():
-        pass
-    feeder.join()
-    return command.finish()
+    try:
+        command.read_to_end()
+    finally:
+        with contextlib.suppress(OSError):
+            command.socket.shutdown(socket.SHUT_RDWR)   # ends the feeder, too
+        feeder.join()
+        command.close()
+    return command.result()
