@@ -351,6 +351,37 @@ def stopped():
     guest.close()
 
 
+def is_stopped(at):
+    return mconsole.ask(at, "proc uptime")[1].startswith("the instance is stopped")
+
+
+def stopped_for_a_while():
+    guest = start("while")
+    at = path("while")
+    before = monotonic(at)
+    began = time.monotonic()
+    tap.equal(mconsole.ask(at, "stop 2"), (0, "stopped for 2 seconds"), "stop takes a time")
+    while is_stopped(at) and time.monotonic() - began < 30 * uml.PATIENCE:
+        time.sleep(0.01)
+    took = time.monotonic() - began
+    inside = monotonic(at) - before
+    tap.ok(2 <= took and inside < took - 1.5,
+           "after which the instance continues by itself; its clock stood still", (took, inside))
+    tap.ok(type_line(guest, "dmesg | tail -n 1", r"the time of stop is over"),
+           "and its log says so")
+    mconsole.ask(at, "stop 1")
+    mconsole.ask(at, "stop")
+    time.sleep(2)       # nothing is to happen
+    tap.ok(is_stopped(at), "a later stop without a time has none")
+    mconsole.ask(at, "stop 1000")
+    tap.ok(mconsole.ask(at, "go")[0] == 0 and not is_stopped(at), "go ends one that has")
+    for bad in ("0", "-1", "x", "1 2", "86401", "99999999999"):
+        error, text = mconsole.ask(at, f"stop {bad}")
+        tap.ok(error == 1 and "seconds from 1 to 86400" in text and not is_stopped(at),
+               f"stop {bad} is refused in a line, and nothing stops", (error, text))
+    guest.close()
+
+
 # Hostile clients
 
 def hostile():
@@ -471,7 +502,7 @@ def notifications():
 
 only = sys.argv[1:]
 for test in (folder_of_an_instance, after_sigkill, another_implementation, many_at_once, places,
-             bad_names, commands, endings, stopped, hostile, notifications):
+             bad_names, commands, endings, stopped, stopped_for_a_while, hostile, notifications):
     if not only or test.__name__ in only:
         test()
 tap.done()

@@ -5,7 +5,8 @@
  * The guest writes back what it holds, is stopped, and continues once the file is copied: by
  * sharing its blocks where the file system can, else all that is not a hole. The copy is what the
  * disk would be after a loss of power at that moment. Signals that would end this program wait
- * until the guest continues.
+ * until the guest continues. It is stopped for some seconds, again and again, so that it also
+ * continues when this program is killed. Kernels whose stop has no limit ignore the number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,23 +21,31 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "printable.h"
 #include "tool.h"
 #include "uml_mconsole.h"
 
-#define SYNC_LIMIT 120000	/* milliseconds for the guest to write back */
+#define SYNC_LIMIT	120000	/* milliseconds for the guest to write back */
+#define STOP_SECONDS	"20"
+#define STOP_LIMIT	20000	/* the same in milliseconds */
+#define STOP_AGAIN	2000	/* milliseconds until it is said again */
 
 struct backup {
 	char *disk, *path;		/* arguments: ubd0, and where the copy goes */
 	char *source;			/* the disk's file */
 	int from, to;
+	struct session *session;
+	long stopped_at;		/* when the guest was last told to stop, or before */
 };
 
+/* One line, whatever the guest and the names of files have in it. */
 static int complain(const char *format, const char *what, const char *why)
 {
 	char *line;
 
 	if (asprintf(&line, format, what, why) < 0)
 		return REFUSED;
+	make_printable(line);
 	fprintf(stderr, "%s: backup: %s\n", tool_name, line);
 	free(line);
 	return REFUSED;
@@ -124,6 +133,44 @@ static int open_files(struct backup *backup)
 	return DONE;
 }
 
+/* ---- the guest stays stopped ---- */
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Whether the guest has been stopped all the time until now: its time began after it was told to
+ * stop.
+ */
+static int was_stopped(const struct backup *backup)
+{
+	return now_ms() - backup->stopped_at < STOP_LIMIT;
+}
+
+/* Tells the guest again, when that is due: 0, or ESTALE, since it may have gone on. */
+static int keep_stopped(struct backup *backup)
+{
+	long now = now_ms();
+	unsigned int error = 0;
+	char *answer = NULL;
+	int code;
+
+	if (now - backup->stopped_at < STOP_AGAIN)
+		return 0;
+	code = mconsole_ask(backup->session->console, "stop " STOP_SECONDS, STOP_LIMIT, &answer,
+			    NULL, &error);
+	free(answer);
+	if (code || error || !was_stopped(backup))
+		return ESTALE;
+	backup->stopped_at = now;
+	return 0;
+}
+
 /* ---- copying ---- */
 
 /* Whether all was written. */
@@ -144,30 +191,33 @@ static int write_all(int fd, const char *data, ssize_t length, off_t at)
 }
 
 /* Copies [at, end): 0, or an errno. */
-static int copy_range(int from, int to, off_t at, off_t end)
+static int copy_range(struct backup *backup, off_t at, off_t end)
 {
 	static char buffer[1 << 20];
+	int error = 0;
 
-	while (at < end) {
+	while (at < end && !error) {
 		size_t length = end - at < (off_t)sizeof(buffer) ? end - at : (off_t)sizeof(buffer);
-		ssize_t got = pread(from, buffer, length, at);
+		ssize_t got = pread(backup->from, buffer, length, at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0 || !write_all(to, buffer, got, at))
+		if (got < 0 || !write_all(backup->to, buffer, got, at))
 			return errno;
 		if (!got)
 			return 0;	/* it became shorter */
 		at += got;
+		error = keep_stopped(backup);
 	}
-	return 0;
+	return error;
 }
 
 /* Copies what is not a hole: 0, or an errno. */
-static int copy_data(int from, int to)
+static int copy_data(struct backup *backup)
 {
+	int from = backup->from;
 	off_t size = lseek(from, 0, SEEK_END), data = 0, hole = 0;
-	int error = ftruncate(to, size) ? errno : 0;
+	int error = ftruncate(backup->to, size) ? errno : 0;
 
 	while (!error && hole < size) {
 		data = lseek(from, hole, SEEK_DATA);
@@ -176,39 +226,38 @@ static int copy_data(int from, int to)
 		hole = data < 0 ? size : lseek(from, data, SEEK_HOLE);
 		if (data < 0)
 			data = 0;	/* a device has no holes */
-		error = copy_range(from, to, data, hole < 0 ? size : hole);
+		error = copy_range(backup, data, hole < 0 ? size : hole);
 		if (hole < 0)
 			return error;
 	}
 	return error;
 }
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Stops the guest, copies and lets it continue. */
 static int copy_while_stopped(struct session *session, struct backup *backup)
 {
 	int error, shared, status, went_on;
-	char *answer = ask(session, "stop", session->limit, &status);
-	long began = now_ms();
+	char *answer;
+	long began;
 
+	backup->stopped_at = now_ms();
+	answer = ask(session, "stop " STOP_SECONDS, session->limit, &status);
+	began = now_ms();
 	if (!answer)
 		return status;
 	free(answer);
 	shared = !ioctl(backup->to, FICLONE, backup->from);
-	error = shared ? 0 : copy_data(backup->from, backup->to);
+	error = shared ? 0 : copy_data(backup);
+	if (!error && !was_stopped(backup))
+		error = ESTALE;
 	answer = ask(session, "go", session->limit, &went_on);
 	free(answer);
 	if (error)
-		return complain("%s: %s", backup->path, strerror(error));
-	printf("%s: %s, the guest was stopped for %ld ms\n", backup->path,
-	       shared ? "shares its blocks with the disk" : "copied", now_ms() - began);
+		return complain("%s: %s", backup->path, error == ESTALE ?
+				"the guest continued before all was copied; try again" :
+				strerror(error));
+	tell("%s: %s, the guest was stopped for %ld ms", backup->path,
+	     shared ? "shares its blocks with the disk" : "copied", now_ms() - began);
 	return went_on;
 }
 
@@ -255,7 +304,7 @@ static int make_copy(struct session *session, struct backup *backup)
 /* @arguments: "<disk> <file>". */
 int back_up(struct session *session, const char *arguments)
 {
-	struct backup backup = { .from = -1, .to = -1 };
+	struct backup backup = { .from = -1, .to = -1, .session = session };
 	int status = WRONG_USAGE;
 
 	if (sscanf(arguments, "%ms %m[^\n]", &backup.disk, &backup.path) != 2 ||

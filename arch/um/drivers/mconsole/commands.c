@@ -12,10 +12,12 @@
 #include <linux/syscalls.h>
 #include <linux/sysrq.h>
 #include <linux/utsname.h>
+#include <host/time.h>
 
 #include "request.h"
 
 #define LONGEST_LINE	(1024 + 64)	/* of the log; longer ones are left out */
+#define LONGEST_STOP	86400		/* seconds */
 
 /* ---- what the kernel prints meanwhile is the answer ---- */
 
@@ -124,10 +126,23 @@ static void sysrq(struct mconsole_request *request)
 		answer_with_log(request, from);
 }
 
+/* The last request counts, also where it makes a stop shorter or longer. */
 static void stop(struct mconsole_request *request)
 {
+	const char *text = strim(request->arguments);
+	unsigned int seconds = 0;
+
+	if (*text && (kstrtouint(text, 10, &seconds) || !seconds || seconds > LONGEST_STOP)) {
+		mconsole_answer(request, -EINVAL, "stop takes a number of seconds from 1 to %d; "
+				"without it the instance is stopped until go", LONGEST_STOP);
+		return;
+	}
 	mconsole_stopped = true;
-	mconsole_answer(request, 0, "stopped");
+	mconsole_stop_end = seconds ? host_monotonic_ns() + seconds * (u64)NSEC_PER_SEC : 0;
+	if (seconds)
+		mconsole_answer(request, 0, "stopped for %u seconds", seconds);
+	else
+		mconsole_answer(request, 0, "stopped");
 }
 
 static void go(struct mconsole_request *request)
@@ -185,7 +200,7 @@ const struct mconsole_command mconsole_commands[] = {
 	{ "reboot", "- start the instance again at once", false, reboot },
 	{ "cad", "- what Ctrl-Alt-Del does: as a rule, shut down and start again", false, cad },
 	{ "sysrq", "<letter> - a command of SysRq; h lists them", false, sysrq },
-	{ "stop", "- stop the instance until go", false, stop },
+	{ "stop", "[<seconds>] - stop the instance until go, or for so long", false, stop },
 	{ "go", "- go on after stop", false, go },
 	{ "log", "<text> - write to the kernel's log", false, log_text },
 	{ "config", "<device>[=<value>] - show or set a device's configuration", true,

@@ -8,6 +8,7 @@
  *
  * Stopped, the virtual CPU stays in the interrupt and waits on the host for requests: no guest
  * code runs, no timer and no interrupt of a device is served, and the guest's clock stands still.
+ * A stop with a limit is for clients that may die before they send go.
  */
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -20,6 +21,7 @@
 #include <asm/guest_clock.h>
 #include <host/irq.h>
 #include <host/process.h>
+#include <host/time.h>
 
 #include "mconsole.h"
 #include "request.h"
@@ -29,6 +31,7 @@
 #define PATIENCE	(30 * HZ)	/* with a client that reads nothing */
 
 bool mconsole_stopped;
+u64 mconsole_stop_end;
 void (*mconsole_while_stopped)(void);
 EXPORT_SYMBOL_GPL(mconsole_while_stopped);
 static struct workqueue_struct *queue;
@@ -165,21 +168,51 @@ static void handle_all(void)
 		handle(&request);
 }
 
+/* How many milliseconds to wait for requests; 0: no limit. */
+static int time_to_wait(int tick)
+{
+	u64 now = host_monotonic_ns();
+	int left;
+
+	if (!mconsole_stop_end)
+		return tick;
+	if (now >= mconsole_stop_end)
+		return 1;
+	left = DIV_ROUND_UP_ULL(mconsole_stop_end - now, NSEC_PER_MSEC);
+	return tick ? min(tick, left) : left;
+}
+
+/* Returns whether the instance continues because its time is over. */
+static bool stay_stopped(void)
+{
+	while (mconsole_stopped) {
+		void (*while_stopped)(void) = READ_ONCE(mconsole_while_stopped);
+
+		host_mconsole_wait(time_to_wait(while_stopped ? STOPPED_TICK : 0));
+		if (while_stopped)
+			while_stopped();
+		handle_all();
+		if (mconsole_stopped && mconsole_stop_end &&
+		    host_monotonic_ns() >= mconsole_stop_end) {
+			mconsole_stopped = false;
+			return true;
+		}
+	}
+	return false;
+}
+
 static irqreturn_t mconsole_interrupt(int irq, void *data)
 {
+	bool by_itself;
+
 	handle_all();
 	if (!mconsole_stopped)
 		return IRQ_HANDLED;
 	guest_clock_stop();
-	while (mconsole_stopped) {
-		void (*while_stopped)(void) = READ_ONCE(mconsole_while_stopped);
-
-		host_mconsole_wait(while_stopped ? STOPPED_TICK : 0);
-		if (while_stopped)
-			while_stopped();
-		handle_all();
-	}
+	by_itself = stay_stopped();
 	guest_clock_go();
+	if (by_itself)
+		pr_notice("mconsole: the time of stop is over: the instance continues\n");
 	return IRQ_HANDLED;
 }
 

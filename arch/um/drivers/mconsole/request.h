@@ -51,7 +51,11 @@ void mconsole_proc(struct mconsole_request *request);
 /* commands.c; ends with a name of NULL. */
 extern const struct mconsole_command mconsole_commands[];
 
-/* mconsole.c: whether the instance is stopped, which they change, in an interrupt. */
+/*
+ * mconsole.c: whether the instance is stopped, and when it continues by itself, as
+ * host_monotonic_ns() counts (0: it does not). The commands change both, in an interrupt.
+ */
 extern bool mconsole_stopped;
+extern u64 mconsole_stop_end;
 
 #endif
