@@ -26,6 +26,7 @@
 #include <host/process.h>
 #include "counters.h"
 #include "kernel.h"
+#include "walk.h"
 
 /* Pages that a fault brings in at most: of the same run, on either side; and of any run, in the aligned window around. */
 #define NEIGHBOURS 64
@@ -171,81 +172,6 @@ static void batch_bridge(struct batch *batch, unsigned long address, unsigned lo
 	if (last && last->op == HOST_PROTECT && last->start + last->length == address &&
 	    last->prot == prot)
 		last->length += size;
-}
-
-/* ---- walking the guest's tables ---- */
-
-/* What to do on the way. An entry is that of a page or, with size PMD_SIZE, of a huge page. */
-struct walk {
-	struct batch *batch;
-	unsigned long bits;		/* entries that have none of these are passed over; 0: none is */
-	void (*entry)(struct batch *batch, pte_t *at, unsigned long address, unsigned long size);
-	void (*gap)(struct batch *batch, unsigned long start, unsigned long end);	/* no table; may be NULL */
-};
-
-static void walk_gap(const struct walk *walk, unsigned long start, unsigned long end)
-{
-	if (walk->gap)
-		walk->gap(walk->batch, start, end);
-}
-
-static void walk_ptes(const struct walk *walk, pmd_t *pmd, unsigned long address, unsigned long end)
-{
-	pte_t *at = pte_offset_map(pmd, address);
-
-	if (!at) {
-		walk_gap(walk, address, end);	/* a huge page that is being moved */
-		return;
-	}
-	for (; address < end; address += PAGE_SIZE, at++)
-		if (!walk->bits || (pte_val(ptep_get(at)) & walk->bits))
-			walk->entry(walk->batch, at, address, PAGE_SIZE);
-	pte_unmap(at - 1);
-}
-
-static void walk_pmds(const struct walk *walk, pud_t *pud, unsigned long address, unsigned long end)
-{
-	pmd_t *pmd = pmd_offset(pud, address);
-	unsigned long next;
-
-	for (; address < end; address = next, pmd++) {
-		next = pmd_addr_end(address, end);
-		if (pmd_none(*pmd))
-			walk_gap(walk, address, next);
-		else if (!pmd_leaf(*pmd))
-			walk_ptes(walk, pmd, address, next);
-		else if (!walk->bits || (pmd_val(*pmd) & walk->bits))
-			walk->entry(walk->batch, (pte_t *)pmd, address & PMD_MASK, PMD_SIZE);
-	}
-}
-
-static void walk_puds(const struct walk *walk, p4d_t *p4d, unsigned long address, unsigned long end)
-{
-	pud_t *pud = pud_offset(p4d, address);
-	unsigned long next;
-
-	for (; address < end; address = next, pud++) {
-		next = pud_addr_end(address, end);
-		if (pud_none(*pud))
-			walk_gap(walk, address, next);
-		else
-			walk_pmds(walk, pud, address, next);
-	}
-}
-
-/* Interrupts off: no table goes away meanwhile. */
-static void walk_tables(const struct walk *walk, struct mm_struct *mm, unsigned long address, unsigned long end)
-{
-	pgd_t *pgd = pgd_offset(mm, address);
-	unsigned long next;
-
-	for (; address < end; address = next, pgd++) {
-		next = pgd_addr_end(address, end);
-		if (pgd_val(*pgd))
-			walk_puds(walk, p4d_offset(pgd, address), address, next);
-		else
-			walk_gap(walk, address, next);
-	}
 }
 
 /* ---- 2. making the host agree ---- */
