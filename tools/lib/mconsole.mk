@@ -10,10 +10,11 @@ HOSTCC  ?= cc
 FLAGS   := -std=gnu11 -O2 -g -Wall -Wextra -I../lib -I$(console)/include -I$(console) -I$(host) \
 	-idirafter $(top)/arch/um/include
 library := ../lib/tool.c ../lib/json.c ../lib/instance_usage.c ../lib/raw_terminal.c \
+	../lib/instance_socket.c \
 	$(wildcard $(console)/*.c) \
 	$(host)/printable.c
 headers := $(wildcard *.h ../lib/*.h $(console)/*.h $(console)/include/*.h) $(host)/printable.h \
-	$(top)/arch/um/include/host/exec.h
+	$(top)/arch/um/include/host/exec.h $(top)/arch/um/include/host/attach.h
 libraries = $(if $(packages),$(shell pkg-config --cflags --libs $(packages)))
 
 compiler := $(OUT)/.$(tool).compiler

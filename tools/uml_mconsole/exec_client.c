@@ -17,11 +17,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <host/exec.h>
 
+#include "instance_socket.h"
 #include "printable.h"
 #include "raw_terminal.h"
 #include "tool.h"
@@ -312,39 +312,6 @@ static void take_signals(struct client *client)
 
 /* ---- connecting ---- */
 
-/* The socket next to the management console's, or a code of libmconsole. */
-static int connect_to(struct session *session)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char *path, *slash;
-	int code = mconsole_find(session->name, session->uml_dir, &path), length, fd;
-
-	if (code) {
-		free(path);
-		return code;
-	}
-	slash = strrchr(path, '/');
-	length = snprintf(address.sun_path, sizeof(address.sun_path), "%.*sexec",
-			  slash ? (int)(slash + 1 - path) : 0, path);
-	free(path);
-	if (length >= (int)sizeof(address.sun_path))
-		return MCONSOLE_NOBODY;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && !connect(fd, (void *)&address, sizeof(address)))
-		return fd;
-	code = errno == ECONNREFUSED ? MCONSOLE_DEAD :
-	       errno == EACCES ? MCONSOLE_DENIED : MCONSOLE_SYSTEM;
-	if (errno == ENOENT)
-		errno = EOPNOTSUPP;	/* by the kernel of that instance */
-	if (fd >= 0) {
-		int error = errno;
-
-		close(fd);
-		errno = error;
-	}
-	return code;
-}
-
 /* Appends to the frame; whether there was room. */
 static int append(struct frame *frame, size_t *length, const void *data, size_t size)
 {
@@ -474,7 +441,7 @@ int exec_run(struct session *session, const struct exec_wish *wish, struct exec_
 	client->output = output;
 	client->errors = errors;
 	client->status = -1;
-	client->socket = connect_to(session);
+	client->socket = instance_connect(session->name, session->uml_dir, "exec");
 	if (client->socket < 0) {
 		status = explain(session, client->socket);
 	} else if (!put_request(client)) {

@@ -24,6 +24,10 @@
  * when the write watch fires. An output that fails for good swallows everything. Kernel messages
  * take another way, past the FIFO and this lock: they must not wait for either (channel.c).
  *
+ * Attached clients: what the channel took, or was swallowed, they are shown, and what their writer
+ * types is read before the channel's input (host/attach.h). They are no reader in the sense above:
+ * they come and go without a hang-up, also where the channel has no input or is at its end.
+ *
  * line->lock covers both directions, from interrupts and processes. Host calls made under it do
  * not sleep.
  */
@@ -35,6 +39,7 @@
 #include <linux/tty_driver.h>
 #include <linux/tty_flip.h>
 
+#include <host/attach.h>
 #include <host/console.h>
 #include <host/irq.h>
 #include <host/process.h>
@@ -70,10 +75,39 @@ static void line_end_soon(struct line *line)
 	mod_delayed_work(system_wq, &line->end_work, END_FIRST);
 }
 
+static void line_insert(struct line *line, const u8 *bytes, long length)
+{
+	tty_insert_flip_string(&line->port, bytes, length);
+	line->in_midline = bytes[length - 1] != '\n' && bytes[length - 1] != '\r';
+}
+
+/* Of attached clients. Returns how many bytes that were. */
+static long line_receive_attached(struct line *line)
+{
+	u8 buffer[READ_AT_ONCE];
+	long total = 0;
+
+	while (line->active && !line->throttled) {
+		int room = tty_buffer_request_room(&line->port, sizeof(buffer));
+		long got;
+
+		if (!room || total >= READ_PER_TURN) {
+			schedule_delayed_work(&line->work, !room);
+			break;
+		}
+		got = host_attach_read(line->attach, buffer, room);
+		if (got <= 0)
+			break;
+		line_insert(line, buffer, got);
+		total += got;
+	}
+	return total;
+}
+
 static void line_receive(struct line *line)
 {
 	u8 buffer[READ_AT_ONCE];
-	long got = 0, total = 0;
+	long got = 0, total = 0, typed = line_receive_attached(line);
 
 	while (line->in && line->active && !line->throttled && line->input == LINE_TALKS) {
 		int room = tty_buffer_request_room(&line->port, sizeof(buffer));
@@ -96,11 +130,10 @@ static void line_receive(struct line *line)
 				line_end_soon(line);
 			break;
 		}
-		tty_insert_flip_string(&line->port, buffer, got);
-		line->in_midline = buffer[got - 1] != '\n' && buffer[got - 1] != '\r';
+		line_insert(line, buffer, got);
 		total += got;
 	}
-	if (total)
+	if (total || typed)
 		tty_flip_buffer_push(&line->port);
 }
 
@@ -122,7 +155,10 @@ static bool line_send(struct line *line)
 			channel_watch(line->out, CHANNEL_OUT);
 			break;
 		}
-		kfifo_skip_count(&line->port.xmit_fifo, put < 0 ? length : put);
+		if (put < 0)
+			put = length;
+		host_attach_output(line->attach, data, put);
+		kfifo_skip_count(&line->port.xmit_fifo, put);
 		sent = true;
 	}
 	return sent;
@@ -134,7 +170,8 @@ static void line_resize(struct line *line, struct tty_struct *tty)
 {
 	struct winsize size = {};
 
-	if (!channel_size(line->out, &size) || !channel_size(line->in, &size))
+	if (!host_attach_size(line->attach, &size.ws_row, &size.ws_col) ||
+	    !channel_size(line->out, &size) || !channel_size(line->in, &size))
 		tty_do_resize(tty, &size);
 }
 
@@ -220,6 +257,8 @@ static void line_follow_reader(struct line *line, bool resized)
 
 	if (line->out != line->in)
 		events |= channel_events(line->out);
+	if (host_attach_resized(line->attach))
+		events |= CHANNEL_RESIZED;
 	if ((events & CHANNEL_LEFT) && line->active)
 		schedule_delayed_work(&line->hangup_work, HANGUP_DELAY);
 	else if (events & CHANNEL_LEFT)
@@ -285,6 +324,7 @@ static int line_activate(struct tty_port *port, struct tty_struct *tty)
 	line->throttled = line->stopped = false;
 	line_receive(line);
 	spin_unlock_irq(&line->lock);
+	host_attach_set_open(line->attach, 1);
 	return 0;
 }
 
@@ -299,6 +339,7 @@ static void line_shutdown(struct tty_port *port)
 	kfifo_reset(&port->xmit_fifo);
 	line->drained = false;
 	spin_unlock_irq(&line->lock);
+	host_attach_set_open(line->attach, 0);
 	cancel_delayed_work_sync(&line->work);
 	cancel_delayed_work_sync(&line->end_work);
 	cancel_delayed_work_sync(&line->hangup_work);
@@ -477,7 +518,10 @@ void line_set_init(struct line_set *set)
 {
 	for (unsigned int i = 0; i < set->count; i++) {
 		struct line *line = &set->lines[i];
+		char name[HOST_ATTACH_NAME];
 
+		scnprintf(name, sizeof(name), "%s%u", set->option, i);
+		line->attach = host_attach_line(name);
 		tty_port_init(&line->port);
 		line->port.ops = &line_port_ops;
 		spin_lock_init(&line->lock);

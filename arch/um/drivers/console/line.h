@@ -17,6 +17,7 @@ struct tty_driver;
 struct line {
 	struct tty_port port;
 	struct channel *in, *out;	/* the same one, or NULL for none */
+	int attach;			/* the line's number in host/attach.h; fixed */
 	const char *deferred;		/* joined when the line is first opened, or NULL */
 
 	spinlock_t lock;		/* the rest, and port.xmit_fifo */

@@ -15,6 +15,7 @@
 #include <linux/string.h>
 #include <linux/tty.h>
 
+#include <host/attach.h>
 #include <host/process.h>
 
 #include "../mconsole/mconsole.h"
@@ -112,11 +113,23 @@ static void describe(struct line *line, char *text, size_t size)
 		channel_describe(line->out, text + length, size - length);
 }
 
+/* The list of uml_console shows what there is; with port.mutex held, or at the start. */
+static void list(struct line *line)
+{
+	int state = line->deferred ? HOST_ATTACH_DEFERRED :
+		    line->in || line->out ? HOST_ATTACH_JOINED : HOST_ATTACH_NONE;
+	char text[256];
+
+	describe(line, text, sizeof(text));
+	host_attach_describe(line->attach, state, text);
+}
+
 /* Where to find it, if that is not plain from the option. */
 static void announce(struct line_set *set, unsigned int index)
 {
 	char text[256];
 
+	list(&set->lines[index]);
 	describe(&set->lines[index], text, sizeof(text));
 	if (!strstarts(text, "fd:") && !strstarts(text, "n"))	/* null, none */
 		pr_info("%s%u: %s\n", set->option, index, text);
@@ -177,6 +190,7 @@ void __init line_configure(struct line_set *set, unsigned int index, const char 
 
 	if (deferred) {
 		line->deferred = spec;
+		list(line);
 		return;
 	}
 	if (join(&pair, set, index, spec, why))
@@ -225,8 +239,10 @@ static int change(struct line_set *set, unsigned int index, const char *spec,
 		return -EBUSY;
 	}
 	error = join(&pair, set, index, spec, why);
-	if (!error)
+	if (!error) {
 		pair = replace(line, pair);
+		list(line);
+	}
 	mutex_unlock(&line->port.mutex);
 	if (error) {
 		seq_buf_printf(answer, "%s%u=%s: %s", set->option, index, spec, why);

@@ -8,6 +8,8 @@
 #include <linux/init.h>
 #include <linux/tty.h>
 
+#include <host/attach.h>
+
 #include "channel.h"
 #include "line.h"
 
@@ -17,6 +19,7 @@ static void line_console_print(struct console *console, const char *text, unsign
 	struct line_set *set = console->data;
 
 	channel_print(set->lines[console->index].out, text, length);
+	host_attach_print(set->lines[console->index].attach, text, length);
 }
 
 static struct tty_driver *line_console_driver(struct console *console, int *index)
@@ -58,6 +61,7 @@ static int __init line_console_register(void)
 {
 	for (int i = 0; i < ARRAY_SIZE(consoles); i++)
 		register_console(&consoles[i]);
+	host_attach_start();
 	return 0;
 }
 console_initcall(line_console_register);

@@ -447,6 +447,11 @@ void host_instance_init(void)
 
 /* ---- sockets ---- */
 
+int host_instance_is_there(void)
+{
+	return folder_fd >= 0;
+}
+
 int host_instance_is_wanted(void)
 {
 	return host_umid_option || host_uml_dir_option;

@@ -26,6 +26,8 @@ void host_instance_leave(const char *key, int fd);
  * -errno. The one of before a restart where there is one.
  */
 int host_instance_socket(const char *entry, int type);
+/* Not 0: there is a folder. */
+int host_instance_is_there(void);
 /* The user asked for a folder by an option: one that cannot be used ends ./linux. */
 int host_instance_is_wanted(void);
 
