@@ -31,20 +31,20 @@ static const char help[] =
 	"                    [-e <name>[=<value>]]... [-l <seconds>] <program> [<argument>...]\n"
 	"  -i  with standard input              -t  on a terminal of the guest\n"
 	"  -u  as another user than root        -w  in another folder than /\n"
-	"  -e  with this variable               -l  at most so long; then the status is 124\n"
+	"  -e  with this variable               -l  a time limit; then the status is 124\n"
 	"On a terminal, ~. at the start of a line leaves, whatever the guest does.\n"
 	"\n"
 	"      --list             list the instances of this user\n"
 	"      --json             answer as JSON: for --list, version, config and proc\n"
 	"      --timeout=<s>      seconds without an answer after which to end: 10, and no limit\n"
 	"                         for exec; 0 is no limit\n"
-	"      --wait[=<s>]       first wait until the instance answers, at most so many seconds\n"
+	"      --wait[=<s>]       first wait until the instance answers, for at most <s> seconds\n"
 	"      --uml-dir=<folder> the folder of the instances' folders\n"
 	"      --help             this text\n"
 	"      --version          the version\n"
 	"\n"
-	"Status: 0 done, 1 the kernel said ERR, 2 wrong arguments, 3 nobody there, 4 no answer;\n"
-	"after exec, that of the command.\n";
+	"Status: 0 done, 1 an error from the kernel, 2 wrong arguments, 3 no such instance,\n"
+	"4 no answer; after exec, that of the command.\n";
 
 struct arguments {
 	struct session session;

@@ -28,11 +28,11 @@ static const char help[] =
 	"  -M, --maximum=<size>   memory that none exceeds (default: its own maxmem= or mem=)\n"
 	"  -w, --weight=<number>  whose share is larger when all are short (default 1)\n"
 	"  -i, --interval=<s>     seconds between two decisions (default 2)\n"
-	"  -p, --patience=<n>     decisions that memory is spare before it is taken (default 3)\n"
+	"  -p, --patience=<n>     decisions with memory to spare before some is taken (default 3)\n"
 	"  -L, --low=<percent>    with less available an instance is short (default 10)\n"
 	"  -H, --high=<percent>   with more available it has memory to spare (default 30)\n"
 	"  -P, --pressure=<percent>\n"
-	"                         tasks of one that is short wait so long for memory (default 10)\n"
+	"                         it is short, too, if its tasks wait so much (default 10)\n"
 	"  -c, --cgroup=<folder>  stay below the memory limit of this control group\n"
 	"  -u, --uml-dir=<folder> where the folders of instances are\n"
 	"  -l, --log=<file>       append decisions to this file (default: standard output)\n"
@@ -41,7 +41,7 @@ static const char help[] =
 	"      --help             this text\n"
 	"      --version          the version\n"
 	"\n"
-	"Status: 0 ended by a signal or after --once, 1 a failure, 2 wrong arguments.\n";
+	"Status: 0 ended by a signal or after --once, 1 an error, 2 wrong arguments.\n";
 
 static struct policy_rules rules = {
 	.low = 10, .high = 30, .pressure = 10, .patience = 3, .step = 8 * POLICY_MIB,

@@ -12,13 +12,13 @@ const char *tool_name = "uml_mkcow";
 
 static const char help[] =
 	"usage: uml_mkcow [-f] <COW file> <backing file>\n"
-	"Makes an empty COW file: a disk that reads as the backing file and keeps in itself what is written.\n"
+	"Makes an empty COW file: a disk that reads as the backing file and keeps what is written.\n"
 	"\n"
-	"  -f, --force    take the place of a COW file that is there\n"
+	"  -f, --force    replace an existing COW file\n"
 	"      --help     this text\n"
 	"      --version  the version\n"
 	"\n"
-	"Status: 0 made, 1 not made, 2 wrong arguments.\n";
+	"Status: 0 done, 1 an error, 2 wrong arguments.\n";
 
 static int parse(int argc, char **argv)
 {

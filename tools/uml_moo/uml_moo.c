@@ -20,16 +20,17 @@ static const char help[] =
 	"       uml_moo [-b <backing file>] --info [--json] <COW file>\n"
 	"Merges a COW file with its backing file to a new image, or in place.\n"
 	"\n"
-	"  -b, --backing <file>  the backing file, whatever the COW file says of where it is\n"
-	"  -d, --in-place        write to the backing file; the COW file is empty afterwards. Other COW files over\n"
-	"                        it become useless. If it is interrupted, repeating it completes it\n"
+	"  -b, --backing <file>  the backing file, instead of the one that the COW file names\n"
+	"  -d, --in-place        write to the backing file; the COW file is empty afterwards. Other\n"
+	"                        COW files over it become useless. After an interruption, repeating\n"
+	"                        the command completes the merge\n"
 	"      --verify          read what was merged and compare; without a merge: check the COW file\n"
-	"      --info            tell what the COW file is\n"
+	"      --info            describe the COW file\n"
 	"      --json            the same for programs\n"
 	"      --help            this text\n"
 	"      --version         the version\n"
 	"\n"
-	"Status: 0 done, 1 not done, 2 wrong arguments.\n";
+	"Status: 0 done, 1 an error, 2 wrong arguments.\n";
 
 struct cow_image *open_cow(const struct arguments *arguments, int flags)
 {

@@ -29,7 +29,7 @@ static const char help[] =
 	"      --help             this text\n"
 	"      --version          the version\n"
 	"\n"
-	"Status: 0 done, 1 not done, 2 wrong arguments.\n";
+	"Status: 0 done, 1 an error, 2 wrong arguments.\n";
 
 struct arguments {
 	struct guests guests;

@@ -32,11 +32,11 @@ const char *tool_name = "uml_watchdog";
 
 static const char help[] =
 	"usage: uml_watchdog [-pid <pid>] [-mconsole <socket>] [-timeout <seconds>]\n"
-	"Reads pings from standard input; ends or reports the instance when they stay out.\n"
+	"Reads pings from standard input; ends or reports the instance when they stop.\n"
 	"\n"
 	"  -pid <pid>          end this ./linux by SIGINT, after 5 seconds by SIGKILL\n"
 	"  -mconsole <socket>  send a hang notification to this socket\n"
-	"  -timeout <seconds>  how long pings may stay out (default 60)\n"
+	"  -timeout <seconds>  longest time between two pings (default 60)\n"
 	"      --help          this text\n"
 	"      --version       the version\n"
 	"\n"
