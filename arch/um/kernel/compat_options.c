@@ -30,8 +30,6 @@ ACCEPTED(honeypot, "honeypot", "of no effect: it made memory look like that of a
 ACCEPTED(fake_ide, "fake_ide", "of no effect: disks are called ubd only");
 ACCEPTED(udb, "udb", "of no effect: disks are configured by ubd<n>=<file>");
 ACCEPTED(debug, "debug", "the kernel's log is shown in full, as on any Linux; to debug ./linux itself start it under gdb");
-ACCEPTED(tty_log_dir, "tty_log_dir", "of no effect: terminals are not logged; script(1) can do so around ./linux");
-ACCEPTED(tty_log_fd, "tty_log_fd", "of no effect: terminals are not logged; script(1) can do so around ./linux");
 
 static int __init accept_mode(char *value)
 {

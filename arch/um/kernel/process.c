@@ -16,6 +16,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/stacktrace.h>
 #include <linux/tick.h>
+#include <asm/exec_hook.h>
 #include <asm/switch_to.h>
 #include <host/process.h>
 #include "kernel.h"
@@ -81,6 +82,8 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	return 0;
 }
 
+void (*exec_hook)(void);
+
 void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 {
 	memset(regs, 0, sizeof(*regs));
@@ -94,6 +97,8 @@ void start_thread(struct pt_regs *regs, unsigned long ip, unsigned long sp)
 	prefault_page(ip, FAULT_FETCH);
 	prefault_page(sp, FAULT_WRITE);
 	prefault_page(sp - PAGE_SIZE, FAULT_WRITE);
+	if (exec_hook)
+		exec_hook();
 }
 EXPORT_SYMBOL(start_thread);
 

@@ -28,6 +28,7 @@
 #include "drivers/mconsole/instance.h"
 #include "drivers/console/rawmode.h"
 #include "drivers/disk/disk_backend.h"
+#include "drivers/ttylog/terminal_logs.h"
 #include "engine/engines.h"
 
 #define DEFAULT_RAM	(256UL << 20)
@@ -71,6 +72,9 @@ static const char help[] =
 "  ssl-non-raw            leave terminals of serial lines in the mode that they have\n"
 "  xterm=<emulator>,<title switch>,<exec switch>\n"
 "                         program of the channel xterm (default: xterm,-T,-e)\n"
+"  tty_log_dir=<folder>   record what is typed and shown on the guest's terminals, each session\n"
+"                         in a file of this folder of the host; the guest does not see it\n"
+"  tty_log_fd=<n>         the same, all sessions to an inherited descriptor\n"
 "  virtio_uml.device=<socket>:<virtio id>[:<platform id>]\n"
 "                         a device of a vhost-user server\n"
 "  clocksource=host       read the host's clock by a host call, not by the TSC\n"
@@ -174,10 +178,12 @@ static char *append(char *at, const char *word)
 	return at + sprintf(at, "\"%s\"", word);
 }
 
+/* Words for init, after "--", are never hidden. */
 static char *join(char **words)
 {
 	size_t length = 1;
 	char *line, *at;
+	int is_ours = 1;
 
 	for (char **word = words; *word; word++)
 		length += strlen(*word) + sizeof("\"\" ");
@@ -185,7 +191,10 @@ static char *join(char **words)
 	if (!line)
 		host_fatal("no memory for the command line");
 	for (char **word = words; *word; word++) {
-		if (word != words)
+		is_ours = is_ours && strcmp(*word, "--");
+		if (is_ours && host_ttylog_is_hidden(*word))
+			continue;
+		if (at != line)
 			*at++ = ' ';
 		at = append(at, *word);
 	}
@@ -261,6 +270,12 @@ static void read_options(char **words)
 			host_uml_dir_option = value;
 		else if ((value = value_of(*words, "mconsole")))
 			host_mconsole_option = value;
+		else if ((value = value_of(*words, "tty_log_dir")))
+			host_ttylog_dir_option = value;
+		else if ((value = value_of(*words, "tty_log_fd")))
+			host_ttylog_fd_option = value;
+		else if (!strncmp(*words, "hostfs=", 7))
+			host_ttylog_hostfs_option = *words + 7;
 		else if (!strcmp(*words, "nosysemu"))
 			host_no_sysemu = 1;
 	}
@@ -313,5 +328,6 @@ int main(int argc, char **argv)
 	host_instance_init();
 	host_mconsole_init();
 	host_exec_init();
+	host_ttylog_init();
 	kernel_start(join(argv + 1));
 }
