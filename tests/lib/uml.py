@@ -179,10 +179,12 @@ class Instance:
 
     def __init__(self, arguments, terminal=False, wrap=(), stdin=None, linux=None, cwd=None,
                  env=None, pass_fds=()):
-        """@wrap: a command that runs ./linux with its arguments; @stdin: "closed", or a descriptor;
+        """@linux: a kernel, or a shell, which gets no options of UML_ARGUMENTS; @wrap: a
+        command that runs it with its arguments; @stdin: "closed", or a descriptor;
         @pass_fds: descriptors that ./linux is to inherit.
         """
-        command = [*wrap, linux or LINUX, *EXTRA, *arguments]
+        extra = [] if linux and os.path.basename(linux) in ("bash", "sh") else EXTRA
+        command = [*wrap, linux or LINUX, *extra, *arguments]
         self.command = command
         self.text = ""
         self.slave = None

@@ -16,7 +16,9 @@
 #include <linux/tty.h>
 
 #include <host/attach.h>
+#include <host/irq.h>
 #include <host/process.h>
+#include <host/vcpu.h>
 
 #include "../mconsole/mconsole.h"
 #include "channel.h"
@@ -78,6 +80,15 @@ static int join(struct pair *pair, struct line_set *set, unsigned int index, con
 	return error;
 }
 
+/*
+ * A reader may have come before the line had the channel, and the interrupt for it has passed. With
+ * line->lock held.
+ */
+static void see_readers(void)
+{
+	host_raise(this_vcpu(), HOST_IRQ_CONSOLE);
+}
+
 /* With port.mutex held, while the line is not open. Returns what it had. */
 static struct pair replace(struct line *line, struct pair pair)
 {
@@ -91,6 +102,7 @@ static struct pair replace(struct line *line, struct pair pair)
 	line->deferred = NULL;
 	line->input = LINE_TALKS;
 	line->in_midline = line->drained = false;
+	see_readers();
 	spin_unlock_irq(&line->lock);
 	console_unlock();
 	return before;
@@ -153,6 +165,7 @@ int line_join_deferred(struct line_set *set, unsigned int index)
 	line->in = pair.in;
 	line->out = pair.out;
 	line->deferred = NULL;
+	see_readers();
 	spin_unlock_irq(&line->lock);
 	announce(set, index);
 	return 0;
