@@ -265,13 +265,15 @@ static int set_new(struct ubd *ubd, struct ubd_option *option, char *value)
 
 	if (error)
 		return error;
-	ubd->value = value;
 	error = ubd_add(option->index);
-	if (!error)
-		return 0;
-	ubd_remove(option->index);
-	refuse(option, "ubd%u: no block device: %s", option->index, host_error_text(error));
-	return error;
+	if (error) {
+		ubd_remove(option->index);
+		refuse(option, "ubd%u: no block device: %s", option->index,
+		       host_error_text(error));
+		return error;
+	}
+	ubd->value = value;		/* from now on ubd_remove() frees it */
+	return 0;
 }
 
 /*
