@@ -42,14 +42,13 @@ static atomic_t under_way = ATOMIC_INIT(0);
 static int send(struct mconsole_request *request, unsigned int status, bool more, const char *text,
 		size_t length)
 {
-	bool can_wait = request->command && request->command->in_process;
 	unsigned long deadline = jiffies + PATIENCE;
 	int result;
 
 	for (;;) {
 		result = host_mconsole_reply(&request->client, status, more, text, length,
-					     !can_wait);
-		if (result != -EAGAIN || !can_wait || time_after(jiffies, deadline))
+					     !request->can_wait);
+		if (result != -EAGAIN || !request->can_wait || time_after(jiffies, deadline))
 			return result;
 		schedule_timeout_uninterruptible(1);
 	}
@@ -144,6 +143,7 @@ static void start_in_process(struct mconsole_request *request)
 		mconsole_answer(request, -ENOMEM, "the kernel has no memory for the request");
 		return;
 	}
+	own->can_wait = true;
 	own->arguments = own->text + (request->arguments - request->text);
 	INIT_WORK(&own->work, run_in_process);
 	queue_work(queue, &own->work);

@@ -12,6 +12,7 @@ struct mconsole_request {
 	const struct mconsole_command *command;
 	char *arguments;		/* in text: what follows the command and its blanks */
 	char text[HOST_MCONSOLE_TEXT];
+	bool can_wait;			/* a process answers it, and not the interrupt */
 	struct work_struct work;	/* for those that run in a process */
 };
 
