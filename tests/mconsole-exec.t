@@ -158,12 +158,14 @@ def limits_of_time():
     tap.ok(error == 124 and text == "before\n" and took >= 1,
            "a command that takes longer has status 124", (error, text, took))
     tap.ok(none_left("sleep 6123"), "and all of its session is killed")
+    # 2^32 hundredths of a second, and four
+    tap.equal(ask("-l42949673 sleep 1; echo whole"), (0, "whole\n"), "a year is a limit, too")
     error, _ = ask("-l1 trap '' HUP INT TERM; while :; do :; done", timeout=30)
     tap.equal(error, 124, "also one that spins and ignores signals")
     error, _ = ask("-l1 yes", timeout=60)
     tap.equal(error, 124, "and one that floods")
-    for bad in ("-l echo x", "-l0 echo x", "-lx echo x", "-l1", "-x echo", "-l99999999999 echo",
-                "- echo"):
+    for bad in ("-l echo x", "-l0 echo x", "-lx echo x", "-l1", "-x echo", "-l- echo",
+                "-l99999999999999999999 echo", "- echo"):
         error, text = ask(bad)
         if not tap.ok(error and "-l<seconds>" in text, f"exec {bad} is refused in a line",
                       (error, text)):

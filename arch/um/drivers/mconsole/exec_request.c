@@ -46,7 +46,7 @@ static atomic_t under_way = ATOMIC_INIT(0);
  */
 static int take_options(struct run *run, char **text)
 {
-	unsigned int seconds;
+	unsigned long seconds;
 	char *end;
 
 	if ((*text)[0] != '-')
@@ -55,7 +55,7 @@ static int take_options(struct run *run, char **text)
 	if ((*text)[1] != 'l' || !*end)
 		return -EINVAL;
 	*end = '\0';
-	if (kstrtouint(*text + 2, 10, &seconds) || !seconds || seconds > MAX_JIFFY_OFFSET / HZ)
+	if (kstrtoul(*text + 2, 10, &seconds) || !seconds || seconds > MAX_JIFFY_OFFSET / HZ)
 		return -EINVAL;
 	run->has_limit = true;
 	run->limit = jiffies + seconds * HZ;
