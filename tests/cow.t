@@ -15,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import cowfile
+import fuzzer
 import tap
 import uml
 
@@ -424,13 +425,16 @@ else:
 
 # ---- fuzzing
 
-fuzzer = cowfile.build_fuzzer()
+program = fuzzer.build("cow_fuzz")
+corpus = uml.scratch("corpus")
+os.makedirs(corpus)
 for path in sorted(glob.glob("*.cow")):
-    with open(path, "rb") as source, open(uml.scratch(f"corpus-{path}"), "wb") as out:
+    with open(path, "rb") as source, open(os.path.join(corpus, path), "wb") as out:
         out.write(source.read(20000))
-ended = run(*cowfile.fuzz_command(fuzzer, FUZZ_SECONDS, glob.glob(uml.scratch("corpus-*"))),
-            timeout=FUZZ_SECONDS + 300)
+command = fuzzer.libfuzzer_command(program, FUZZ_SECONDS, corpus) \
+    if fuzzer.is_libfuzzer(program) else [program, str(FUZZ_SECONDS)]
+ended = run(*command, timeout=FUZZ_SECONDS + 300)
 tap.ok(ended.returncode == 0, f"{FUZZ_SECONDS} seconds of changed headers and bitmaps do no harm",
        (ended.stdout + ended.stderr)[-3000:])
-tap.diag(" ".join(re.findall(r"\d+ inputs.*|Done \d+ runs.*", ended.stdout + ended.stderr)))
+tap.diag(fuzzer.summary(ended.stdout + ended.stderr))
 tap.done()

@@ -4,7 +4,6 @@ code under test."""
 import contextlib
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 
@@ -32,24 +31,6 @@ def build_tools():
     for name in ("uml_moo", "uml_mkcow"):
         make(os.path.join(uml.TOP, "tools", name), f"OUT={folder}", f"CFLAGS=-O1 {SANITIZERS}")
     return os.path.join(folder, "uml_moo"), os.path.join(folder, "uml_mkcow")
-
-
-def build_fuzzer():
-    """Path of the fuzzer: libFuzzer's where clang is, else the one with its own loop."""
-    name = "fuzz/cow_fuzz_clang" if shutil.which("clang") else "fuzz/cow_fuzz"
-    make(os.path.join(uml.TOP, "tests"), os.path.join("..", "build", "tests", name))
-    return uml.built(name)
-
-
-def fuzz_command(fuzzer, seconds, corpus):
-    """The command that fuzzes for so long, starting from the files of the corpus."""
-    if not fuzzer.endswith("clang"):
-        return [fuzzer, str(seconds)]
-    folder = uml.scratch("corpus")
-    os.makedirs(folder, exist_ok=True)
-    for path in corpus:
-        shutil.move(path, folder)
-    return [fuzzer, f"-max_total_time={seconds}", "-max_len=20000", "-print_final_stats=0", folder]
 
 
 class CowFile:
