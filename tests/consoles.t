@@ -690,7 +690,8 @@ def hot_plug():
     result = run("""
         while read x </dev/tty9; do case $x in
             serve) /line serve /dev/tty1 & served=$!;;
-            stop) kill $served; killall line; wait; echo STOPPED;;
+            stop) kill $served; killall line; wait
+                  while pidof line >/dev/null; do :; done; echo STOPPED;;
             hello) echo hello serial >/dev/ttyS3;;
             go) exit 0;;
         esac; done""", f"con9=fd:{end_theirs.fileno()}", drive=drive,
