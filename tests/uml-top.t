@@ -47,7 +47,7 @@ def build():
     os.mkdir(FOLDER)
     shutil.copy(os.path.join(folder, "uml_top"), FOLDER)
     with open(os.path.join(FOLDER, "uml_console"), "w") as script:
-        script.write("#!/bin/sh\necho \"the console of $1\"\nread line\n")
+        script.write("#!/bin/sh\necho \"the console of $1 $2\"\nread line\n")
     os.chmod(script.name, 0o755)
     return os.path.join(FOLDER, "uml_top")
 
@@ -230,7 +230,7 @@ def look(view, first, second, third):
         tap.ok(second.wait_for(command) and view.expect(rf"^bb: {command.decode()} OK"),
                f"with y, {command.decode()} is sent", view.text)
     view.type("\r")
-    tap.ok(view.expect(rf"the console of {UML}/bb"), "Enter starts uml_console", view.text)
+    tap.ok(view.expect(rf"the console of {UML}/bb con0"), "Enter starts uml_console", view.text)
     view.type("\n")
     tap.ok(view.expect(r"^NAME.*PID") and view.expect(r"^bb +\d+ running"),
            "after which the view is there again", view.text)

@@ -29,7 +29,7 @@ static const char help[] =
 	"the lines that it has. A line is con0 to con15 or ssl0 to ssl63, or its device in the\n"
 	"guest: 0 or tty0 is con0, ttyS3 is ssl3.\n"
 	"\n"
-	"What the line showed lately is shown first. Ctrl-] leaves, and the guest continues. Of\n"
+	"Recent output is shown first. Ctrl-] leaves, and the guest continues. Of\n"
 	"several who are attached the first writes and the others watch, until it leaves.\n"
 	"\n"
 	"      --read-only        only watch; Ctrl-C leaves, too\n"

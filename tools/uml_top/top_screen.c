@@ -263,7 +263,7 @@ static void run_console(struct view *view, const struct guest *guest)
 	endwin();
 	child = fork();
 	if (!child) {
-		execlp(path, "uml_console", guest->folder, NULL);
+		execlp(path, "uml_console", guest->folder, "con0", NULL);
 		_exit(127);
 	}
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)

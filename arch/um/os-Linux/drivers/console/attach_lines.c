@@ -52,12 +52,19 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- virtual CPUs ---- */
 
+/* NULL: a line that could not be made. */
+static struct attach_line *find(int number)
+{
+	return number < 0 ? NULL : &lines[number];
+}
+
 int host_attach_line(const char *name)
 {
-	struct attach_line *line = &lines[count];
+	struct attach_line *line;
 
 	if (!host_instance_is_there() || count == HOST_ATTACH_LINES)
 		return -ENOENT;
+	line = &lines[count];
 	snprintf(line->name, sizeof(line->name), "%s", name);
 	if (history_init(&line->output, SHORT))
 		return -ENOMEM;
@@ -66,9 +73,9 @@ int host_attach_line(const char *name)
 
 void host_attach_describe(int number, int state, const char *channel)
 {
-	struct attach_line *line = &lines[number];
+	struct attach_line *line = find(number);
 
-	if (number < 0)
+	if (!line)
 		return;
 	pthread_mutex_lock(&lock);
 	line->state = state;
@@ -78,18 +85,20 @@ void host_attach_describe(int number, int state, const char *channel)
 
 void host_attach_set_open(int number, int is_open)
 {
-	if (number < 0)
+	struct attach_line *line = find(number);
+
+	if (!line)
 		return;
 	pthread_mutex_lock(&lock);
-	lines[number].is_open = is_open;
+	line->is_open = is_open;
 	pthread_mutex_unlock(&lock);
 }
 
 void host_attach_output(int number, const void *bytes, unsigned long length)
 {
-	struct attach_line *line = &lines[number];
+	struct attach_line *line = find(number);
 
-	if (number < 0)
+	if (!line)
 		return;
 	pthread_mutex_lock(&lock);
 	history_put(&line->output, bytes, length);
@@ -112,11 +121,11 @@ static void put_text(struct attach_line *line, const char *text)
 
 void host_attach_print(int number, const char *text, unsigned long length)
 {
-	struct attach_line *line = &lines[number];
+	struct attach_line *line = find(number);
 	struct timespec until;
 	char part[256];
 
-	if (number < 0)
+	if (!line)
 		return;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_nsec += PRINT_WAIT;
@@ -138,12 +147,12 @@ void host_attach_print(int number, const char *text, unsigned long length)
 
 long host_attach_read(int number, void *bytes, unsigned long length)
 {
-	struct attach_line *line = &lines[number];
+	struct attach_line *line = find(number);
 	unsigned long there;
 	const char *oldest;
 	int others_wait;
 
-	if (number < 0 || !__atomic_load_n(&line->typed, __ATOMIC_ACQUIRE))
+	if (!line || !__atomic_load_n(&line->typed, __ATOMIC_ACQUIRE))
 		return -EAGAIN;
 	pthread_mutex_lock(&lock);
 	there = outbox_oldest(&line->input, &oldest);
@@ -168,9 +177,9 @@ int host_attach_resized(int number)
 
 int host_attach_size(int number, unsigned short *rows, unsigned short *columns)
 {
-	struct attach_line *line = &lines[number];
+	struct attach_line *line = find(number);
 
-	if (number < 0)
+	if (!line)
 		return -ENOTTY;
 	pthread_mutex_lock(&lock);
 	*rows = line->rows;
@@ -198,11 +207,12 @@ int attach_find(const char *name)
 
 int attach_look(int number, struct host_attach_entry *entry)
 {
-	struct attach_line *line = &lines[number];
+	struct attach_line *line;
 	int is_wanted;
 
 	if (number >= count)
 		return -ENOENT;
+	line = &lines[number];
 	pthread_mutex_lock(&lock);
 	is_wanted = line->state == HOST_ATTACH_JOINED || line->clients;
 	entry->is_open = line->is_open;

@@ -413,19 +413,22 @@ static int serve(struct client *client)
 
 static void take_event(const struct epoll_event *event)
 {
-	struct client *client = &clients[event->data.u32];
 	unsigned long long count;
+	struct client *client;
 
 	if (event->data.u32 == WAKE) {
 		(void)!read(wake, &count, sizeof(count));
-	} else if (client->fd >= 0) {
-		if (event->events & EPOLLOUT)
-			client->is_full = 0;
-		if (event->events & EPOLLIN)
-			receive(client);
-		else if (event->events & (EPOLLHUP | EPOLLERR))
-			drop(client);
+		return;
 	}
+	client = &clients[event->data.u32];
+	if (client->fd < 0)
+		return;
+	if (event->events & EPOLLOUT)
+		client->is_full = 0;
+	if (event->events & EPOLLIN)
+		receive(client);
+	else if (event->events & (EPOLLHUP | EPOLLERR))
+		drop(client);
 }
 
 /* ms until a client must have asked for something; -1: none is to. */
