@@ -46,7 +46,7 @@ def settings(fd):
 
 
 class Terminal:
-    """uml_console on a terminal of its own, and all that it wrote there."""
+    """uml_console on its own terminal, and all that it wrote there."""
 
     def __init__(self, *words, size=(24, 80), name=NAME):
         self.fd, self.slave = os.openpty()
@@ -332,7 +332,7 @@ def stopped_guest(guest):
 # ---- hostile clients ----
 
 def failure_of(*frames):
-    """What the instance answers to frames of a new connection."""
+    """The instance's answer to frames of a new connection."""
     client = attach.Client(SOCKET)
     for frame in frames:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

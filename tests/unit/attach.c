@@ -119,7 +119,10 @@ static int connect_client(void)
 static int attach_client(const char *name)
 {
 	struct host_attach_request request = {
-		.kind = HOST_ATTACH_START, .version = HOST_ATTACH_VERSION, .rows = 24, .columns = 80,
+		.kind = HOST_ATTACH_START,
+		.version = HOST_ATTACH_VERSION,
+		.rows = 24,
+		.columns = 80,
 	};
 	int fd = connect_client();
 
@@ -142,8 +145,8 @@ static void *be_hostile(void *seed)
 	char *frame = malloc(40000);
 
 	for (int round = 0; round < 300; round++) {
-		int fd = random_of(&state) % 3 ? attach_client(random_of(&state) % 2 ? "con0" : "con1")
-					       : connect_client();
+		const char *line = random_of(&state) % 2 ? "con0" : "con1";
+		int fd = random_of(&state) % 3 ? attach_client(line) : connect_client();
 
 		for (int i = random_of(&state) % 20; i > 0; i--) {
 			unsigned int kind = random_of(&state) % 6, length;
