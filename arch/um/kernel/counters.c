@@ -29,7 +29,7 @@ static int counters_show(struct seq_file *file, void *v)
 	SHOW(host_unmaps);
 	SHOW(host_protects);
 	SHOW(batches);
-	SHOW(zaps);
+	SHOW(full_flushes);
 	SHOW(spaces);
 	SHOW(pages_discarded);
 	SHOW(huge_blocks);

@@ -12,7 +12,7 @@ struct counters {
 	unsigned long misses;		/* faults that only needed a host mapping */
 	unsigned long host_maps, host_unmaps, host_protects;	/* host mapping calls */
 	unsigned long pages;		/* pages mapped by them */
-	unsigned long batches, zaps, spaces;
+	unsigned long batches, full_flushes, spaces;
 	unsigned long pages_discarded;	/* of guest RAM, given back to the host */
 	unsigned long huge_blocks;	/* of guest RAM, for which the host gave a huge page */
 	unsigned long huge_refused;	/* for which it did not */
@@ -38,7 +38,7 @@ static inline void count_host_calls(const struct host_map *changes, int count)
 	}
 }
 
-#define count_zap()	(counters.zaps++)
+#define count_full_flush()	(counters.full_flushes++)
 #define count_space()		(counters.spaces++)
 #define count_trap(kind)	(counters.kind++)
 

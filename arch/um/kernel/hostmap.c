@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host's mappings of a guest address space, kept as a cache of the guest's page tables: our TLB.
+ * The host's mappings of a guest address space, kept as a cache of the guest's page tables: our
+ * TLB.
  *
- *  1. Whoever changes guest page tables says so (tlb_flush and friends, update_mmu_cache), and an entry that is cleared while it is
- *     hosted says so itself (hostmap_zap in asm/pgtable.h): the range is noted as stale.
- *  2. Before guest code of that address space runs, hostmap_sync() walks the stale ranges and makes the host agree, in
- *     as few calls as it can: one for each run of pages that are contiguous in RAM and have equal rights; one for a
- *     stretch with no pages; one for a stretch of pages that are mapped already and only need other rights. Pages that are only
- *     added, beyond some runs of them, are left for 3.
- *  3. Guest code that touches an address which the guest's tables map and the host does not faults; hostmap_refill() maps
- *     it, with its neighbours. So any host mapping may be dropped at any time.
- *  4. The host allows a process a number of areas. When we may have made as many, or when the host says ENOMEM, or when
- *     anything else goes wrong, all mappings are dropped in one call, and faults bring back what is used.
- *  5. An engine may be unable to prove that guest code stands still while the kernel runs (proves_stop in host/engine.h). Then a flush,
- *     which takes rights away, syncs at once: its caller frees pages next. Additions stay lazy.
+ *  1. A change of guest page tables is noted as a stale range: by tlb_flush and friends, by
+ *     update_mmu_cache, and for an entry that is cleared while it is hosted, by hostmap_zap in
+ *     asm/pgtable.h.
+ *  2. Before guest code of that address space runs, hostmap_sync() walks the stale ranges and makes
+ *     the host agree, in as few calls as it can. A call serves a run of pages that are contiguous
+ *     in RAM and have equal rights, a stretch with no pages, or a stretch of mapped pages that only
+ *     need other rights. Pages that are only added, beyond some runs of them, are left for 3.
+ *  3. Guest code that touches an address which the guest's tables map and the host does not faults.
+ *     hostmap_refill() maps it, with its neighbours. So any host mapping may be dropped at any
+ *     time.
+ *  4. The host allows a process a number of areas. When we may have made as many, when the host
+ *     says ENOMEM, or when anything else goes wrong, all mappings are dropped in one call (a full
+ *     flush), and faults bring back what is used.
+ *  5. An engine may be unable to prove that guest code stands still while the kernel runs
+ *     (proves_stop in host/engine.h). Then a flush, which takes rights away, syncs at once: its
+ *     caller frees pages next. Additions stay lazy.
  *
- * Runs on the thread of the virtual CPU with interrupts off; flushes come from any context of it, with spinlocks held, and for any mm.
+ * Runs on the thread of the virtual CPU with interrupts off. Flushes come from any context of it,
+ * with spinlocks held, and for any mm.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -282,9 +288,9 @@ static void sync_rights(struct batch *batch, pte_t *at, unsigned long address, u
 		sync_entry(batch, at, address, size);
 }
 
-/* ---- 4. dropping all ---- */
+/* ---- 4. full flushes ---- */
 
-static void zap_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
+static void unhost_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	if (is_hosted(ptep_get(at)))
 		set_pte(at, pte_mkunhosted(ptep_get(at)));
@@ -297,12 +303,12 @@ static void nothing_is_stale(mm_context_t *context)
 	context->stale_count = 0;
 }
 
-static int zap_all(struct mm_struct *mm)
+static int flush_all(struct mm_struct *mm)
 {
 	const struct host_map everything = { .start = 0, .length = TASK_SIZE, .op = HOST_UNMAP };
-	const struct walk walk = { NULL, _PAGE_HOSTED, zap_entry };
+	const struct walk walk = { NULL, _PAGE_HOSTED, unhost_entry };
 
-	count_zap();
+	count_full_flush();
 	walk_tables(&walk, mm, 0, TASK_SIZE);
 	nothing_is_stale(&mm->context);
 	return host_engine->apply(mm->context.space, &everything, 1);
@@ -312,7 +318,7 @@ static int batch_finish(struct batch *batch)
 {
 	batch_apply(batch);
 	if (batch->error || batch->mm->context.areas > host_area_budget)
-		return zap_all(batch->mm);
+		return flush_all(batch->mm);
 	return 0;
 }
 
@@ -430,7 +436,7 @@ int hostmap_refill(struct mm_struct *mm, unsigned long address)
 
 static void map_again(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
-	zap_entry(batch, at, address, size);
+	unhost_entry(batch, at, address, size);
 	note_stale(batch->mm, address, address + size, true);
 }
 
