@@ -27,7 +27,14 @@
 #define CHECK_NS		20000000
 #define ALLOWED_NS	5000000		/* from the claim until it sleeps */
 
-static int watching;
+/* The timer is set. Any virtual CPU's thread that changes this to 1 sets it. */
+static int timer_is_set;
+
+static void set_timer(void)
+{
+	if (!__atomic_exchange_n(&timer_is_set, 1, __ATOMIC_SEQ_CST))
+		host_runaway_check_after(CHECK_NS);
+}
 
 /* From its field in /proc; a host that does not show it: the time of the whole process. */
 static unsigned long long thread_time(int pid)
@@ -47,13 +54,30 @@ static unsigned long long thread_time(int pid)
 	return strtoull(text, NULL, 10);
 }
 
+/* Whether the process is meant to run now. */
+static int has_turn(int pid)
+{
+	for (int i = 0; i < HOST_MAX_VCPUS; i++)
+		if (__atomic_load_n(&host_vcpus[i].in_guest, __ATOMIC_ACQUIRE) == pid)
+			return 1;
+	return 0;
+}
+
+/* Whether it was not until now, either: a turn is counted before it ends. */
+static int had_no_turn(const struct runaway *runaway, int pid)
+{
+	return !has_turn(pid) &&
+	       __atomic_load_n(&runaway->turns, __ATOMIC_RELAXED) == runaway->seen_turns;
+}
+
 /* Returns whether it must be checked again. */
 static int runaway_check(struct runaway *runaway, int pid)
 {
+	unsigned int turns = __atomic_load_n(&runaway->turns, __ATOMIC_RELAXED);
 	unsigned long long ran = host_cpu_time(pid);
 
-	if (runaway->turns != runaway->seen_turns) {
-		runaway->seen_turns = runaway->turns;
+	if (turns != runaway->seen_turns) {
+		runaway->seen_turns = turns;
 		runaway->ran = ran;
 		runaway->thread_ran = 0;
 		return 1;
@@ -64,7 +88,8 @@ static int runaway_check(struct runaway *runaway, int pid)
 		return 1;
 	runaway->ran = ran;
 	ran = thread_time(pid);
-	if (runaway->thread_ran && ran - runaway->thread_ran >= ALLOWED_NS) {
+	if (runaway->thread_ran && ran - runaway->thread_ran >= ALLOWED_NS &&
+	    had_no_turn(runaway, pid)) {
 		kill(pid, SIGKILL);
 		return 0;
 	}
@@ -72,28 +97,34 @@ static int runaway_check(struct runaway *runaway, int pid)
 	return 1;
 }
 
+/*
+ * Both marks are cleared before anything is looked at, and the counter of turns is read after that.
+ * So a turn that another virtual CPU gives meanwhile is seen here, or sets its mark again.
+ */
 void host_runaway_check(void)
 {
-	int running = this_vcpu()->in_guest, left = 0;
+	int left = 0;
 
+	__atomic_store_n(&timer_is_set, 0, __ATOMIC_SEQ_CST);
 	for (struct host_space *space = seccomp_spaces; space; space = space->all_next) {
-		if (!space->runaway.suspect)
+		struct runaway *runaway = &space->runaway;
+
+		if (!__atomic_exchange_n(&runaway->suspect, 0, __ATOMIC_SEQ_CST))
 			continue;
-		if (space->pid != running)
-			space->runaway.suspect = runaway_check(&space->runaway, space->pid);
-		left |= space->runaway.suspect;
+		if (has_turn(space->pid) || runaway_check(runaway, space->pid)) {
+			__atomic_store_n(&runaway->suspect, 1, __ATOMIC_SEQ_CST);
+			left = 1;
+		}
 	}
-	watching = left;
 	if (left)
-		host_runaway_check_after(CHECK_NS);
+		set_timer();
 }
 
 void runaway_watch(struct host_space *space)
 {
-	space->runaway.turns++;
-	space->runaway.suspect = 1;
-	if (watching)
-		return;
-	watching = 1;
-	host_runaway_check_after(CHECK_NS);
+	struct runaway *runaway = &space->runaway;
+
+	__atomic_store_n(&runaway->turns, runaway->turns + 1, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&runaway->suspect, 1, __ATOMIC_SEQ_CST))
+		set_timer();
 }

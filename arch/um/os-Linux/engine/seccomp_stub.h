@@ -9,10 +9,14 @@
 #include "../../stub/seccomp.h"
 #include "seccomp_frame.h"
 
-/* runaway.c: a guest thread that has claimed a trap. CPU times in ns, at the last check. */
+/*
+ * runaway.c: a guest thread that has claimed a trap. CPU times in ns, at the last check. The
+ * virtual CPU that runs it writes turns, the check all below it, and both write suspect.
+ */
 struct runaway {
 	int suspect;			/* it has run and was not seen to stand still since */
-	unsigned int turns, seen_turns;
+	unsigned int turns;
+	unsigned int seen_turns;
 	unsigned long long ran, thread_ran;
 };
 
