@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -179,23 +180,49 @@ static int collapse(unsigned long offset)
 	return error;
 }
 
+/* Blocks to leave out, for all virtual CPUs together: they ask the same host. */
+static struct {
+	pthread_mutex_t lock;		/* never held during a host call for a huge page */
+	unsigned int to_come;		/* before the host is asked again */
+	unsigned int after_last;	/* what to_come began with after the last attempt */
+} leave_out = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* Whether this block is left out. */
+static int leave_out_one(void)
+{
+	int left_out;
+
+	pthread_mutex_lock(&leave_out.lock);
+	left_out = leave_out.to_come > 0;
+	leave_out.to_come -= left_out;
+	pthread_mutex_unlock(&leave_out.lock);
+	return left_out;
+}
+
+static void leave_out_after(int error, int slow)
+{
+	unsigned int more;
+
+	pthread_mutex_lock(&leave_out.lock);
+	more = leave_out.after_last * 2 + 1;
+	if ((error && error != -EAGAIN) || slow)
+		leave_out.after_last = more < LEFT_OUT_AT_MOST ? more : LEFT_OUT_AT_MOST;
+	else if (!error)
+		leave_out.after_last = 0;
+	leave_out.to_come = leave_out.after_last;
+	pthread_mutex_unlock(&leave_out.lock);
+}
+
 int host_ram_make_huge(unsigned long offset)
 {
-	static unsigned int to_leave_out, left_out;
 	unsigned long long start;
 	int error;
 
-	if (to_leave_out) {
-		to_leave_out--;
+	if (leave_out_one())
 		return -EALREADY;
-	}
 	start = host_thread_ns();
 	error = collapse(offset);
-	if ((error && error != -EAGAIN) || host_thread_ns() - start > SLOW_NS)
-		left_out = left_out < LEFT_OUT_AT_MOST ? left_out * 2 + 1 : LEFT_OUT_AT_MOST;
-	else if (!error)
-		left_out = 0;
-	to_leave_out = left_out;
+	leave_out_after(error, host_thread_ns() - start > SLOW_NS);
 	return error;
 }
 
