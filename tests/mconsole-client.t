@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -606,6 +607,49 @@ def real_exec(name):
         tap.skip("Debian's shows the output and has the status, too", NO_DEBIAN)
 
 
+def backing_up(server):
+    """Whatever happens to a backup, its guest does not stay stopped."""
+    with open("disk.img", "wb") as disk:
+        disk.write(b"x" * 65536)
+    server.answers.update({"config ubd0": os.path.join(WORK, "disk.img"), "sync": "", "go": ""})
+
+    def goes_on(sentence, action):
+        server.requests.clear()
+        action()
+        tap.ok(server.wait_for(b"go", 10), sentence, server.requests)
+        if os.path.exists("copy.img"):
+            os.unlink("copy.img")
+
+    def with_limit():
+        says("a copy that is larger than ulimit -f allows: one line",
+             ["alice", "backup", "ubd0", "copy.img"], 1, "", error="File too large",
+             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+
+    def with_signal(number):
+        client = subprocess.Popen(
+            [OURS, "alice", "backup", "ubd0", "copy.img"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+        server.wait_for(b"stop 20")
+        client.send_signal(number)
+        server.wait_for(b"go", 10)
+        client.send_signal(signal.SIGCONT)
+        client.wait(60)
+
+    def without_answer():
+        says("an instance that does not answer stop: one line, with status 4",
+             ["--timeout=0.3", "alice", "backup", "ubd0", "copy.img"], 4, "",
+             error="no answer in time")
+
+    server.answers["stop"] = "stopped"
+    goes_on("and the guest goes on", with_limit)
+    server.answers["stop"] = [0.5, (0, False, b"stopped")]
+    for number in (signal.SIGQUIT, signal.SIGTSTP, signal.SIGTERM):
+        goes_on(f"{number.name} waits until the guest goes on", lambda: with_signal(number))
+    server.answers["stop"] = None
+    goes_on("and if it stops later, it goes on", without_answer)
+
+
 def real():
     """Ours and Debian's against ./linux."""
     uml.require()
@@ -646,6 +690,7 @@ with Server(UML, "alice") as alice:
     logging(alice)
     local(alice)
     execution(alice)
+    backing_up(alice)
     as_json(alice)
     prompt(alice)
     completion()

@@ -4,8 +4,8 @@
  *
  * The guest writes back what it holds, is stopped, and continues once the file is copied: by
  * sharing its blocks where the file system can, else all that is not a hole. The copy is what the
- * disk would be after a loss of power at that moment. Signals that would end this program wait
- * until the guest continues. It is stopped for some seconds, again and again, so that it also
+ * disk would be after a loss of power at that moment. Signals that would end or stop this program
+ * wait until the guest continues. It is stopped for some seconds, again and again, so that it also
  * continues when this program is killed. Kernels whose stop has no limit ignore the number.
  */
 #define _GNU_SOURCE
@@ -243,8 +243,12 @@ static int copy_while_stopped(struct session *session, struct backup *backup)
 	backup->stopped_at = now_ms();
 	answer = ask(session, "stop " STOP_SECONDS, session->limit, &status);
 	began = now_ms();
-	if (!answer)
+	if (!answer) {
+		/* It may still stop, once it reads its requests: then it reads this one next. */
+		if (status == NO_ANSWER)
+			mconsole_send(session->console, "go", 0);
 		return status;
+	}
 	free(answer);
 	shared = !ioctl(backup->to, FICLONE, backup->from);
 	error = shared ? 0 : copy_data(backup);
@@ -281,17 +285,14 @@ static int write_back(struct session *session)
 
 static int make_copy(struct session *session, struct backup *backup)
 {
-	sigset_t ending, before;
+	sigset_t all, before;
 	int status = write_back(session);
 
 	if (status)
 		return status;
-	sigemptyset(&ending);
-	sigaddset(&ending, SIGINT);
-	sigaddset(&ending, SIGTERM);
-	sigaddset(&ending, SIGHUP);
-	sigaddset(&ending, SIGPIPE);
-	sigprocmask(SIG_BLOCK, &ending, &before);
+	signal(SIGXFSZ, SIG_IGN);	/* writing says EFBIG instead */
+	sigfillset(&all);		/* also Ctrl-Z and Ctrl-\ */
+	sigprocmask(SIG_BLOCK, &all, &before);
 	status = copy_while_stopped(session, backup);
 	if (!status && fsync(backup->to))
 		status = complain("%s: %s", backup->path, strerror(errno));
