@@ -115,6 +115,36 @@ def sigint_ignored():
     tap.equal(watch.wait(20 * uml.PATIENCE), 0, "and 0 after the end of its input")
 
 
+def silent_readers():
+    """The messages of uml_watchdog are not read, or not any more."""
+    for sentence, is_full in (("whose reader has gone", False), ("that is full", True)):
+        victim = subprocess.Popen(["sleep", "60"])
+        reader, messages = os.pipe()
+        if is_full:
+            os.set_blocking(messages, False)
+            try:
+                while os.write(messages, b"x" * 65536):
+                    pass
+            except BlockingIOError:
+                os.set_blocking(messages, True)
+        else:
+            os.close(reader)
+        watch = subprocess.Popen([TOOL, "-pid", str(victim.pid), "-timeout", "1"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages)
+        os.close(messages)
+        try:
+            status = victim.wait(5 * uml.PATIENCE)
+        except subprocess.TimeoutExpired:
+            status = None
+            victim.kill()
+        tap.equal(status, -signal.SIGINT,
+                  f"what hangs is ended, also with a pipe for messages {sentence}")
+        watch.kill()
+        watch.communicate()
+        if is_full:
+            os.close(reader)
+
+
 def clean_stops():
     guest = start()
     ping(guest, 1)
@@ -205,8 +235,8 @@ def wrong_arguments():
            "--help prints its usage")
 
 
-for test in (wrong_arguments, sigint_ignored, pings_and_hangs, clean_stops, lost_helper, notifies,
-             other_programs):
+for test in (wrong_arguments, sigint_ignored, silent_readers, pings_and_hangs, clean_stops,
+             lost_helper, notifies, other_programs):
     if not sys.argv[1:] or test.__name__ in sys.argv[1:]:
         test()
 tap.done()

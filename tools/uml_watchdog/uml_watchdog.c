@@ -130,6 +130,17 @@ static int is_stopped(pid_t pid)
 	return state && state[1] && (state[2] == 'T' || state[2] == 't');
 }
 
+/*
+ * Whether a message can be written without waiting: a reader of messages that is slow or has gone
+ * must not keep a hung instance alive.
+ */
+static int can_say(void)
+{
+	struct pollfd messages = { .fd = 2, .events = POLLOUT };
+
+	return poll(&messages, 1, 0) == 1 && messages.revents == POLLOUT;
+}
+
 static void notify(void)
 {
 	struct {
@@ -141,8 +152,8 @@ static void notify(void)
 	packet.length = 1 + snprintf(packet.text, sizeof(packet.text),
 				     "no ping of the watchdog for %ld seconds",
 				     wanted.timeout / 1000);
-	if (fd < 0 || sendto(fd, &packet, sizeof(packet), 0, (void *)&wanted.socket,
-			     sizeof(wanted.socket)) < 0)
+	if ((fd < 0 || sendto(fd, &packet, sizeof(packet), 0, (void *)&wanted.socket,
+			      sizeof(wanted.socket)) < 0) && can_say())
 		fprintf(stderr, "%s: an instance hangs, and its listener cannot be told: %s\n",
 			tool_name, strerror(errno));
 	if (fd >= 0)
@@ -157,8 +168,9 @@ static void end_instance(int fd)
 {
 	struct pollfd ended = { .fd = fd, .events = POLLIN };
 
-	fprintf(stderr, "%s: process %d hangs: no ping for %ld seconds; ending it\n", tool_name,
-		wanted.pid, wanted.timeout / 1000);
+	if (can_say())
+		fprintf(stderr, "%s: process %d hangs: no ping for %ld seconds; ending it\n",
+			tool_name, wanted.pid, wanted.timeout / 1000);
 	syscall(SYS_pidfd_send_signal, fd, SIGINT, NULL, 0);
 	if (poll(&ended, 1, TIME_TO_END) == 0)
 		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
@@ -193,6 +205,7 @@ int main(int argc, char **argv)
 	int fd = -1, ping, hangs = 0;
 
 	parse(argc, argv);
+	signal(SIGPIPE, SIG_IGN);
 	watched = wanted.pid ? wanted.pid : getppid();
 	if (wanted.pid) {
 		fd = syscall(SYS_pidfd_open, wanted.pid, 0);
