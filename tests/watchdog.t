@@ -145,6 +145,23 @@ def silent_readers():
             os.close(reader)
 
 
+def zombies(guest):
+    """Children of ./linux that have ended and were not waited for."""
+    facts = {name: uml.stat_of(name) for name in os.listdir("/proc") if name.isdigit()}
+    return [name for name, fact in facts.items() if fact and fact[:2] == ("Z", guest.pid)]
+
+
+def many_starts():
+    """Each program is waited for."""
+    guest = start()
+    # It starts one for 60 seconds, and at once another one for 30.
+    type_line(guest, "for i in $(seq 40); do watchdog -F -T 30 /dev/watchdog & sleep 0.05; "
+                     "killall watchdog; wait; done; echo do''ne", "^done")
+    tap.ok(len(zombies(guest)) <= 1, "uml_watchdogs that have ended do not pile up on the host",
+           zombies(guest))
+    guest.close()
+
+
 def clean_stops():
     guest = start()
     ping(guest, 1)
@@ -235,8 +252,8 @@ def wrong_arguments():
            "--help prints its usage")
 
 
-for test in (wrong_arguments, sigint_ignored, silent_readers, pings_and_hangs, clean_stops,
-             lost_helper, notifies, other_programs):
+for test in (wrong_arguments, sigint_ignored, silent_readers, pings_and_hangs, many_starts,
+             clean_stops, lost_helper, notifies, other_programs):
     if not sys.argv[1:] or test.__name__ in sys.argv[1:]:
         test()
 tap.done()

@@ -30,6 +30,7 @@
 
 #define PROGRAM		"uml_watchdog"
 #define READY_WITHIN	(10 * 1000000000ULL)	/* nanoseconds */
+#define ENDS_WITHIN	(1000000000ULL)
 
 static int pings = -1;		/* the program's input */
 static pid_t program;		/* 0: none that is not waited for */
@@ -96,6 +97,18 @@ static void reap(int flags)
 		program = 0;
 }
 
+/* The last one ends, since its input has: without this, each would be left unreaped. */
+static void wait_for_last(void)
+{
+	unsigned long long deadline = host_monotonic_ns() + ENDS_WITHIN;
+
+	for (reap(WNOHANG); program && host_monotonic_ns() < deadline; reap(WNOHANG))
+		kernel_pause();
+	if (program)
+		kill(program, SIGKILL);
+	reap(0);
+}
+
 /* 0 with the pipe in @input, or why not. */
 static int start(char *const *words, int *input)
 {
@@ -143,7 +156,7 @@ int host_watchdog_start(unsigned int timeout, int *fixed)
 
 	snprintf(seconds, sizeof(seconds), "%u", timeout);
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	reap(WNOHANG);
+	wait_for_last();
 	error = start(words, &input);
 	*fixed = error == -EPROTO;
 	if (*fixed)
