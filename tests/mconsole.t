@@ -3,11 +3,13 @@
 """The instance's folder, and the management console in the kernel.
 
 Clients are in mconsole-client.t; module.t has a guest that serves no process any more."""
+import fcntl
 import os
 import re
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -113,6 +115,23 @@ def another_implementation():
     os.unlink(path("foreign"))
     os.unlink(path("foreign", "pid"))
     os.rmdir(path("foreign", ""))
+
+
+def taken_over_at_once():
+    """While another ./linux holds the lock of a folder whose owner was killed."""
+    os.mkdir(path("dying", ""))
+    with open(path("dying", "pid"), "w") as out:
+        out.write(f"{2 ** 22 - 1}\n")
+        out.flush()
+        fcntl.fcntl(out, fcntl.F_OFD_SETLK,
+                    struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        guest = start("dying", prompt=False)
+        time.sleep(0.3)
+        os.unlink(path("dying", "pid"))
+        os.rmdir(path("dying", ""))
+    tap.ok(guest.expect(PROMPT, 30), "a name whose killed owner's folder another one removes at "
+           "this moment is free", guest.text[-300:])
+    guest.close()
 
 
 def many_at_once():
@@ -501,8 +520,9 @@ def notifications():
 
 
 only = sys.argv[1:]
-for test in (folder_of_an_instance, after_sigkill, another_implementation, many_at_once, places,
-             bad_names, commands, endings, stopped, stopped_for_a_while, hostile, notifications):
+for test in (folder_of_an_instance, after_sigkill, another_implementation, taken_over_at_once,
+             many_at_once, places, bad_names, commands, endings, stopped, stopped_for_a_while,
+             hostile, notifications):
     if not only or test.__name__ in only:
         test()
 tap.done()

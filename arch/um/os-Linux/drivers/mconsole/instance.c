@@ -155,6 +155,12 @@ static int owner_of(int fd)
 	return pid;
 }
 
+/* In this PID namespace. */
+static int is_no_process(int pid)
+{
+	return pid > 0 && kill(pid, 0) && errno == ESRCH;
+}
+
 /*
  * Whether an instance of another implementation, which holds no lock, answers on its socket.
  */
@@ -174,10 +180,11 @@ static int is_served(const char *path)
 
 /*
  * Makes or takes over <parent>/<name>. Returns 0, -EEXIST with *pid set when it is a live
- * instance's (0: not known), -EAGAIN when it vanished meanwhile, or -errno.
+ * instance's (0: not known), -EAGAIN when it vanished meanwhile or is about to, or -errno.
  */
 static int own(const char *parent, const char *name, int *pid)
 {
+	const struct timespec moment = { .tv_nsec = 1000000 };
 	int error;
 
 	*pid = 0;
@@ -193,6 +200,11 @@ static int own(const char *parent, const char *name, int *pid)
 	if (error == -EAGAIN && lock_fd >= 0) {
 		*pid = owner_of(lock_fd);
 		error = is_current(folder_fd, "pid", lock_fd) ? -EEXIST : -EAGAIN;
+		/* Another ./linux removes the folder of one that was killed, or takes it over. */
+		if (error == -EEXIST && is_no_process(*pid)) {
+			nanosleep(&moment, NULL);
+			error = -EAGAIN;
+		}
 	} else if (!error && !is_current(folder_fd, "pid", lock_fd)) {
 		error = -EAGAIN;
 	} else if (!error && is_served(folder)) {
@@ -217,7 +229,8 @@ static int own_at_last(const char *parent, const char *name, int *pid)
 		if (error != -EAGAIN)
 			break;
 	}
-	return error;
+	/* A lock that stays is of a process in another PID namespace. */
+	return error == -EAGAIN && *pid ? -EEXIST : error;
 }
 
 void host_instance_keep(const char *entry)
@@ -248,8 +261,7 @@ static void remove_if_dead(int parent, const char *name)
 	int fd = at < 0 ? -1 : openat(at, "pid", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	int pid = fd < 0 ? 0 : read_pid(fd);
 
-	if (pid > 0 && kill(pid, 0) && errno == ESRCH && !take_lock(fd) &&
-	    is_current(at, "pid", fd)) {
+	if (is_no_process(pid) && !take_lock(fd) && is_current(at, "pid", fd)) {
 		for (unsigned int i = 0; i < sizeof(ours) / sizeof(*ours); i++)
 			unlinkat(at, ours[i], 0);
 		unlinkat(parent, name, AT_REMOVEDIR);
