@@ -6,6 +6,7 @@ Clients are in mconsole-client.t; module.t has a guest that serves no process an
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -132,6 +133,22 @@ def taken_over_at_once():
     tap.ok(guest.expect(PROMPT, 30), "a name whose killed owner's folder another one removes at "
            "this moment is free", guest.text[-300:])
     guest.close()
+
+
+def others_folder():
+    if os.geteuid():
+        tap.skip("a folder of another user is refused", "needs root to make one")
+        return
+    for sentence, owner, mode in (("of another user", 65534, 0o755),
+                                  ("that others may write to", os.geteuid(), 0o777)):
+        os.mkdir(path("theirs", ""))
+        os.chmod(path("theirs", ""), mode)
+        os.chown(path("theirs", ""), owner, owner)
+        status, text = run("umid=theirs", f"uml_dir={folder}", "rdinit=/nosuch", "root=none")
+        tap.ok(status == 1 and len(text.splitlines()) == 1 and "choose another name" in text
+               and not os.listdir(path("theirs", "")), f"a folder {sentence} is refused in a line",
+               text)
+        shutil.rmtree(path("theirs", ""), ignore_errors=True)
 
 
 def many_at_once():
@@ -521,8 +538,8 @@ def notifications():
 
 only = sys.argv[1:]
 for test in (folder_of_an_instance, after_sigkill, another_implementation, taken_over_at_once,
-             many_at_once, places, bad_names, commands, endings, stopped, stopped_for_a_while,
-             hostile, notifications):
+             others_folder, many_at_once, places, bad_names, commands, endings, stopped,
+             stopped_for_a_while, hostile, notifications):
     if not only or test.__name__ in only:
         test()
 tap.done()

@@ -161,6 +161,14 @@ static int is_no_process(int pid)
 	return pid > 0 && kill(pid, 0) && errno == ESRCH;
 }
 
+/* No other user may replace what is in it. */
+static int is_private(int folder)
+{
+	struct stat status;
+
+	return !fstat(folder, &status) && status.st_uid == geteuid() && !(status.st_mode & 02);
+}
+
 /*
  * Whether an instance of another implementation, which holds no lock, answers on its socket.
  */
@@ -180,7 +188,8 @@ static int is_served(const char *path)
 
 /*
  * Makes or takes over <parent>/<name>. Returns 0, -EEXIST with *pid set when it is a live
- * instance's (0: not known), -EAGAIN when it vanished meanwhile or is about to, or -errno.
+ * instance's (0: not known), -EAGAIN when it vanished meanwhile or is about to, -EREMOTE when it
+ * is another user's, or -errno.
  */
 static int own(const char *parent, const char *name, int *pid)
 {
@@ -195,6 +204,11 @@ static int own(const char *parent, const char *name, int *pid)
 	folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (folder_fd < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
+	if (!is_private(folder_fd)) {
+		close(folder_fd);
+		folder_fd = -1;
+		return -EREMOTE;
+	}
 	lock_fd = openat(folder_fd, "pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	error = lock_fd < 0 ? (errno == ENOENT ? -EAGAIN : -errno) : take_lock(lock_fd);
 	if (error == -EAGAIN && lock_fd >= 0) {
@@ -392,6 +406,9 @@ static void make_uml_dir(const char *given)
 		host_fatal(
 			"uml_dir=%s: a socket's path has at most 107 bytes; choose a shorter one",
 			given);
+	if (error == -EREMOTE)
+		host_fatal("uml_dir=%s: the folder %s there is another user's, or others may write "
+			   "to it; choose another name", given, umid);
 	if (error)
 		host_fatal("uml_dir=%s: no instance can be kept there: %s", given,
 			   strerror(-error));
