@@ -177,6 +177,7 @@ def finding():
         says("a socket's path may be longer than an address", [server.path, "version"], 0,
              f"OK {server.answers['version']}\n")
     other_users()
+    in_shared_tmp()
 
 
 def as_user(uid):
@@ -243,6 +244,37 @@ def in_tmp(uid, how):
                  error="no such instance", **how)
     finally:
         os.rmdir(place)
+
+
+def in_shared_tmp():
+    """/tmp/uml, which all users share: in a mount namespace with another /tmp."""
+    tmp = uml.scratch("tmp")
+    place = os.path.join(tmp, "uml")
+    os.makedirs(place)
+    behind = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+              'mount --bind "$0" /tmp && exec "$@"', tmp]
+    if os.geteuid() or subprocess.run([*behind, "true"], capture_output=True).returncode:
+        tap.skip("/tmp/uml is looked into", "needs root, to mount another /tmp")
+        return
+    # Below /tmp, the program and the usual folders are hidden.
+    program = os.path.join("/dev/shm", f"uml_mconsole-{os.getpid()}")
+    shutil.copy(OURS, program)
+    try:
+        with Server(place, "gerd") as server:
+            for sentence, owner, mode, is_found in (
+                    ("/tmp/uml is looked into", 0, 0o755, True),
+                    ("also if all may make folders there", 0, 0o1777, True),
+                    ("not if all may replace them", 0, 0o777, False),
+                    ("nor if another user may, who owns it", 65534, 0o1777, False)):
+                os.chown(place, owner, owner)
+                os.chmod(place, mode)
+                done = subprocess.run([*behind, program, "gerd", "version"], capture_output=True,
+                                      text=True, cwd="/", stdin=subprocess.DEVNULL, timeout=60)
+                answer = f"OK {server.answers['version']}\n" if is_found else ""
+                tap.equal((done.returncode, done.stdout), (0 if is_found else 3, answer), sentence,
+                          done.stderr)
+    finally:
+        os.unlink(program)
 
 
 def listing(server):

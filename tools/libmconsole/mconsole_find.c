@@ -41,19 +41,28 @@ static char *place(int which)
 }
 
 /*
+ * Only this user or root may change it. @is_shared: others may make files in it, but not replace
+ * those of this user.
+ */
+static int is_safe(const char *path, int is_shared)
+{
+	struct stat status;
+
+	return !lstat(path, &status) && S_ISDIR(status.st_mode) &&
+	       (status.st_uid == geteuid() || !status.st_uid) &&
+	       (!(status.st_mode & 022) || (is_shared && status.st_mode & S_ISVTX));
+}
+
+/*
  * In /tmp any user may make a folder of any name, and wait there for the commands of another one.
  * This user's own folder must not be writable by others. /tmp/uml is shared: there each instance's
- * folder counts.
+ * folder counts, which the owner of /tmp/uml could replace.
  */
 static int is_trusted(int which, const char *parent, const char *folder)
 {
-	const char *path = which == IN_TMP ? folder : parent;
-	struct stat status;
-
-	if (which != IN_TMP_OF_USER && which != IN_TMP)
-		return 1;
-	return !lstat(path, &status) && S_ISDIR(status.st_mode) && !(status.st_mode & 022) &&
-	       (status.st_uid == geteuid() || !status.st_uid);
+	if (which == IN_TMP_OF_USER)
+		return is_safe(parent, 0);
+	return which != IN_TMP || (is_safe(parent, 1) && is_safe(folder, 0));
 }
 
 /* ---- finding one ---- */

@@ -147,5 +147,16 @@ fails(sub { UML::MConsole->new('carol') }, 'nobody', qr/no such instance/,
     'one that is not there is an exception');
 fails(sub { UML::MConsole->new('alice', uml_dir => '/nonexistent') }, 'nobody', qr/no such/,
     'uml_dir is looked into, and no other folder');
+
+# /tmp/uml cannot be made in a test.
+mkdir $_ or die $! for "$home/shared", "$home/shared/dora";
+for my $case ([0755, 1, 'is looked at'], [01777, 1, 'also with the sticky bit'],
+    [0777, 0, 'not where others may replace it']) {
+    my ($mode, $is_trusted, $sentence) = @$case;
+    chmod $mode, "$home/shared" or die $!;
+    is(UML::MConsole::_is_trusted({ path => "$home/shared", shared => 'below' },
+        "$home/shared/dora") ? 1 : 0, $is_trusted,
+        "an instance in a folder of all users: $sentence");
+}
 end($server);
 done_testing();

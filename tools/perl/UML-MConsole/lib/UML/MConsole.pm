@@ -43,9 +43,16 @@ sub _places {
 sub _is_trusted {
     my ($place, $folder) = @_;
     return 1 if !$place->{shared};
-    my @status = lstat($place->{shared} eq 'itself' ? $place->{path} : $folder);
-    return @status && S_ISDIR($status[2]) && !($status[2] & 022) &&
-        ($status[4] == $> || $status[4] == 0);
+    return _is_safe($place->{path}, 0) if $place->{shared} eq 'itself';
+    return _is_safe($place->{path}, S_ISVTX) && _is_safe($folder, 0);
+}
+
+# Only this user or root may change it; with the mode $sticky others may not replace what is in it.
+sub _is_safe {
+    my ($path, $sticky) = @_;
+    my @status = lstat $path;
+    return @status && S_ISDIR($status[2]) && ($status[4] == $> || $status[4] == 0) &&
+        (!($status[2] & 022) || $status[2] & $sticky);
 }
 
 # Connects by the folder's descriptor when the path is too long for an address.
