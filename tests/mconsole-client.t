@@ -277,6 +277,29 @@ def in_shared_tmp():
         os.unlink(program)
 
 
+def listing_while_they_end():
+    """Folders that come and go while they are listed."""
+    ends = threading.Event()
+    place = uml.scratch("restless")
+    os.makedirs(place)
+
+    def come_and_go():
+        while not ends.is_set():
+            for i in range(20):
+                os.mkdir(os.path.join(place, f"guest{i}"))
+            for i in range(20):
+                os.rmdir(os.path.join(place, f"guest{i}"))
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    failed = [done.stderr for done in (run(f"--uml-dir={place}", "--list") for _ in range(60))
+              if done.returncode]
+    ends.set()
+    thread.join()
+    os.rmdir(place)
+    tap.equal(failed, [], "an instance that ends while it is looked at does not spoil the list")
+
+
 def listing(server):
     with Server(UML, "dead", pid=2 ** 22 - 1) as other, Server(UML, "old", lock=False) as old:
         other.stop()
@@ -717,6 +740,7 @@ with Server(UML, "alice") as alice:
     one_shot(alice)
     limits(alice)
     listing(alice)
+    listing_while_they_end()
     gone(alice)
     files(alice)
     logging(alice)

@@ -199,6 +199,8 @@ int mconsole_look(const char *path, struct mconsole_instance *instance)
 	if (folder < 0 && errno != EACCES)
 		return MCONSOLE_NOBODY;
 	instance->folder = realpath(path, NULL);
+	if (!instance->folder && errno == ENOENT)
+		code = MCONSOLE_NOBODY;		/* it has just ended */
 	if (instance->folder)
 		instance->name = strdup(strrchr(instance->folder, '/') + 1);
 	if (instance->name && asprintf(&socket, "%s/mconsole", instance->folder) >= 0) {
