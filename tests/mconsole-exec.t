@@ -530,6 +530,12 @@ def options_of_client():
     status, output, errors = client("-u", "nobody-of-this-name", "true")
     tap.ok(status == 1 and not output and b"the guest has no user nobody-of-this-name" in errors,
            "an unknown name is one line", errors)
+    ask("mkdir -p /usr/local/sbin; printf '#!/bin/busybox yes\\n' >/usr/local/sbin/sh; "
+        "chmod 755 /usr/local/sbin/sh")
+    status, output, errors = client("-u", "mia", "true")
+    tap.ok(status == 1 and re.fullmatch(b".*answer is too long\n", errors),
+           "a guest that answers without end is one line", errors)
+    ask("rm /usr/local/sbin/sh")
     began = time.monotonic()
     tap.ok(client("-l1", "sleep", "74321")[0] == 124 and time.monotonic() - began >= 1
            and none_left("sleep 74321"), "-l ends a command that takes longer, with status 124")

@@ -30,6 +30,7 @@
 #define PIECE		16384
 #define ENDED_BY_LIMIT	124	/* as timeout(1) has it */
 #define ESCAPE		'~'
+#define LONGEST_TEXT	(1 << 20)	/* a guest may send any amount */
 
 struct frame {
 	unsigned int kind;
@@ -201,7 +202,13 @@ static int write_all(int fd, const char *text, size_t length)
 static void take_output(struct client *client, struct exec_output *to, const char *text,
 			size_t length)
 {
-	if (to->fd < 0) {
+	if (to->fd < 0 && to->length + length > LONGEST_TEXT) {
+		complain(client, "the guest's answer is too long");
+		client->status = REFUSED;
+		to->length = 0;
+		free(to->text);
+		to->text = NULL;
+	} else if (to->fd < 0) {
 		char *more = realloc(to->text, to->length + length + 1);
 
 		if (!more)

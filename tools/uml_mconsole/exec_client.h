@@ -23,7 +23,7 @@ struct exec_wish {
 
 /* Where output goes. */
 struct exec_output {
-	int fd;				/* -1: to text */
+	int fd;				/* -1: to text, which has a limit */
 	char *text;
 	size_t length;
 };
