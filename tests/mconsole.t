@@ -319,6 +319,24 @@ def hotplug(guest, at):
         tap.ok(error and text and "\n" not in text, f"{bad}: one line", text)
 
 
+def lost_writes():
+    """A host that cannot write what the guest has not flushed."""
+    uml.build("../build/tests/host/deny")
+    deny = uml.built("host/deny")
+    guest = start("lost", wrap=[deny, "io_uring_setup", "--", deny, "-e", "EIO", "fdatasync", "--"])
+    at, image = path("lost"), uml.scratch("lost.img")
+    subprocess.run(["truncate", "-s", "8M", image], check=True)
+    mconsole.ask(at, f"config ubd3={image}")
+    type_line(guest, "dd if=/dev/zero of=/dev/ubdd bs=4k count=1; echo do''ne", "^done")
+    error, text = mconsole.ask(at, "remove ubd3")
+    tap.ok(error and "cannot write all of it" in text and "\n" not in text,
+           "a disk whose last writes are not durable is not removed, and a line says why", text)
+    tap.ok(type_line(guest, "dd if=/dev/ubdd of=/dev/null bs=4k count=1 && echo re''ad", "^read"),
+           "it can be read", guest.text[-300:])
+    tap.equal(mconsole.ask(at, "remove ubd3"), (0, ""), "and is removed at the second time")
+    guest.close()
+
+
 def endings():
     guest = start("end")
     tap.equal(mconsole.ask(path("end"), "halt")[0], 0, "halt answers")
@@ -538,8 +556,8 @@ def notifications():
 
 only = sys.argv[1:]
 for test in (folder_of_an_instance, after_sigkill, another_implementation, taken_over_at_once,
-             others_folder, many_at_once, places, bad_names, commands, endings, stopped,
-             stopped_for_a_while, hostile, notifications):
+             others_folder, many_at_once, places, bad_names, commands, lost_writes, endings,
+             stopped, stopped_for_a_while, hostile, notifications):
     if not only or test.__name__ in only:
         test()
 tap.done()

@@ -279,9 +279,26 @@ static int close_door(struct ubd *ubd)
 	return error;
 }
 
+/*
+ * Programs need not have flushed what they wrote. The first time that the host cannot make it
+ * durable, the disk stays, since its data may still be read.
+ */
+static int flush_at_last(struct ubd *ubd)
+{
+	int error = ubd->may_lose ? 0 : blkdev_issue_flush(ubd->gendisk->part0);
+
+	if (!error)
+		return 0;
+	ubd->may_lose = true;
+	mutex_lock(&ubd->gendisk->open_mutex);
+	ubd->leaves = false;
+	mutex_unlock(&ubd->gendisk->open_mutex);
+	return error;
+}
+
 static int remove_locked(struct ubd *ubd)
 {
-	int error = ubd->gendisk ? close_door(ubd) : 0;
+	int error = ubd->gendisk ? close_door(ubd) ?: flush_at_last(ubd) : 0;
 
 	if (error)
 		return error;

@@ -22,6 +22,7 @@ struct ubd {
 	struct blk_mq_tag_set tags;
 	struct gendisk *gendisk;	/* ubds_lock, but for requests */
 	bool leaves;			/* gendisk->open_mutex: nobody may open it any more */
+	bool may_lose;			/* ubds_lock: it may go with writes that are not durable */
 };
 
 extern struct ubd ubds[UBD_DISKS];
@@ -30,8 +31,9 @@ extern struct ubd ubds[UBD_DISKS];
 extern struct mutex ubds_lock;
 
 /*
- * ubd.c: makes a block device of ubds[index], whose disk is open; and takes both away again, or
- * returns -EBUSY when the device is in use. They sleep, and take ubds_lock.
+ * ubd.c: makes a block device of ubds[index], whose disk is open; and takes both away again. The
+ * second returns -EBUSY when the device is in use, or why the host cannot make its writes durable,
+ * for which the next call does not ask. They sleep, and take ubds_lock.
  */
 int ubd_add(unsigned int index);
 int ubd_remove(unsigned int index);

@@ -349,8 +349,11 @@ static int ubd_take_away(const char *unit, struct seq_buf *answer)
 		return -ENODEV;
 	}
 	error = ubd_remove(ubd - ubds);
-	if (error)
+	if (error == -EBUSY)
 		seq_buf_puts(answer, MCONSOLE_BUSY);
+	else if (error)
+		seq_buf_printf(answer, "ubd%s: the host cannot write all of it (%s); remove it "
+			       "again to lose the rest", unit, host_error_text(error));
 	return error;
 }
 
