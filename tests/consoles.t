@@ -718,8 +718,54 @@ def hot_plug():
     uml.clean(result)
 
 
+def no_descriptors():
+    """A host with no descriptor left for a reader: those of commands take them all."""
+    seen = {}
+
+    def take_all():
+        taken = []
+        for _ in range(64):
+            taken.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            taken[-1].connect(os.path.join(folder, "consoles", "exec"))
+        # The last one was refused, for want of a descriptor.
+        select.select(taken[-1:], [], [], 20)
+        return taken
+
+    def drive(instance):
+        lines = [opener(where(instance, line)) for line in ("con1", "con2", "con3")]
+        taken = take_all()
+        readers = [line() for line in (*lines, opener(where(instance, "con4")))]
+        try:
+            seen["goes on"] = mconsole.ask(os.path.join(folder, "consoles", "mconsole"),
+                                           "exec echo alive", 20)
+        except TimeoutError:
+            instance.process.kill()
+            return
+        for connection in taken:
+            connection.close()
+        ask("exec sleep 0.2")       # they are closed there, too
+        for reader in readers:
+            reader.close()
+        readers = [line() for line in lines]
+        seen["later"] = [reader.expect(rb"session \d\r\n") is not None for reader in readers]
+        ask("exec touch /tmp/go")
+
+    result = run("for n in 1 2 3; do /line serve /dev/tty$n & done\n"
+                 "while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 0",
+                 # The guest has not opened con4.
+                 "con1=pts", "con2=port:0", f"con3=unix:{uml.scratch('few')}", "con4=pts",
+                 drive=drive,
+                 wrap=["sh", "-c", 'ulimit -n 64; exec "$0" "$@"'])
+    tap.equal(seen.get("goes on"), (0, "alive\n"),
+              "a reader for whom the host has no descriptor does not stop the guest", result.tail)
+    tap.equal(seen.get("later"), [True] * 3, "and is let in when there are some again",
+              result.tail)
+    uml.clean(result)
+
+
 PARTS = [every_kind, nobody_there, dead_reader, raw_bytes, telnet, shared_port, unix_sockets,
-         host_terminal, window, bad_options, which_lines, serial_console, non_raw, hot_plug]
+         host_terminal, window, bad_options, which_lines, serial_console, non_raw, hot_plug,
+         no_descriptors]
 
 uml.require()
 uml.build()

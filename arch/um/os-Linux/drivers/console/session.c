@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <host/process.h>
+
 #include "session.h"
 
 void *session_new(unsigned long size, const struct handle_kind *handle_kind,
@@ -27,29 +29,44 @@ void *session_new(unsigned long size, const struct handle_kind *handle_kind,
 	return session;
 }
 
-void session_begin(struct session *session, int fd, int is_shared)
+/* Two descriptors, so that both can be watched. */
+static int open_streams(struct session *session, int fd, int is_shared)
 {
-	int in = is_shared ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	int out = is_shared ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	int error;
+	struct stream *streams[] = { &session->in, &session->handle.out };
+	static const int access[] = { O_RDONLY, O_WRONLY };
+	int error = 0;
 
-	if (is_shared)
-		error = stream_open(&session->in, fd, O_RDONLY) ?:
-			stream_open(&session->handle.out, fd, O_WRONLY);
-	else
-		error = stream_take(&session->in, in) ?: stream_take(&session->handle.out, out);
+	for (int i = 0; i < 2 && !error; i++) {
+		int copy = is_shared ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+		error = is_shared ? stream_open(streams[i], fd, access[i]) :
+			copy < 0 ? -errno : stream_take(streams[i], copy);
+	}
+	return error;
+}
+
+int session_begin(struct session *session, int fd, int is_shared)
+{
+	static int has_failed;
+	int error = open_streams(session, fd, is_shared);
+
+	if (error) {
+		stream_close(&session->in);
+		stream_close(&session->handle.out);
+		if (!has_failed)
+			host_warn("a reader of a line cannot be let in: %s", strerror(-error));
+		has_failed = 1;
+		return error;
+	}
 	session->inbox_start = session->inbox_end = session->wire_length = 0;
 	session->state = SESSION_JOINED;
-	if (error) {
-		session_end(session);
-		return;
-	}
 	if (session->speaks_telnet) {
 		telnet_init(&session->telnet);
 		session->has_size = 0;
 	}
 	session->handle.attached = 1;
 	session->resized = 1;
+	return 0;
 }
 
 void session_end(struct session *session)

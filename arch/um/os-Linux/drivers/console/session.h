@@ -43,8 +43,10 @@ void *session_new(unsigned long size, const struct handle_kind *handle_kind,
 		  const struct session_kind *kind, int flags, char *why);
 /*
  * A reader has come: fd is a socket, or with is_shared set any descriptor. fd stays the caller's.
+ * On -errno it cannot be let in now. The next interrupt looks again, and none is raised: while the
+ * host has no descriptors, there would be no end of them.
  */
-void session_begin(struct session *session, int fd, int is_shared);
+int session_begin(struct session *session, int fd, int is_shared);
 void session_end(struct session *session);
 /* Ends it, and frees the session. */
 void session_free(struct session *session);

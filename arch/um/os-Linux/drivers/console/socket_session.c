@@ -21,7 +21,8 @@ static void socket_look(struct session *session)
 
 	if (fd < 0)
 		return;
-	session_begin(session, fd, 0);
+	if (session_begin(session, fd, 0))
+		listener_set_free(socket->listener, 1);
 	close(fd);
 }
 

@@ -226,7 +226,10 @@ static void join_terminal(struct xterm_session *xterm)
 	} else if (fd < 0) {
 		close_relay(xterm);
 	} else {
-		session_begin(&xterm->session, fd, 1);
+		if (session_begin(&xterm->session, fd, 1)) {
+			close_relay(xterm);
+			let_end(xterm);
+		}
 		close(fd);
 	}
 }
