@@ -233,6 +233,7 @@ def slow_readers():
         full = max(port["out_full"] for port in said["ports"])
         tap.ok(got + full == 2000 and full > 1000,
                "more than some hundreds are dropped and counted", (got, full, said))
+    tap.ok(len(running.text) < 1000, "without a line for each", len(running.text))
     with switch("--json") as running, ports(2) as (a, b):
         c = Port(control)
         c.data.close()
