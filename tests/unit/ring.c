@@ -148,7 +148,7 @@ static void collect(struct owner *own, unsigned int count)
 	while (own->completed < count) {
 		need(!ring_submit(own->ring));
 		if (!ring_completed(own->ring))
-			ring_sleep(own->ring, NULL);
+			need(!ring_sleep(own->ring, NULL));
 		ring_collect(own->ring);
 	}
 }
@@ -558,6 +558,32 @@ static int later_busy(void)
 	return !ring_submit(owner.ring) && ring_queued(owner.ring) == 1;
 }
 
+static int sleep_refused(void)
+{
+	char read[16];
+	struct iovec in = buffer_of(read, sizeof(read));
+
+	make();
+	need(!queue(0, receive_of(&in)) && !ring_submit(owner.ring));
+	refuse(SYS_io_uring_enter, EPERM);
+	return ring_sleep(owner.ring, NULL) == -EPERM;
+}
+
+static int sleep_without_memory(void)
+{
+	char read[16];
+	struct iovec in = buffer_of(read, sizeof(read));
+
+	make();
+	need(!queue(0, receive_of(&in)) && !ring_submit(owner.ring));
+	refuse(SYS_io_uring_enter, ENOMEM);
+	need(!ring_sleep(owner.ring, NULL));
+	skipped_ns += 4000000000ULL;
+	need(!ring_sleep(owner.ring, NULL));
+	skipped_ns += 2000000000ULL;
+	return ring_sleep(owner.ring, NULL) == -ENOMEM;
+}
+
 static void check_refusals(void)
 {
 	check_apart(no_setup, "a host without io_uring leaves nothing of a ring");
@@ -568,6 +594,8 @@ static void check_refusals(void)
 	check_apart(later_refused, "a host that takes no more entries is reported");
 	check_apart(later_no_memory, "one that lacks memory, after some seconds");
 	check_apart(later_busy, "but not while it has entries that it could complete");
+	check_apart(sleep_refused, "a host that refuses to wait for entries is reported");
+	check_apart(sleep_without_memory, "and one that lacks memory for that, after seconds");
 }
 
 int main(void)

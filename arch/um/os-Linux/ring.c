@@ -37,6 +37,7 @@ struct ring {
 	struct ring_setup setup;
 	unsigned int in_flight;
 	unsigned long long refused;	/* since then the host takes no entries; 0: it does */
+	unsigned long long deaf;	/* since then it refuses to wait for one; 0: it does not */
 	int event;			/* an eventfd */
 	int alarm;			/* a timerfd */
 	int leave;			/* the ring's thread is to end */
@@ -324,28 +325,28 @@ static int may_pass(int error)
 }
 
 /*
- * A host that accepted the ring and takes no entries any more would leave the owner waiting for
- * ever. For what the host lacks at the moment we wait, longer while it has entries, whose
- * completion may free it.
+ * A host that accepted the ring and refuses to serve it later would leave the owner waiting for
+ * ever. If the host only lacks something at the moment, we wait. since: when it did so first.
  */
-static int is_refusal(struct ring *ring, int error)
+static int is_refusal(unsigned long long *since, int error, int patient)
 {
 	unsigned long long now = host_monotonic_ns();
 
-	if (!ring->refused)
-		ring->refused = now;
-	return !may_pass(error) ||
-	       (now - ring->refused > REFUSED_NS && ring->in_flight == ring_queued(ring));
+	if (!*since)
+		*since = now;
+	return !may_pass(error) || (now - *since > REFUSED_NS && !patient);
 }
 
+/* We wait longer while the host has entries, whose completion may free what it lacks. */
 int ring_submit(struct ring *ring)
 {
 	while (ring_queued(ring)) {
+		int patient = ring->in_flight > ring_queued(ring);
 		int taken = io_uring_submit_and_get_events(&ring->uring);
 
 		if (taken > 0)
 			ring->refused = 0;
-		else if (taken < 0 && is_refusal(ring, taken))
+		else if (taken < 0 && is_refusal(&ring->refused, taken, patient))
 			return taken;
 		else
 			break;
@@ -413,9 +414,15 @@ void ring_alarm(struct ring *ring, unsigned long ns)
 	timerfd_settime(ring->alarm, 0, &after, NULL);
 }
 
-void ring_sleep(struct ring *ring, const sigset_t *mask)
+int ring_sleep(struct ring *ring, const sigset_t *mask)
 {
+	int error = 0;
+
 	if (!io_uring_cq_ready(&ring->uring))
-		io_uring_enter2(ring->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, (sigset_t *)mask,
-				_NSIG / 8);
+		error = io_uring_enter2(ring->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS,
+					(sigset_t *)mask, _NSIG / 8);
+	if (error < 0 && error != -EINTR)
+		return is_refusal(&ring->deaf, error, 0) ? error : 0;
+	ring->deaf = 0;
+	return 0;
 }

@@ -112,8 +112,9 @@ void ring_notify(struct ring *ring, int on);
 void ring_alarm(struct ring *ring, unsigned long ns);
 /*
  * Sleeps until there is something to collect. mask: the signals blocked meanwhile, and one that is
- * not ends the sleep; NULL: as they are.
+ * not ends the sleep; NULL: as they are. 0, or -errno: the host refuses that for good, or has for
+ * seconds, so nothing will complete any more.
  */
-void ring_sleep(struct ring *ring, const sigset_t *mask);
+int ring_sleep(struct ring *ring, const sigset_t *mask);
 
 #endif

@@ -149,10 +149,15 @@ static void uring_queue(struct disk_io *io)
 	own->late = io;
 }
 
+static void end_if_refused(int error)
+{
+	if (error)
+		host_fatal("the host takes no more disk transfers (io_uring_enter: %s); "
+			   "where it refuses io_uring_setup, threads are used", strerror(-error));
+}
+
 static void send_off(struct vcpu_ring *own)
 {
-	int error;
-
 	while (own->late) {
 		struct disk_io *io = own->late;
 
@@ -164,10 +169,7 @@ static void send_off(struct vcpu_ring *own)
 		}
 	}
 	disk_pace_sent(&own->pace);
-	error = ring_submit(own->ring);
-	if (error)
-		host_fatal("the host takes no more disk transfers (io_uring_enter: %s); "
-			   "where it refuses io_uring_setup, threads are used", strerror(-error));
+	end_if_refused(ring_submit(own->ring));
 }
 
 static void collect(struct vcpu_ring *own)
@@ -306,7 +308,7 @@ static int uring_wait(const sigset_t *mask)
 	disk_pace_sleeps(&own->pace, host_monotonic_ns());
 	ring_notify(own->ring, 0);
 	send_off(own);
-	ring_sleep(own->ring, mask);
+	end_if_refused(ring_sleep(own->ring, mask));
 	ring_notify(own->ring, 1);
 	if (ring_completed(own->ring))
 		note_completed();
