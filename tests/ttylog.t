@@ -295,7 +295,7 @@ def slow_reader():
     def drive(instance):
         instance.expect("^flooded", 120)
         thread.start()
-    result = logged(f"/terminals flood {total}; echo flooded; sleep 1; echo the end",
+    result = logged(f"/terminals flood {total}; seq 3000; echo flooded; sleep 1; echo the end",
                     f"tty_log_fd={writer}", pass_fds=[writer], drive=drive)
     os.close(writer)
     if not thread.is_alive() and not log:
@@ -309,7 +309,8 @@ def slow_reader():
     tap.ok(0 < got < total and got + lost == total,
            "and every byte is in the log or counted as missing", f"{got} + {lost}, of {total}")
     console = [r for r in records if r.tty & 0xffffffff == tty_id(4, 0)]
-    tap.ok(b"flooded\r\n" in ttylog.shown(console) and not ttylog.lost(console),
+    tap.ok(b"\r\n2999\r\n3000\r\nflooded\r\n" in ttylog.shown(console)
+           and not ttylog.lost(console),
            "a terminal that floods makes no other one lose bytes", ttylog.lost(console))
     tap.ok(re.search(r"^linux: tty_log_fd=\d+: \d+ bytes are missing", result.console, re.M),
            "a line at the end says that bytes are missing")
