@@ -42,7 +42,7 @@ help:
 #:                         TESTS=tests/some.t
 #:   make test-configs     build and boot many configurations, for three hours and more with each
 #:                         compiler (gcc, clang); CONFIGS="'gcc-*'" for some, CONFIGS=--list
-#:   make bench            measure natively and in the guest, side by side
+#:   make bench            install what is needed, build, measure natively and in the guest
 #:   make menuconfig       change the configuration (also nconfig), until the next `make defconfig`
 #:   make defconfig        go back to arch/um/configs
 #:   make kernel-modules   build the modules and install them below build/modules
@@ -136,7 +136,9 @@ test-configs:
 	+@$(MAKE) --no-print-directory tree $(initramfs)
 	scripts/test-configs $(CONFIGS)
 
-bench: all linux-tiny test-programs	# BENCH_ARGS="--only calls": see tests/bench/run --help
+bench:	# BENCH_ARGS="--only calls": see tests/bench/run --help
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory all linux-tiny test-programs
 	tests/bench/run $(BENCH_ARGS)
 
 debian.img: $(build)/debian.img

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An idle guest uses less than 10 ms of CPU of the host a minute, from its prompt on, under either
-engine.
+engine, also with all consoles and serial lines, a watchdog and notifications.
 
 IDLE_SECONDS (default 60) are watched, the costliest that there are: those just after the boot. How
 often the host had to wake ./linux is a matter of what the guest does and is judged everywhere.
@@ -25,18 +25,6 @@ seconds = int(os.environ.get("IDLE_SECONDS", "60"))
 uml.require()
 
 
-def used(instance):
-    """CPU in ms, and how often it was given some: the main process and everything below it, all
-    threads."""
-    total, turns = 0, 0
-    for pid in {instance.pid} | uml.descendants(instance.pid):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/schedstat") as source:
-                on_cpu, _, times = map(int, source.read().split())
-                total, turns = total + on_cpu, turns + times
-    return total / 1e6, turns
-
-
 def busy_share(before, after):
     """How much of the machine's CPUs was in use between two readings of machine()."""
     idle, total = (b - a for a, b in zip(before, after))
@@ -50,8 +38,11 @@ def machine():
     return ticks[3] + ticks[4], sum(ticks)
 
 
+EVERYTHING = "all lines and a watchdog"
 guests = {f"seccomp={engine}": uml.Instance(["mem=256M", f"seccomp={engine}"], terminal=True)
           for engine in ("off", "on")}
+guests[EVERYTHING] = uml.Instance(["mem=256M", "con=pts", "con0=fd:0,fd:1", "ssl=pts",
+                                   f"mconsole=notify:{uml.scratch('nobody')}"], terminal=True)
 for name, guest in list(guests.items()):
     if guest.expect(PROMPT, 30):
         continue
@@ -62,11 +53,16 @@ for name, guest in list(guests.items()):
         tap.ok(False, f"{name}: boots to a prompt", guest.text[-1000:])
     guest.close()
     del guests[name]
-before, ticks = {name: used(guest) for name, guest in guests.items()}, machine()
+if EVERYTHING in guests:
+    # Twice a minute: each ping wakes the program, the kernel and uml_watchdog.
+    start = guests[EVERYTHING].type("watchdog -t 30 /dev/watchdog && echo watch''ed\r")
+    tap.ok(guests[EVERYTHING].expect("^watched", 30, start), "a watchdog is pinged",
+           lambda: guests[EVERYTHING].text[-500:])
+before, ticks = {name: guest.scheduled() for name, guest in guests.items()}, machine()
 time.sleep(seconds)
 share = busy_share(ticks, machine())
 for name, guest in guests.items():
-    ms, turns = (60 / seconds * (b - a) for a, b in zip(before[name], used(guest)))
+    ms, turns = (60 / seconds * (b - a) for a, b in zip(before[name], guest.scheduled()))
     tap.ok(turns < LIMIT_WAKES,
            f"{name}: an idle guest wakes less than {LIMIT_WAKES} times a minute",
            f"{turns:.0f} times")

@@ -290,6 +290,17 @@ class Instance:
         """
         return sum((stat_of(pid) or (0, 0, 0, 0))[2] for pid in {self.pid} | descendants(self.pid))
 
+    def scheduled(self):
+        """Host CPU in ms, and how often it was given some: the main process and everything below
+        it, all threads."""
+        total, turns = 0, 0
+        for pid in {self.pid} | descendants(self.pid):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/schedstat") as source:
+                    on_cpu, _, times = map(int, source.read().split())
+                    total, turns = total + on_cpu, turns + times
+        return total / 1e6, turns
+
 
 class Result:
     """The result of a run: see the top of this file."""
