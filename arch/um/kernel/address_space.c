@@ -2,10 +2,11 @@
 /*
  * The life of a guest address space.
  *
- * fork and exec take its stub process from the host, so that they can fail with an error where the host has none to give: after them there would
- * be nobody to tell, only a process to kill. It serves from when guest code first runs (hostmap_ready) and goes when the last user
- * is gone (arch_exit_mmap), before the first page is freed. So the unmapping that follows makes no host call, and a stub that could
- * not be trusted to stand still reaches no freed page.
+ * fork and exec take its stub process from the host, so that they can fail with an error where the
+ * host has none to give: after them there would be nobody to tell, only a process to kill. It
+ * serves from when guest code first runs (hostmap_ready) and goes when the last user is gone
+ * (arch_exit_mmap), before the first page is freed. So the unmapping that follows makes no host
+ * call, and a stub that could not be trusted to stand still reaches no freed page.
  *
  * Runs on the thread of the virtual CPU.
  */
@@ -20,7 +21,9 @@
 #include "counters.h"
 #include "kernel.h"
 
-/* Forgets the stub: what it knows of its thread moves out, and another address space may have it. */
+/*
+ * Forgets the stub: what it knows of its thread moves out, and another address space may have it.
+ */
 void hostmap_give_back(struct mm_struct *mm)
 {
 	mm_context_t *context = &mm->context;
@@ -63,7 +66,10 @@ static int reserve(struct host_space **space, void *page)
 	return error == -ENOMEM ? -ENOMEM : -EAGAIN;
 }
 
-/* The child of vfork is on its parent's stub until it runs a program, for which there must be another one then. */
+/*
+ * The child of vfork is on its parent's stub until it runs a program, for which there must be
+ * another one then.
+ */
 static int reserve_for_exec(struct thread_struct *child)
 {
 	int error = -ENOMEM;
@@ -106,7 +112,10 @@ void release_reserved(struct thread_struct *thread)
 	thread->reserved_page = NULL;
 }
 
-/* Exec gives back the stub of the address space that it leaves, unless others are on it: that one can serve again. */
+/*
+ * Exec gives back the stub of the address space that it leaves, unless others are on it: that one
+ * can serve again.
+ */
 static bool leaves_a_stub(const struct mm_struct *mm)
 {
 	return mm && mm->context.space && atomic_read(&mm->mm_users) <= get_nr_threads(current);

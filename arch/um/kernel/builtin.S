@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Files that are part of ./linux: its configuration, for --showconfig, and the initial file system. */
+/*
+ * Files that are part of ./linux: its configuration, for --showconfig, and the initial file system.
+ */
 #include <linux/linkage.h>
 
 	.section .rodata, "a"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Options that scripts for other User-Mode Linuxes pass, and that are not ours: no option is silently ignored.
+ * Options that scripts for other User-Mode Linuxes pass, and that are not ours: no option is
+ * silently ignored.
  *
  *  1. Those that have lost their meaning are accepted, with one line on standard error about what they mean today.
  *  2. Those that ask for a device or a behaviour that is not there end ./linux with one line and status 1: the guest would come up

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counters that explain speed, shown in /proc/um/counters (counters.c). Written by the virtual CPU, read by anyone. */
+/*
+ * Counters that explain speed, shown in /proc/um/counters (counters.c). Written by the virtual CPU,
+ * read by anyone.
+ */
 #ifndef UM_COUNTERS_H
 #define UM_COUNTERS_H
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* /proc/exitcode: the status with which ./linux ends on poweroff and halt. Read and written as a number. */
+/*
+ * /proc/exitcode: the status with which ./linux ends on poweroff and halt. Read and written as a
+ * number.
+ */
 #include <linux/init.h>
 #include <linux/kstrtox.h>
 #include <linux/proc_fs.h>

@@ -2,9 +2,9 @@
 /*
  * Page faults of guest code, and of the kernel on its behalf.
  *
- * What hardware does when a translation is missing from the TLB is done first (touch_page): if the guest's tables allow the
- * access, set the accessed and dirty bits. Only then comes Linux's handle_mm_fault(). Runs on the thread that faulted,
- * interrupts on.
+ * What hardware does when a translation is missing from the TLB is done first (touch_page): if the
+ * guest's tables allow the access, set the accessed and dirty bits. Only then comes Linux's
+ * handle_mm_fault(). Runs on the thread that faulted, interrupts on.
  */
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
@@ -162,9 +162,10 @@ static bool was_miss(struct fault *fault)
 }
 
 /*
- * Under ptrace the host tells the address and whether it had a mapping there, not what was tried. A fetch is known by the instruction
- * pointer: the page that holds it may not be executed. Otherwise a mapping that was there and did not suffice was written to; and where
- * there was none, the instruction says. A wrong guess "read" costs one more fault, with a mapping then.
+ * Under ptrace the host tells the address and whether it had a mapping there, not what was tried. A
+ * fetch is known by the instruction pointer: the page that holds it may not be executed. Otherwise
+ * a mapping that was there and did not suffice was written to; and where there was none, the
+ * instruction says. A wrong guess "read" costs one more fault, with a mapping then.
  */
 static unsigned long guess_access(struct pt_regs *regs, unsigned long address, bool had_mapping)
 {
@@ -193,7 +194,10 @@ static unsigned long guess_access(struct pt_regs *regs, unsigned long address, b
 	}
 }
 
-/* As the processor would find it in the guest's page tables. Linux says so of the kernel's half, too. */
+/*
+ * As the processor would find it in the guest's page tables. Linux says so of the kernel's half,
+ * too.
+ */
 static bool is_present(unsigned long address)
 {
 	unsigned long size;
@@ -250,8 +254,9 @@ void user_fault(struct pt_regs *regs, struct host_trap *trap)
 }
 
 /*
- * The host says that it cannot give a page that it has mapped for guest code. Guest code can claim that, so what decides is whether we can
- * touch the page: if not, ./linux ends here, and if so, it is there now. The program tries again.
+ * The host says that it cannot give a page that it has mapped for guest code. Guest code can claim
+ * that, so what decides is whether we can touch the page: if not, ./linux ends here, and if so, it
+ * is there now. The program tries again.
  */
 void ram_fault(unsigned long address)
 {

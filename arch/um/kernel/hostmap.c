@@ -34,14 +34,20 @@
 #include "kernel.h"
 #include "walk.h"
 
-/* Pages that a fault brings in at most: of the same run, on either side; and of any run, in the aligned window around. */
+/*
+ * Pages that a fault brings in at most: of the same run, on either side; and of any run, in the
+ * aligned window around.
+ */
 #define NEIGHBOURS 64
 #define WINDOW 16
 
 /* What a new stub is given at once, at most. */
 #define FIRST_PAGES 1024
 
-/* Runs of pages that are added in one go, at most, to a new stub as well; the rest comes when it is missed. */
+/*
+ * Runs of pages that are added in one go, at most, to a new stub as well; the rest comes when it is
+ * missed.
+ */
 #define MOST_ADDITIONS 32
 
 /* Changes on their way to the host; the last one may still grow. */
@@ -61,7 +67,10 @@ static unsigned long distance(const struct host_stale *range, unsigned long star
 	return start > range->end ? start - range->end : range->start - end;
 }
 
-/* The range that a new one joins: of its kind and touching; one that says as much; or, if there is no room, the nearest. */
+/*
+ * The range that a new one joins: of its kind and touching; one that says as much; or, if there is
+ * no room, the nearest.
+ */
 static struct host_stale *joins(mm_context_t *context, unsigned long start, unsigned long end, bool zapped)
 {
 	struct host_stale *range, *nearest = NULL;
@@ -170,7 +179,9 @@ static void batch_add(struct batch *batch, const struct host_map *change)
 	batch->mm->context.areas += change->op != HOST_UNMAP;
 }
 
-/* A page that has its rights already does no harm in a change of rights, and may be what joins two. */
+/*
+ * A page that has its rights already does no harm in a change of rights, and may be what joins two.
+ */
 static void batch_bridge(struct batch *batch, unsigned long address, unsigned long size, int prot)
 {
 	struct host_map *last = last_change(batch);
@@ -182,7 +193,9 @@ static void batch_bridge(struct batch *batch, unsigned long address, unsigned lo
 
 /* ---- 2. making the host agree ---- */
 
-/* What the host may let guest code do: a page that is not dirty is read-only until it is written. */
+/*
+ * What the host may let guest code do: a page that is not dirty is read-only until it is written.
+ */
 static int host_prot(pte_t entry)
 {
 	return PROT_READ | (pte_write(entry) && pte_dirty(entry) ? PROT_WRITE : 0) | (pte_exec(entry) ? PROT_EXEC : 0);
@@ -254,7 +267,10 @@ static void sync_entry(struct batch *batch, pte_t *at, unsigned long address, un
 	batch_add(batch, &change);
 }
 
-/* Nothing is mapped where the entry does not say so: then a page may also come later, when it is missed. */
+/*
+ * Nothing is mapped where the entry does not say so: then a page may also come later, when it is
+ * missed.
+ */
 static void sync_changed(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	pte_t entry = ptep_get(at);
@@ -419,8 +435,8 @@ static int refill(struct mm_struct *mm, unsigned long address)
  * hostmap_refill - maps the present page at address on the host, with its neighbours
  * @address: the guest's tables have a present, accessible page here
  *
- * What the host refuses drops all that it maps. If it refuses again then, the page would be missed for ever. Returns 0, or -errno: the guest
- * process must end.
+ * What the host refuses drops all that it maps. If it refuses again then, the page would be missed
+ * for ever. Returns 0, or -errno: the guest process must end.
  */
 int hostmap_refill(struct mm_struct *mm, unsigned long address)
 {
@@ -441,7 +457,8 @@ static void map_again(struct batch *batch, pte_t *at, unsigned long address, uns
 }
 
 /**
- * hostmap_again - maps what is at address anew before guest code runs: as syscall_patch_pfn() has it now
+ * hostmap_again - maps what is at address anew before guest code runs: as syscall_patch_pfn() has
+ * it now
  */
 void hostmap_again(struct mm_struct *mm, unsigned long address)
 {
@@ -454,7 +471,10 @@ void hostmap_again(struct mm_struct *mm, unsigned long address)
 
 /* ---- a new stub ---- */
 
-/* What the parent had mapped when it forked, and what exec left behind. The hints are not true here. */
+/*
+ * What the parent had mapped when it forked, and what exec left behind. The hints are not true
+ * here.
+ */
 static void first_entry(struct batch *batch, pte_t *at, unsigned long address, unsigned long size)
 {
 	pte_t entry = ptep_get(at);

@@ -2,9 +2,10 @@
 /*
  * Which sizes of pages programs get for anonymous memory, by the size of the guest.
  *
- * A fault costs a stop of guest code and a host call whatever the size of the page, so large ones pay here more than on hardware:
- * one fault serves 16 or 512 pages. Linux itself turns huge pages off below 512 MiB, where they would waste too much. Pages of 64 KiB
- * waste little, and are on from 128 MiB. /sys/kernel/mm/transparent_hugepage changes it all; thp_anon= and transparent_hugepage=
+ * A fault costs a stop of guest code and a host call whatever the size of the page, so large ones
+ * pay here more than on hardware: one fault serves 16 or 512 pages. Linux itself turns huge pages
+ * off below 512 MiB, where they would waste too much. Pages of 64 KiB waste little, and are on from
+ * 128 MiB. /sys/kernel/mm/transparent_hugepage changes it all; thp_anon= and transparent_hugepage=
  * on the command line do as well.
  */
 #include <linux/init.h>

@@ -2,9 +2,10 @@
 /*
  * Interrupts: host signals set bits in the virtual CPU's irq_pending; bit n is Linux's interrupt n.
  *
- * They are taken in one of three places: after the engine stopped guest code (trap.c), where the signal handler found
- * kernel code with interrupts on (kernel_trap), and where interrupts are enabled again while some are pending
- * (replay_interrupts). All end in handle_interrupts(), interrupts off.
+ * They are taken in one of three places: after the engine stopped guest code (trap.c), where the
+ * signal handler found kernel code with interrupts on (kernel_trap), and where interrupts are
+ * enabled again while some are pending (replay_interrupts). All end in handle_interrupts(),
+ * interrupts off.
  */
 #include <linux/bug.h>
 #include <linux/cpu.h>
@@ -155,11 +156,15 @@ static void die(struct kernel_trap *trap, struct pt_regs *regs)
 		panic("Fatal exception in interrupt");
 	if (panic_on_oops)
 		panic("Fatal exception");
-	/* The task ends on its own stack, empty but for the guest's registers, wherever this runs. */
+	/*
+	 * The task ends on its own stack, empty but for the guest's registers, wherever this runs.
+	 */
 	call_on_stack(end_task, PTR_ALIGN_DOWN((void *)current_pt_regs(), 16));
 }
 
-/* A page of vmalloc space that is mapped when it is touched, a warning, or an access with a fixup. */
+/*
+ * A page of vmalloc space that is mapped when it is touched, a warning, or an access with a fixup.
+ */
 static bool was_repaired(struct kernel_trap *trap, struct pt_regs *regs)
 {
 	if (trap->signo == SIGSEGV &&
@@ -207,8 +212,8 @@ static struct irq_chip host_chip = {
 };
 
 /*
- * The timer's is each virtual CPU's own. Such interrupts do not stir the random generator either, which for ours would start one more
- * timer; it has the host's random numbers.
+ * The timer's is each virtual CPU's own. Such interrupts do not stir the random generator either,
+ * which for ours would start one more timer; it has the host's random numbers.
  */
 void __init init_IRQ(void)
 {

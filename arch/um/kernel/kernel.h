@@ -73,7 +73,10 @@ struct fault {
 
 enum { FAULT_PRESENT = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_FETCH = 16 };
 
-/* Makes the page accessible as error_code asks. 0, or the signal to send, with *code its si_code; -EFAULT: no signal due. */
+/*
+ * Makes the page accessible as error_code asks. 0, or the signal to send, with *code its si_code;
+ * -EFAULT: no signal due.
+ */
 int fault_in(struct fault *fault, int *code);
 void *touch_page(struct mm_struct *mm, unsigned long address, unsigned long error_code, spinlock_t **lock);
 vm_flags_t fault_needs(unsigned long error_code);

@@ -2,9 +2,10 @@
 /*
  * The kernel's own mappings outside the linear map: vmalloc space and loadable modules.
  *
- * The tables of init_mm say what is mapped; the host's areas are a cache of them, filled when a range is mapped
- * and, where that failed or was dropped for want of areas, by the fault of an access (kernelmap_fault). So a host ENOMEM here
- * costs time, not the kernel's life. Runs on any virtual CPU, interrupts on or off; never sleeps.
+ * The tables of init_mm say what is mapped; the host's areas are a cache of them, filled when a
+ * range is mapped and, where that failed or was dropped for want of areas, by the fault of an
+ * access (kernelmap_fault). So a host ENOMEM here costs time, not the kernel's life. Runs on any
+ * virtual CPU, interrupts on or off; never sleeps.
  */
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -88,7 +89,10 @@ static void flush_within(unsigned long start, unsigned long end, unsigned long l
 		map_range(start, end);
 }
 
-/* Mappings in [start, end) are gone or have changed. The range may be wide and span the linear map, which stays. */
+/*
+ * Mappings in [start, end) are gone or have changed. The range may be wide and span the linear map,
+ * which stays.
+ */
 void flush_tlb_kernel_range(unsigned long start, unsigned long end)
 {
 	flush_within(start, end, MODULES_VADDR, MODULES_END);

@@ -71,7 +71,10 @@ void __init mem_init(void)
 	memblock_free_all();
 }
 
-/* The image is not guest RAM, so there is nothing to give to Linux; stray uses of init code fault from here on. */
+/*
+ * The image is not guest RAM, so there is nothing to give to Linux; stray uses of init code fault
+ * from here on.
+ */
 void free_initmem(void)
 {
 	host_image_discard(__init_begin, __init_end - __init_begin);
@@ -80,7 +83,10 @@ void free_initmem(void)
 #ifdef CONFIG_STRICT_KERNEL_RWX
 extern const char __start_all_rodata[];
 
-/* All constants, the system call table and what Linux has set up for good, those of the host side too. */
+/*
+ * All constants, the system call table and what Linux has set up for good, those of the host side
+ * too.
+ */
 void mark_rodata_ro(void)
 {
 	int error = host_image_protect(__start_all_rodata, __end_rodata - __start_all_rodata);
@@ -94,7 +100,8 @@ void mark_rodata_ro(void)
  * table_at - finds the lowest table that covers an address
  * @end: where the caller's range ends
  * @next: receives where the range of that table ends, or where the next one may begin; at most @end
- * Returns the entry that points to the table, or maps a huge page (pmd_leaf), or NULL: there is none.
+ * Returns the entry that points to the table, or maps a huge page (pmd_leaf), or NULL: there is
+ * none.
  */
 pmd_t *table_at(struct mm_struct *mm, unsigned long address, unsigned long end, unsigned long *next)
 {

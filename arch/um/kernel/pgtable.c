@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changes to guest page table entries that generic code makes in a way of its own on this port: because of the HOSTED bits
- * (asm/pgtable.h), or because nothing but us reads the tables, so that accessed and dirty bits never change by themselves.
- * Any context, the table's lock held.
+ * Changes to guest page table entries that generic code makes in a way of its own on this port:
+ * because of the HOSTED bits (asm/pgtable.h), or because nothing but us reads the tables, so that
+ * accessed and dirty bits never change by themselves. Any context, the table's lock held.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>

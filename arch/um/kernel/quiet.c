@@ -2,8 +2,9 @@
 /*
  * What wakes an idle guest for nothing and can be asked to do it less often.
  *
- * Each table of network neighbours looks every five seconds for entries that are to be kept alive for ever ("managed" ones, of which there
- * are none until someone adds them with `ip neigh ... managed`). Once a minute will do as default: it is a sysctl,
+ * Each table of network neighbours looks every five seconds for entries that are to be kept alive
+ * for ever ("managed" ones, of which there are none until someone adds them with `ip neigh ...
+ * managed`). Once a minute will do as default: it is a sysctl,
  * net.*.neigh.default.interval_probe_time_ms.
  */
 #include <linux/init.h>

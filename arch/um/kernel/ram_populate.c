@@ -2,9 +2,9 @@
 /*
  * Guest RAM that the host has yet to give, or was given back.
  *
- * Where pages of a block of 2 MiB have been allocated ALLOCS_BEFORE_HUGE times, we ask for all of it
- * as one huge page. It costs the host a third of the small ones, a device reads and writes it in one
- * piece, and a stub process maps a huge page of a program with one entry.
+ * Where pages of a block of 2 MiB have been allocated ALLOCS_BEFORE_HUGE times, we ask for all of
+ * it as one huge page. It costs the host a third of the small ones, a device reads and writes it in
+ * one piece, and a stub process maps a huge page of a program with one entry.
  *
  * Where the host has none, pages come one by one as they are touched, and read as zeroes. To clear
  * one for a program would only make the host find it twice, once for us and once for the stub. Only
@@ -114,7 +114,10 @@ void arch_alloc_page(struct page *page, int order)
 		next = min(end, (block + 1) * PAGES_PER_BLOCK);
 		if (likely(!before))
 			continue;
-		/* An interrupt between the two may be forgotten, or have it asked for twice; neither does harm. */
+		/*
+		 * An interrupt between the two may be forgotten, or have it asked for twice;
+		 * neither does harm.
+		 */
 		taken = min_t(unsigned long, before, next - pfn);
 		WRITE_ONCE(allocs_until_huge[block], before - taken);
 		if (taken < before)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How the guest ends: poweroff and halt exit with the status that /proc/exitcode was given; reboot starts ./linux again with
- * its own command line; a panic exits with a status that is not zero, or restarts after panic=<seconds>, unless noreboot.
+ * How the guest ends: poweroff and halt exit with the status that /proc/exitcode was given; reboot
+ * starts ./linux again with its own command line; a panic exits with a status that is not zero, or
+ * restarts after panic=<seconds>, unless noreboot.
  */
 #include <linux/console.h>
 #include <linux/init.h>

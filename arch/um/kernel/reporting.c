@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Free memory goes back to the host: Linux tells which large blocks have been free for some seconds (free page reporting), and we punch
- * holes in guest RAM's file there. Who allocates such a page later gets a new one from the host, zeroed, at the first touch.
- * Blocks are of pageblock_order, 2 or 4 MiB, so that memory in everyday use is left alone. Runs in a kernel thread that may sleep.
+ * Free memory goes back to the host: Linux tells which large blocks have been free for some seconds
+ * (free page reporting), and we punch holes in guest RAM's file there. Who allocates such a page
+ * later gets a new one from the host, zeroed, at the first touch. Blocks are of pageblock_order, 2
+ * or 4 MiB, so that memory in everyday use is left alone. Runs in a kernel thread that may sleep.
  */
 #include <linux/init.h>
 #include <linux/mm.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the host's main() to Linux's start_kernel(), and what start_kernel() asks of an architecture first.
+ * From the host's main() to Linux's start_kernel(), and what start_kernel() asks of an architecture
+ * first.
  *
- * The command line is the one that the host side joined from its arguments. Guest RAM is already mapped.
- * Runs on virtual CPU 0, interrupts off.
+ * The command line is the one that the host side joined from its arguments. Guest RAM is already
+ * mapped. Runs on virtual CPU 0, interrupts off.
  */
 #include <linux/console.h>
 #include <linux/delay.h>
@@ -40,8 +41,9 @@ static void first_console_write(struct console *console, const char *text, unsig
 }
 
 /*
- * With earlyprintk: speaks from the first line on, until the real console is there. Without, it is kept for a panic before
- * that: bad options are to be answered with one line, not with one below the start of a kernel log.
+ * With earlyprintk: speaks from the first line on, until the real console is there. Without, it is
+ * kept for a panic before that: bad options are to be answered with one line, not with one below
+ * the start of a kernel log.
  */
 static struct console first_console = {
 	.name = "early",
@@ -134,7 +136,9 @@ static void __init default_option(const char *name, const char *value)
 
 static void __init default_options(void)
 {
-	/* Compaction ahead of demand looks at memory twice a second, which an idle guest must not. */
+	/*
+	 * Compaction ahead of demand looks at memory twice a second, which an idle guest must not.
+	 */
 	if (IS_ENABLED(CONFIG_COMPACTION))
 		default_option("sysctl.vm.compaction_proactiveness=", "0");
 	if (IS_ENABLED(CONFIG_MEMORY_HOTPLUG) && host_ram_size > host_ram_start_size)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel stack traces, by frame pointers. The entry code lays out its frames so that they chain through interrupts.
+ * Kernel stack traces, by frame pointers. The entry code lays out its frames so that they chain
+ * through interrupts.
  */
 #include <linux/kallsyms.h>
 #include <linux/module.h>
@@ -11,7 +12,10 @@
 #include <asm/switch_to.h>
 #include "kernel.h"
 
-/* What switch_stacks() leaves on the stack of a thread that does not run; the end of it looks like any frame. */
+/*
+ * What switch_stacks() leaves on the stack of a thread that does not run; the end of it looks like
+ * any frame.
+ */
 struct switch_frame {
 	unsigned long r15, r14, r13, r12, bx;
 	unsigned long bp, ip;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Time: the host's monotonic clock is the clock source, read directly here or by way of the TSC (x86_64/tsc.c); a one-shot host
- * timer makes the events. An idle guest has no tick.
+ * Time: the host's monotonic clock is the clock source, read directly here or by way of the TSC
+ * (x86_64/tsc.c); a one-shot host timer makes the events. An idle guest has no tick.
  */
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
@@ -67,7 +67,9 @@ static struct clocksource clock = {
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
 
-/* Linux starts with it, not with one that counts ticks: wall time is right from the first moment. */
+/*
+ * Linux starts with it, not with one that counts ticks: wall time is right from the first moment.
+ */
 struct clocksource * __init clocksource_default_clock(void)
 {
 	return &clock;
@@ -82,7 +84,11 @@ unsigned long long notrace sched_clock(void)
 	return clock_ns() - clock_start;
 }
 
-/* ---- wall time: taken from the host once; then the host's clock is followed when it is set, unless the guest sets its own ---- */
+/*
+ * ---- wall time ----
+ * Taken from the host once. Then the host's clock is followed when it is set, unless the guest sets
+ * its own.
+ */
 
 static s64 host_offset;		/* what the host's CLOCK_REALTIME was ahead of its CLOCK_MONOTONIC, as far as we followed */
 static ktime_t guest_offset;	/* the same of the guest's clocks, as we left it */

@@ -5,8 +5,8 @@
  *   guest_loop -> engine->run -> syscall | fault | exception | interrupt -> the generic entry code, which also
  *   delivers signals and schedules -> hostmap_ready -> engine->run ...
  *
- * Runs at the bottom of every user thread's kernel stack. Interrupts are off between the exit work of one trap
- * and the entry work of the next.
+ * Runs at the bottom of every user thread's kernel stack. Interrupts are off between the exit work
+ * of one trap and the entry work of the next.
  */
 #include <linux/entry-common.h>
 #include <linux/mm.h>
@@ -77,7 +77,10 @@ static void handle_exception(struct pt_regs *regs, struct host_trap *trap)
 		force_sig_fault(trap->signo, trap->code, (void __user *)trap->address);
 }
 
-/* int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general protection fault at the instruction. */
+/*
+ * int $0x80 is the 32-bit entry, which there is none of: x86-64 without it raises a general
+ * protection fault at the instruction.
+ */
 static void handle_compat_syscall(struct pt_regs *regs)
 {
 	count_trap(exceptions);

@@ -2,9 +2,9 @@
 /*
  * The kernel's access to guest memory.
  *
- * Page by page: find the entry in the guest's tables, with its table locked so that the page stays, and copy through the linear map.
- * Where the entry does not allow the access, fault_in() makes it so, as for guest code, unless page faults are disabled.
- * Any thread with an mm.
+ * Page by page: find the entry in the guest's tables, with its table locked so that the page stays,
+ * and copy through the linear map. Where the entry does not allow the access, fault_in() makes it
+ * so, as for guest code, unless page faults are disabled. Any thread with an mm.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -31,7 +31,10 @@ static __always_inline bool with_piece(unsigned long address, unsigned long leng
 	return true;
 }
 
-/* Calls fn for every piece of [address, address + n) within a page; returns how many bytes could not be reached. */
+/*
+ * Calls fn for every piece of [address, address + n) within a page; returns how many bytes could
+ * not be reached.
+ */
 static __always_inline unsigned long for_each_piece(unsigned long address, unsigned long n, unsigned long access, piece_fn fn, void *argument)
 {
 	bool go_on = true;
@@ -195,7 +198,10 @@ static bool futex_piece(void *page, unsigned long length, void *argument)
 	return true;
 }
 
-/* Page faults are disabled in both of these: a word that is not there is -EFAULT and the caller faults it in. */
+/*
+ * Page faults are disabled in both of these: a word that is not there is -EFAULT and the caller
+ * faults it in.
+ */
 int arch_futex_atomic_op_inuser(int op, int operand, int *old, u32 __user *uaddr)
 {
 	struct futex_op f = { op, operand };

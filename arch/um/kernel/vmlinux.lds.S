@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The layout of ./linux: Linux's sections, and those of the host side with its libc. Host-side text is apart from
- * kernel-side text, so that a signal handler can tell them by address.
+ * The layout of ./linux: Linux's sections, and those of the host side with its libc. Host-side text
+ * is apart from kernel-side text, so that a signal handler can tell them by address.
  */
 /*
  * Data that are written until init runs share no page with what follows: ld.lld maps the constants
@@ -99,7 +99,9 @@ SECTIONS
 	.got : { *(.got) *(.got.plt .igot .igot.plt) }
 	.host_data : { *host.o(.data .data.*) }
 
-	/* libc's tables: a linker that chooses their place may take memory that is freed for init. */
+	/*
+	 * libc's tables: a linker that chooses their place may take memory that is freed for init.
+	 */
 	__libc_subfreeres : { *(__libc_subfreeres) }
 	__libc_IO_vtables : { *(__libc_IO_vtables) }
 	__libc_atexit : { *(__libc_atexit) }

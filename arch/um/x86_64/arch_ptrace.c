@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What ptrace() can do to a thread of x86-64 besides what it can everywhere: the user area, register sets by their old names,
- * single steps, hardware breakpoints.
+ * What ptrace() can do to a thread of x86-64 besides what it can everywhere: the user area,
+ * register sets by their old names, single steps, hardware breakpoints.
  *
- * A step is a request to the engine (thread.single_step), not the trap flag: that one stays the program's own, so a
- * debugger's step shows up in no register. A step over a system call ends when it returns, which the generic exit code reports.
+ * A step is a request to the engine (thread.single_step), not the trap flag: that one stays the
+ * program's own, so a debugger's step shows up in no register. A step over a system call ends when
+ * it returns, which the generic exit code reports.
  *
- * Breakpoints live in the stub's debug registers. They are addresses of the guest, checked to be such: a breakpoint on
- * the stub's own pages would stop code that must not be stopped. Runs in the context of the debugger, its target stopped.
+ * Breakpoints live in the stub's debug registers. They are addresses of the guest, checked to be
+ * such: a breakpoint on the stub's own pages would stop code that must not be stopped. Runs in the
+ * context of the debugger, its target stopped.
  */
 #include <linux/audit.h>
 #include <linux/ptrace.h>
@@ -68,7 +70,10 @@ void debug_reset(struct task_struct *task)
 	task->thread.debug_id = 0;
 }
 
-/* The host's error, if it has no more breakpoints to give, comes up here and not when the debugger set one. */
+/*
+ * The host's error, if it has no more breakpoints to give, comes up here and not when the debugger
+ * set one.
+ */
 int debug_push(void)
 {
 	struct host_space *space = current->mm->context.space;
@@ -95,7 +100,10 @@ unsigned long debug_trapped(struct task_struct *task)
 	return task->thread.debug[6];
 }
 
-/* One breakpoint's settings in DR7: two bits of kind (execute, write, I/O, access), two of length (1, 2, 8, 4). */
+/*
+ * One breakpoint's settings in DR7: two bits of kind (execute, write, I/O, access), two of length
+ * (1, 2, 8, 4).
+ */
 static bool breakpoint_valid(unsigned long address, unsigned int kind, unsigned int length_bits)
 {
 	static const unsigned char lengths[] = { 1, 2, 8, 4 };

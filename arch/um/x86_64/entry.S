@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changing stacks, and the way in and out of kernel code that a host signal interrupted. Frame pointers chain through
- * all of it, for stack traces.
+ * Changing stacks, and the way in and out of kernel code that a host signal interrupted. Frame
+ * pointers chain through all of it, for stack traces.
  */
 #include <linux/linkage.h>
 #include <asm/asm-offsets.h>
@@ -9,7 +9,10 @@
 
 	.text
 
-/* struct task_struct *switch_stacks(prev, next): the frame is struct switch_frame of kernel/stacktrace.c. */
+/*
+ * struct task_struct *switch_stacks(prev, next): the frame is struct switch_frame of
+ * kernel/stacktrace.c.
+ */
 SYM_FUNC_START(switch_stacks)
 	pushq	%rbp
 	pushq	%rbx
@@ -40,7 +43,10 @@ SYM_FUNC_START(call_on_stack)
 	ret
 SYM_FUNC_END(call_on_stack)
 
-/* The first thing a new thread does: struct first_frame of kernel/process.c put its function and argument here. */
+/*
+ * The first thing a new thread does: struct first_frame of kernel/process.c put its function and
+ * argument here.
+ */
 SYM_FUNC_START(begin_thread)
 	movq	%rax, %rdi
 	movq	%rbx, %rsi
@@ -51,7 +57,10 @@ SYM_FUNC_START(begin_thread)
 	ud2
 SYM_FUNC_END(begin_thread)
 
-/* void kernel_start(command_line): leaves the host's stack for the initial task's, with room for its struct pt_regs. */
+/*
+ * void kernel_start(command_line): leaves the host's stack for the initial task's, with room for
+ * its struct pt_regs.
+ */
 SYM_FUNC_START(kernel_start)
 	leaq	init_stack + THREAD_SIZE - 256(%rip), %rsp
 	xorl	%ebp, %ebp
@@ -60,10 +69,11 @@ SYM_FUNC_START(kernel_start)
 SYM_FUNC_END(kernel_start)
 
 /*
- * The signal handler let the thread continue here, with %rsp and %rdi at a struct kernel_trap below the interrupted
- * stack pointer, and %rbp at a frame that leads back to the interrupted one. Between the two lie three words that are ours:
- * flags, bp, ip. Interrupts may come again from when kernel_trap() enabled them, so nothing above %rsp may be needed after
- * %rsp moved past it: one load moves it to the three words.
+ * The signal handler let the thread continue here, with %rsp and %rdi at a struct kernel_trap below
+ * the interrupted stack pointer, and %rbp at a frame that leads back to the interrupted one.
+ * Between the two lie three words that are ours: flags, bp, ip. Interrupts may come again from when
+ * kernel_trap() enabled them, so nothing above %rsp may be needed after %rsp moved past it: one
+ * load moves it to the three words.
  */
 SYM_FUNC_START(kernel_trap_entry)
 	call	kernel_trap

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Does an x86-64 instruction write to memory? For hosts that report a page fault without the processor's error code.
+ * Does an x86-64 instruction write to memory? For hosts that report a page fault without the
+ * processor's error code.
  *
- * A pure function of the instruction's bytes: prefixes are skipped, then the opcode is looked up in the map that it belongs to.
- * The maps below list what writes; everything else reads, or is not known here. An instruction that is forgotten
- * costs a second fault, so the lists hold what user programs can execute, and no more.
+ * A pure function of the instruction's bytes: prefixes are skipped, then the opcode is looked up in
+ * the map that it belongs to. The maps below list what writes; everything else reads, or is not
+ * known here. An instruction that is forgotten costs a second fault, so the lists hold what user
+ * programs can execute, and no more.
  *
- * Compiles without the kernel for its unit test (tests/unit/insn_writes.c). Reference: Intel's manual, volume 2, appendix A.
+ * Compiles without the kernel for its unit test (tests/unit/insn_writes.c). Reference: Intel's
+ * manual, volume 2, appendix A.
  */
 #ifdef __KERNEL__
 #include <linux/types.h>
@@ -56,7 +59,10 @@ static bool selects(const struct instruction *in, unsigned int set)
 	return set >> reg_field(in) & 1;
 }
 
-/* A legacy prefix? Of 66, F2 and F3 the last one of the latter two counts as part of the opcode, then 66. */
+/*
+ * A legacy prefix? Of 66, F2 and F3 the last one of the latter two counts as part of the opcode,
+ * then 66.
+ */
 static bool take_prefix(struct instruction *in, unsigned char byte)
 {
 	switch (byte) {
@@ -154,7 +160,9 @@ static int x87_writes(const struct instruction *in)
 	return in_memory(in) && selects(in, writing[in->opcode & 7]);
 }
 
-/* Group 5: inc, dec, call, call far, jmp, jmp far, push. The calls and push also write the stack. */
+/*
+ * Group 5: inc, dec, call, call far, jmp, jmp far, push. The calls and push also write the stack.
+ */
 static int group5_writes(const struct instruction *in)
 {
 	switch (reg_field(in)) {
@@ -167,7 +175,10 @@ static int group5_writes(const struct instruction *in)
 	}
 }
 
-/* Opcodes 00 to 3F: eight operations of eight opcodes each; in each the first two have memory as destination. */
+/*
+ * Opcodes 00 to 3F: eight operations of eight opcodes each; in each the first two have memory as
+ * destination.
+ */
 static int alu_writes(const struct instruction *in)
 {
 	return (in->opcode & 7) < 2 && in->opcode < 0x38 && in_memory(in);
@@ -205,7 +216,10 @@ static int one_byte_writes(const struct instruction *in)
 	}
 }
 
-/* Group 15: fxsave, stmxcsr, xsave, xsaveopt; with a prefix some of these are others that do not write. */
+/*
+ * Group 15: fxsave, stmxcsr, xsave, xsaveopt; with a prefix some of these are others that do not
+ * write.
+ */
 static int group15_writes(const struct instruction *in)
 {
 	if (!in_memory(in))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where loadable modules lie, and their relocation. They lie within 2 GiB of the image and below 2^31, so the small code model serves.
- * Relocation types: System V ABI, AMD64 supplement, table 4.9.
+ * Where loadable modules lie, and their relocation. They lie within 2 GiB of the image and below
+ * 2^31, so the small code model serves. Relocation types: System V ABI, AMD64 supplement, table
+ * 4.9.
  */
 #include <linux/elf.h>
 #include <linux/execmem.h>

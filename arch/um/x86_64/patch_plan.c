@@ -2,9 +2,9 @@
 /*
  * Which instructions before a system call instruction can become a jump (syscall_patch.c).
  *
- * A pure function of the bytes around it. A trampoline does what the replaced instructions did, then loads
- * %rcx, then enters the stub; a kick in between makes it begin again. So each of them may be done
- * twice, the second time with another %rcx.
+ * A pure function of the bytes around it. A trampoline does what the replaced instructions did,
+ * then loads %rcx, then enters the stub; a kick in between makes it begin again. So each of them
+ * may be done twice, the second time with another %rcx.
  *
  * Compiles without the kernel for its unit test (tests/unit/patch_plan.c). Reference for the
  * encodings: Intel's manual, volume 2, chapter 2 and appendix A.
@@ -62,8 +62,8 @@ static int rm(byte modrm)
 }
 
 /*
- * One instruction that may be done twice: a move between registers, not out of %rcx, or the exclusive
- * or of one with itself.
+ * One instruction that may be done twice: a move between registers, not out of %rcx, or the
+ * exclusive or of one with itself.
  */
 static bool is_harmless(const byte *code, int length)
 {

@@ -3,9 +3,9 @@
  * arch_prctl(): the bases of fs and gs, and what extended state a program may have. Of prctl():
  * PR_SET_TSC.
  *
- * Tile data of AMX is the only state that natively must be asked for; the stub process has not asked the host for it
- * and cannot, so it is not among what is supported, and asking for it gets the answer of a processor without it.
- * Runs in the context of the caller.
+ * Tile data of AMX is the only state that natively must be asked for; the stub process has not
+ * asked the host for it and cannot, so it is not among what is supported, and asking for it gets
+ * the answer of a processor without it. Runs in the context of the caller.
  */
 #include <linux/prctl.h>
 #include <linux/sched/task_stack.h>
@@ -17,7 +17,10 @@
 #include "prctl.h"
 #include "xsave.h"
 
-/* A selector of 0 says that the base was set by hand, so that nobody looks it up in a descriptor table. */
+/*
+ * A selector of 0 says that the base was set by hand, so that nobody looks it up in a descriptor
+ * table.
+ */
 static int set_base(unsigned long *base, unsigned long *selector, unsigned long value)
 {
 	if (value >= TASK_SIZE)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Register sets of guest threads, as debuggers get and set them and as core files hold them: general registers, the
- * FXSAVE area, the XSAVE area. Layouts are those of native x86-64 (asm/user.h); the size of the last is known at run time only.
+ * Register sets of guest threads, as debuggers get and set them and as core files hold them:
+ * general registers, the FXSAVE area, the XSAVE area. Layouts are those of native x86-64
+ * (asm/user.h); the size of the last is known at run time only.
  *
- * What a debugger writes is checked as if the program itself had set it: nothing here may give a thread registers that the
- * host would refuse, or a code segment, base or flag that it could not have had otherwise.
- * The target is stopped, or is current when it dumps core. Runs in the context of the one who asks.
+ * What a debugger writes is checked as if the program itself had set it: nothing here may give a
+ * thread registers that the host would refuse, or a code segment, base or flag that it could not
+ * have had otherwise. The target is stopped, or is current when it dumps core. Runs in the context
+ * of the one who asks.
  */
 #include <linux/elf.h>
 #include <linux/init.h>
@@ -38,7 +40,10 @@ unsigned long regs_get_field(struct task_struct *task, unsigned long offset)
 	return *field_at(task, offset);
 }
 
-/* A data segment: none, or one of the user's privilege. The host loads 0 in place of one that does not exist. */
+/*
+ * A data segment: none, or one of the user's privilege. The host loads 0 in place of one that does
+ * not exist.
+ */
 static int set_data_segment(unsigned long *field, u16 selector)
 {
 	if (selector && (selector & 3) != 3)
@@ -47,7 +52,9 @@ static int set_data_segment(unsigned long *field, u16 selector)
 	return 0;
 }
 
-/* Code and stack segment stay what they are: other values mean 32-bit code, which there is none of. */
+/*
+ * Code and stack segment stay what they are: other values mean 32-bit code, which there is none of.
+ */
 static int set_fixed_segment(unsigned long *field, u16 selector, u16 usual)
 {
 	if (selector != usual && selector != *field)
@@ -144,7 +151,10 @@ static int xsave_active(struct task_struct *task, const struct user_regset *set)
 	return host_xfeatures ? set->n : 0;
 }
 
-/* The first of the software's bytes says which features the processor has on, for a debugger elsewhere. */
+/*
+ * The first of the software's bytes says which features the processor has on, for a debugger
+ * elsewhere.
+ */
 static int xsave_get(struct task_struct *task, const struct user_regset *set, struct membuf to)
 {
 	struct xsave_area *area;
@@ -169,7 +179,10 @@ static bool xsave_acceptable(const struct xsave_area *area)
 	       (!(area->header.xfeatures & (XSTATE_LEGACY | XSTATE_AVX)) || !(area->fx.mxcsr & ~xstate_mxcsr_mask));
 }
 
-/* Replaces a whole area by another that was read in full before, so that an error leaves the state as it was. */
+/*
+ * Replaces a whole area by another that was read in full before, so that an error leaves the state
+ * as it was.
+ */
 static int xsave_replace(struct task_struct *task, const struct xsave_area *from)
 {
 	struct xsave_area *area;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Signals of guest programs: the frame on the user's stack that a handler starts with, and the way back from it.
+ * Signals of guest programs: the frame on the user's stack that a handler starts with, and the way
+ * back from it.
  *
- * The frame is bit for bit that of native x86-64 Linux, because debuggers, unwinders, language runtimes and sandboxes
- * read and write it. From high addresses to low:
+ * The frame is bit for bit that of native x86-64 Linux, because debuggers, unwinders, language
+ * runtimes and sandboxes read and write it. From high addresses to low:
  *
  *	the interrupted stack	(less the 128 bytes below it that belong to the interrupted function), or the alternate one
  *	extended state		64-byte aligned, an XSAVE area of xstate_frame_size bytes and FP_XSTATE_MAGIC2
  *	struct rt_sigframe	so that the stack pointer is 8 below a multiple of 16, as after a call
  *
- * Everything that comes back from the user's stack is copied first, checked, then used; a frame that the processor would
- * not accept ends in SIGSEGV. Runs in the context of the thread that gets the signal, interrupts on.
+ * Everything that comes back from the user's stack is copied first, checked, then used; a frame
+ * that the processor would not accept ends in SIGSEGV. Runs in the context of the thread that gets
+ * the signal, interrupts on.
  */
 #include <linux/entry-common.h>
 #include <linux/mm.h>
@@ -41,7 +43,10 @@ static unsigned long xstate_in_frame(unsigned long area_size)
 	return host_xfeatures ? area_size + FP_XSTATE_MAGIC2_SIZE : area_size;
 }
 
-/* As natively this counts all that the processor has, though the frames here leave out what no program can enable. */
+/*
+ * As natively this counts all that the processor has, though the frames here leave out what no
+ * program can enable.
+ */
 unsigned long get_sigframe_size(void)
 {
 	return round_up(sizeof(struct rt_sigframe) + STACK_ALIGN - 1 +
@@ -49,8 +54,8 @@ unsigned long get_sigframe_size(void)
 }
 
 /*
- * Where the frame goes. *xstate: where its extended state goes. NULL: the alternate stack is too small, and writing
- * below it would overwrite something else.
+ * Where the frame goes. *xstate: where its extended state goes. NULL: the alternate stack is too
+ * small, and writing below it would overwrite something else.
  */
 static struct rt_sigframe __user *place_frame(struct ksignal *ksig, unsigned long stack, unsigned long *xstate)
 {
@@ -73,8 +78,9 @@ static struct rt_sigframe __user *place_frame(struct ksignal *ksig, unsigned lon
 }
 
 /*
- * The area says in bytes that the processor leaves alone how large it is, and a second word at its end confirms it. They are
- * never in the buffer: where copying it faults, another thread may run, and the buffer is then filled anew from the stub.
+ * The area says in bytes that the processor leaves alone how large it is, and a second word at its
+ * end confirms it. They are never in the buffer: where copying it faults, another thread may run,
+ * and the buffer is then filled anew from the stub.
  */
 static int save_xstate(unsigned long to)
 {
@@ -185,7 +191,10 @@ static void restart_syscall_as(struct pt_regs *regs, unsigned long nr)
 	regs->ip -= 2;
 }
 
-/* A system call that a handler interrupts fails with EINTR or, where that is its contract, runs again afterwards. */
+/*
+ * A system call that a handler interrupts fails with EINTR or, where that is its contract, runs
+ * again afterwards.
+ */
 static void interrupt_syscall(struct ksignal *ksig, struct pt_regs *regs)
 {
 	switch (syscall_get_error(current, regs)) {
@@ -220,7 +229,9 @@ static void continue_syscall(struct pt_regs *regs)
 	}
 }
 
-/* A debugger that steps sees the handler's first instruction before it runs, so the step ends here. */
+/*
+ * A debugger that steps sees the handler's first instruction before it runs, so the step ends here.
+ */
 static void deliver(struct ksignal *ksig, struct pt_regs *regs)
 {
 	bool stepping = current->thread.single_step;
@@ -248,7 +259,9 @@ void arch_do_signal_or_restart(struct pt_regs *regs)
 	restore_saved_sigmask();
 }
 
-/* The area says in its own words how large it is; one that does not is what FXSAVE would have left. */
+/*
+ * The area says in its own words how large it is; one that does not is what FXSAVE would have left.
+ */
 static bool has_extended_part(const struct _fpx_sw_bytes *sw, unsigned long from)
 {
 	u32 magic2;
@@ -261,8 +274,8 @@ static bool has_extended_part(const struct _fpx_sw_bytes *sw, unsigned long from
 }
 
 /*
- * The header and the components that it names, if the program did not take them off the list in sw. What the XRSTOR
- * instruction would refuse is refused.
+ * The header and the components that it names, if the program did not take them off the list in sw.
+ * What the XRSTOR instruction would refuse is refused.
  */
 static int read_extended_part(struct xsave_area *area, unsigned long from)
 {

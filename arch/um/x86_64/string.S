@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Moving and filling memory with the string instructions; short moves with two overlapping words. */
+/*
+ * Moving and filling memory with the string instructions; short moves with two overlapping words.
+ */
 #include <linux/linkage.h>
 #include <linux/export.h>
 

@@ -329,7 +329,10 @@ static void change(struct trampolines *trampolines, struct page *page, struct pa
 	count_patched_site();
 }
 
-/* By restarts, and jumps right to its system call instruction, a site may be hot again that was changed already. */
+/*
+ * By restarts, and jumps right to its system call instruction, a site may be hot again that was
+ * changed already.
+ */
 static bool is_changed(const struct trampolines *trampolines, unsigned long ip,
 		       const struct patch_plan *plan)
 {
@@ -478,8 +481,9 @@ void syscall_patch_roll_back(struct pt_regs *regs, bool stepping)
 }
 
 /**
- * syscall_patch_fault - a page fault that the program did not earn, since the rights of its vDSO are
- * not what they were
+ * syscall_patch_fault - a page fault that the program did not earn, since the rights of its vDSO
+ * are not what they were
+ *
  * Returns true if it was served: the program continues at its site, without trampolines.
  */
 bool syscall_patch_fault(unsigned long address)

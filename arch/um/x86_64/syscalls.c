@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The system call table of x86-64, the calls that only this architecture has, and where mmap() finds room.
- * The table is generated from arch/x86/entry/syscalls/syscall_64.tbl.
+ * The system call table of x86-64, the calls that only this architecture has, and where mmap()
+ * finds room. The table is generated from arch/x86/entry/syscalls/syscall_64.tbl.
  */
 #include <linux/errno.h>
 #include <linux/mm.h>
@@ -32,7 +32,10 @@ SYSCALL_DEFINE1(iopl, unsigned int, level)
 	return -ENOSYS;
 }
 
-/* MAP_32BIT is the gigabyte below 2 GiB, for code of the small model; what lies below is left to brk. */
+/*
+ * MAP_32BIT is the gigabyte below 2 GiB, for code of the small model; what lies below is left to
+ * brk.
+ */
 static unsigned long find_low(unsigned long addr, unsigned long len)
 {
 	struct vm_unmapped_area_info info = {

@@ -2,8 +2,9 @@
 /*
  * The TSC as clock source, kept in step with the host's clock.
  *
- * What the guest counts as time is the host's CLOCK_MONOTONIC, in nanoseconds. Reading it costs a host call, so it is extrapolated
- * from the TSC by a straight line (asm/vdso/data.h), which the kernel and the vDSO read alike:
+ * What the guest counts as time is the host's CLOCK_MONOTONIC, in nanoseconds. Reading it costs a
+ * host call, so it is extrapolated from the TSC by a straight line (asm/vdso/data.h), which the
+ * kernel and the vDSO read alike:
  *
  *  1. While the guest runs, tsc_follow() looks at both clocks every REACH_NS / 4, from timer interrupts and when the idle task wakes. The
  *     line goes on from where it was, at the rate measured since the last look, bent so that it meets the host's clock

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The vDSO in guest address spaces: two data pages, [vvar], and right above them its code, [vdso],
- * whose last page is for trampolines (syscall_patch.c). They must lie within 2 GiB of the libraries:
- * right below the program interpreter, where those will follow; in a program without one, somewhere
- * below it. A program with one gets another page for trampolines, [trampolines], below its own
- * patched sites, once it has any.
+ * whose last page is for trampolines (syscall_patch.c). They must lie within 2 GiB of the
+ * libraries: right below the program interpreter, where those will follow; in a program without
+ * one, somewhere below it. A program with one gets another page for trampolines, [trampolines],
+ * below its own patched sites, once it has any.
  *
- * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before Linux first writes the time into it,
- * the code is copied from the image. What a process sees of the data depends on its time namespace:
+ * All are pages of guest RAM, which the image of ./linux is not: the data page is taken before
+ * Linux first writes the time into it, the code is copied from the image. What a process sees of
+ * the data depends on its time namespace:
  *
  *	page	in the initial one	in another one
  *	0	the system's data	the namespace's: offsets, and a mark that sends readers to page 1
  *	1	nothing (SIGBUS)	the system's data
  *
- * Pages of data are mapped by faults, so joining a namespace only drops them (vdso_join_timens). Runs in the context of the process.
+ * Pages of data are mapped by faults, so joining a namespace only drops them (vdso_join_timens).
+ * Runs in the context of the process.
  */
 #include <linux/binfmts.h>
 #include <linux/elf.h>
@@ -174,8 +176,9 @@ bool vdso_has_trampolines(struct mm_struct *mm, unsigned long address)
 }
 
 /**
- * vdso_map_trampolines - maps an empty page for trampolines, below the program at address and as near
- * as it can be, at most 1 GiB
+ * vdso_map_trampolines - maps an empty page for trampolines, below the program at address and as
+ * near as it can be, at most 1 GiB
+ *
  * Returns its address, or 0. The mmap lock is held for writing.
  */
 unsigned long vdso_map_trampolines(struct mm_struct *mm, unsigned long address)

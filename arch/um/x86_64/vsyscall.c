@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vsyscall page: three functions at fixed addresses at the very top, which old programs call instead of making system
- * calls: gettimeofday, time and getcpu, 1024 bytes from each other. Here as in Linux's default mode ("xonly") there is
- * no such page: calling into it faults, the fault handler does the work and returns to the caller; reading it is a
- * plain fault. /proc/<pid>/maps shows the page.
+ * The vsyscall page: three functions at fixed addresses at the very top, which old programs call
+ * instead of making system calls: gettimeofday, time and getcpu, 1024 bytes from each other. Here
+ * as in Linux's default mode ("xonly") there is no such page: calling into it faults, the fault
+ * handler does the work and returns to the caller; reading it is a plain fault. /proc/<pid>/maps
+ * shows the page.
  *
  * Runs in the context of the thread that faulted.
  */
@@ -46,7 +47,10 @@ static int function_at(unsigned long address)
 	return (address & 0x3ff) || function >= FUNCTIONS ? -1 : function;
 }
 
-/* Seccomp sees these as system calls. True: go on; otherwise a filter has put its own result into ax, or killed. */
+/*
+ * Seccomp sees these as system calls. True: go on; otherwise a filter has put its own result into
+ * ax, or killed.
+ */
 static bool allowed(struct pt_regs *regs, int nr, bool *killed)
 {
 	unsigned long ip = regs->ip;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The XSAVE area in its standard form, as buffers hold it: the 512 bytes of FXSAVE, the header, the components at the
- * offsets that CPUID leaf 13 gives. Buffers are always complete: x87 and SSE are there and marked present, and what
- * is marked absent is all zero.
+ * The XSAVE area in its standard form, as buffers hold it: the 512 bytes of FXSAVE, the header, the
+ * components at the offsets that CPUID leaf 13 gives. Buffers are always complete: x87 and SSE are
+ * there and marked present, and what is marked absent is all zero.
  */
 #ifndef UM_XSAVE_H
 #define UM_XSAVE_H
@@ -40,7 +40,10 @@ extern unsigned long xstate_features;	/* what a guest thread may have; a subset 
 extern unsigned int xstate_frame_size;	/* bytes of an area with those, as it goes into signal frames */
 extern unsigned int xstate_mxcsr_mask;	/* bits of MXCSR that may be set */
 
-/* As xstate_write, for a caller that replaces everything: the buffer's content is not brought up to date. */
+/*
+ * As xstate_write, for a caller that replaces everything: the buffer's content is not brought up to
+ * date.
+ */
 struct xsave_area *xstate_overwrite(struct task_struct *task);
 /* Bytes from the start of an area to the end of its last component in features. */
 unsigned int xstate_end_of(unsigned long features);

@@ -6,14 +6,16 @@
  *
  *	task->thread.xstate_live == mm   if and only if   mm->context.xstate_owner == task
  *
- * so that neither pointer outlives its target: the task's end (xstate_release) and the stub's end (xstate_leave) clear
- * both. While xstate_live is NULL the buffer is the state; otherwise the stub's registers are, and the buffer is what
- * they were some time ago. Moving state is among the dearest things this port does (11 KiB, a host call each way), so
- * it stays in the stub until somebody else needs it or the stub.
+ * so that neither pointer outlives its target: the task's end (xstate_release) and the stub's end
+ * (xstate_leave) clear both. While xstate_live is NULL the buffer is the state; otherwise the
+ * stub's registers are, and the buffer is what they were some time ago. Moving state is among the
+ * dearest things this port does (11 KiB, a host call each way), so it stays in the stub until
+ * somebody else needs it or the stub.
  *
- * The host refuses a whole area for one bad bit in it, so a buffer never holds one: features outside of
- * xstate_features, reserved header bytes and reserved MXCSR bits are removed wherever state comes in. Features that
- * a program must ask its kernel for (AMX tile data) are not offered: the stub has not asked the host for them either.
+ * The host refuses a whole area for one bad bit in it, so a buffer never holds one: features
+ * outside of xstate_features, reserved header bytes and reserved MXCSR bits are removed wherever
+ * state comes in. Features that a program must ask its kernel for (AMX tile data) are not offered:
+ * the stub has not asked the host for them either.
  *
  * Runs on the thread of the virtual CPU; the pointers change with interrupts off.
  */
@@ -83,7 +85,9 @@ void xstate_complete(struct xsave_area *area)
 	area->header.xfeatures = present | XSTATE_LEGACY;
 }
 
-/* Zeroed, because the part behind xstate_frame_size is never written but can be read by debuggers. */
+/*
+ * Zeroed, because the part behind xstate_frame_size is never written but can be read by debuggers.
+ */
 static struct xsave_area *buffer_of(struct task_struct *task)
 {
 	if (!task->thread.xstate) {
@@ -105,7 +109,10 @@ static void detach(struct task_struct *task)
 	}
 }
 
-/* Brings the buffer of a live state up to date. A stub that cannot say has lost it; its process is about to die. */
+/*
+ * Brings the buffer of a live state up to date. A stub that cannot say has lost it; its process is
+ * about to die.
+ */
 static void fetch(struct task_struct *task)
 {
 	struct mm_struct *mm = task->thread.xstate_live;
@@ -228,7 +235,9 @@ int xstate_load(void)
 	return error;
 }
 
-/* A program that exits or that another replaces needs its state no more, which saves the host call. */
+/*
+ * A program that exits or that another replaces needs its state no more, which saves the host call.
+ */
 void xstate_leave(struct mm_struct *mm)
 {
 	struct task_struct *owner = mm->context.xstate_owner;
