@@ -645,9 +645,12 @@ def non_raw():
         seen = {}
 
         def drive(instance):
+            instance.expect("^OPEN", 20)
             seen["canonical"] = bool(termios.tcgetattr(slave)[3] & termios.ICANON)
+            mconsole.ask(os.path.join(folder, "consoles", "mconsole"), "exec echo >/run/end")
 
-        run("exit 0", f"ssl0=fd:{slave}", *options, drive=drive, pass_fds=[slave])
+        run("mkfifo /run/end; exec 5<>/dev/ttyS0; echo OPEN; read x </run/end; exit 0",
+            f"ssl0=fd:{slave}", *options, drive=drive, pass_fds=[slave])
         tap.equal(seen.get("canonical"), not raw,
                   "ssl-non-raw: a serial line's terminal stays in its mode" if options else
                   "without it, it goes raw")

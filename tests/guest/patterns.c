@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * patterns <MiB>: keeps patterns in memory, private and shared, and checks and changes them again
- * and again, until SIGTERM. Prints "PATTERNS" once all of the memory holds one.
+ * and again, twice at least, until SIGTERM. Prints "PATTERNS" once all of the memory holds one.
  */
 #include <signal.h>
 #include <stdint.h>
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 			fill(memory[i], page, 0);
 	}
 	say("PATTERNS\n");
-	while (whole && !ended && (in_guest() || rounds < 2)) {
+	while (whole && (rounds < 2 || (in_guest() && !ended))) {
 		now++;
 		for (page = 0; whole && page < pages; page++) {
 			uint64_t *half = memory[page & 1];

@@ -526,7 +526,10 @@ static int watch_for_ever(int fd, unsigned int number)
 	return epoll_ctl(events, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* 0 or -errno. */
+/*
+ * 0 or -errno. Without a thread there is no line about consoles: ./linux needs others and ends with
+ * a line about them.
+ */
 static int open_all(void)
 {
 	listener = host_instance_socket("console", SOCK_SEQPACKET);
@@ -539,7 +542,9 @@ static int open_all(void)
 	if (listen(listener, BACKLOG) || events < 0 || wake < 0 || ended < 0 ||
 	    watch_for_ever(listener, LISTENER) || watch_for_ever(wake, WAKE))
 		return -errno;
-	return host_thread(serve_clients, NULL);
+	if (host_thread(serve_clients, NULL))
+		close(listener);
+	return 0;
 }
 
 void host_attach_start(void)
